@@ -1,0 +1,40 @@
+"""The names that cross a process boundary: headers, metrics, labels, spans.
+
+Stated once, because the pod, Envoy, Prometheus, the controller and the dashboards must agree.
+"""
+
+from typing import Final
+
+# HTTP headers (lower case, as Envoy sees them).
+VERSION_HEADER: Final = "x-model-version"
+"""On a request: pin it to this version. On an answer: the version that answered."""
+ROUTE_HEADER: Final = "x-bertmesh-route"
+"""Set by the route to the version it chose. A pod of another version holds a mirrored copy."""
+CACHE_HEADER: Final = "x-bertmesh-cache"
+"""On an answer: hit, miss, bypass, error or off."""
+REQUEST_ID_HEADER: Final = "x-request-id"
+
+# Istio's metrics, which the local Envoy emits under the same names
+# (https://istio.io/latest/docs/reference/config/metrics/).
+ISTIO_REQUESTS: Final = "istio_requests_total"
+ISTIO_DURATION_BUCKET: Final = "istio_request_duration_milliseconds_bucket"
+ROUTE_LABEL: Final = "bertmesh_route"
+CACHE_LABEL: Final = "bertmesh_cache"
+POD_LABEL: Final = "pod"
+
+# The pod's own metrics.
+POD_REQUESTS: Final = "bertmesh_requests_total"
+POD_DURATION: Final = "bertmesh_request_duration_seconds"
+POD_CACHE: Final = "bertmesh_cache_lookups_total"
+POD_QUEUE_TOKENS: Final = "bertmesh_queue_tokens"
+POD_BATCH_TOKENS: Final = "bertmesh_batch_tokens"
+POD_BATCH_SIZE: Final = "bertmesh_batch_requests"
+POD_INFERENCE: Final = "bertmesh_inference_seconds"
+POD_REJECTED: Final = "bertmesh_rejected_total"
+POD_MODEL_INFO: Final = "bertmesh_model_info"
+
+# Spans of our own (HTTP spans carry OpenTelemetry's stable names).
+SPAN_CACHE: Final = "bertmesh.cache"
+SPAN_QUEUE: Final = "bertmesh.queue"
+SPAN_BATCH: Final = "bertmesh.batch"
+SPAN_ENGINE: Final = "bertmesh.engine"
