@@ -1,0 +1,1 @@
+"""The canary controller: measurements in, evidence, a decision, weights out."""

@@ -1,0 +1,1 @@
+"""Traffic: one intermediate representation, rendered for Istio and for Envoy."""

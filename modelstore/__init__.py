@@ -1,0 +1,1 @@
+"""The format of a model version on disk: manifest, digest, delta, resolution."""

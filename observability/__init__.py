@@ -1,0 +1,1 @@
+"""Names, telemetry set-up and logs that all parts share."""

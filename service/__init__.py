@@ -1,0 +1,1 @@
+"""The model pod: HTTP in, cache, batch, engine, answer out."""

@@ -1,0 +1,1 @@
+"""Base training, incremental training, evaluation and model cards."""
