@@ -1,0 +1,73 @@
+# `make help` lists what there is. Every target makes the set-up it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PACKAGES := bertmesh service mesh canary training observability modelstore
+STAMP := $(VENV)/.set-up
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(STAMP) ## Install what is missing: virtual environment, packages, Prometheus (seconds when all is there)
+	@$(BIN)/python -m mesh.binaries
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bertmesh needs Python 3.11 or newer, this is $$($(PYTHON) --version): set PYTHON=..."; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	  rm -rf $(VENV); echo "installing python3-venv"; $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq python3-venv; $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,train,dev]'
+	@touch $@
+
+.PHONY: run
+run: setup ## The main job: a real canary promoted, a bad one taken back (about 3 minutes)
+	@$(BIN)/bertmesh demo
+
+.PHONY: up down
+up: setup ## Start the local mesh and keep it in the foreground
+	@$(BIN)/bertmesh up
+down: setup ## End the local mesh
+	@$(BIN)/bertmesh down
+
+.PHONY: test
+test: setup lint types contracts ## Lint, types, import contracts and all tests
+	$(BIN)/python -m pytest
+
+.PHONY: fast-test
+fast-test: setup ## The tests that start no processes
+	$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: lint
+lint: setup ## Ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: setup ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: setup ## mypy, strict
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+
+.PHONY: contracts
+contracts: setup ## Who may import whom
+	$(BIN)/lint-imports
+
+.PHONY: constraints
+constraints: setup ## Pin what is installed now
+	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt
+
+.PHONY: clean
+clean: ## Remove what make and the mesh have made here
+	@[ ! -x $(BIN)/bertmesh ] || $(BIN)/bertmesh down --quiet || true
+	rm -rf $(VENV) .bertmesh build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

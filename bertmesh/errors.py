@@ -1,0 +1,57 @@
+"""Errors of the command line and the local mesh: each says what was seen, what was needed, what to do."""
+
+from pathlib import Path
+
+
+class BertmeshError(Exception):
+    """Base of all errors that a user of the command line may see, without a traceback."""
+
+
+class MeshRunning(BertmeshError):
+    """A second ``up`` on one home."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"a mesh already runs in {home}: `bertmesh status` shows it, `bertmesh down` ends it, "
+            "or use another folder with --home"
+        )
+
+
+class MeshNotRunning(BertmeshError):
+    """A command that needs a running mesh found none."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"no mesh runs in {home}: start one with `bertmesh up`, or name its folder with --home"
+        )
+
+
+class PortTaken(BertmeshError):
+    """The port that was asked for belongs to somebody else."""
+
+    def __init__(self, port: int, holder: str) -> None:
+        super().__init__(f"port {port} is taken by {holder}: stop that, or choose another with --port")
+
+
+class StartFailed(BertmeshError):
+    """A part of the mesh did not become ready."""
+
+    def __init__(self, part: str, why: str, log: Path) -> None:
+        super().__init__(f"{part} did not start: {why} (its log: {log})")
+
+
+class UnknownVersion(BertmeshError):
+    """A version that neither the model store nor the home knows."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"there is no version {name!r} here; known: {', '.join(sorted(known)) or 'none'}. "
+            "Add one with `bertmesh models add NAME --model REF`"
+        )
+
+
+class CorruptState(BertmeshError):
+    """A state file that cannot be read."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be read ({why}): move it away and run `bertmesh up` again")
