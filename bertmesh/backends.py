@@ -1,0 +1,87 @@
+"""Commands and readiness of the processes that are not ours: Redis, Prometheus, Envoy; and the controller."""
+
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import urllib3
+
+from bertmesh.home import Home
+from bertmesh.ports import LOOPBACK
+from bertmesh.processes import Command
+
+HTTP_OK = 200
+REDIS_MEMORY = "128mb"
+
+
+def redis_command(binary: Path, home: Home, port: int) -> Command:
+    """Return the command of a Redis that keeps nothing on disk and evicts only keys with a TTL."""
+    home.redis.mkdir(parents=True, exist_ok=True)
+    options = {
+        "--bind": LOOPBACK,
+        "--port": str(port),
+        "--dir": str(home.redis),
+        "--save": "",
+        "--maxmemory": REDIS_MEMORY,
+        "--maxmemory-policy": "volatile-lfu",
+    }
+    return Command([str(binary), *(word for pair in options.items() for word in pair)], {})
+
+
+def prometheus_command(binary: Path, home: Home, port: int) -> Command:
+    """Return the command of a Prometheus that keeps two hours of data in the home."""
+    words = [
+        str(binary),
+        f"--config.file={home.prometheus / 'prometheus.yml'}",
+        f"--storage.tsdb.path={home.prometheus / 'data'}",
+        "--storage.tsdb.retention.time=2h",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        "--log.level=warn",
+    ]
+    return Command(words, {})
+
+
+def envoy_command(binary: Path, home: Home) -> Command:
+    """Return the command of the gateway Envoy."""
+    words = [
+        str(binary),
+        "--config-path",
+        str(home.envoy / "bootstrap.yaml"),
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "--reject-unknown-dynamic-fields",
+        "--log-level",
+        "warn",
+    ]
+    return Command(words, {})
+
+
+def controller_command(home: Home) -> Command:
+    """Return the command of the canary controller."""
+    return Command([sys.executable, "-m", "bertmesh", "controller", "--home", str(home.root)], {})
+
+
+def answers_http(url: str) -> Callable[[], bool]:
+    """Return a probe that is true once ``url`` answers 200."""
+
+    def probe() -> bool:
+        with suppress(urllib3.exceptions.HTTPError):
+            return urllib3.request("GET", url, timeout=0.5, retries=False).status == HTTP_OK
+        return False
+
+    return probe
+
+
+def answers_redis(port: int) -> Callable[[], bool]:
+    """Return a probe that is true once a Redis on ``port`` answers PING."""
+
+    def probe() -> bool:
+        with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=0.5) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+        return False
+
+    return probe
