@@ -1,0 +1,35 @@
+"""What can be wrong with a model on disk; every message says what was seen, needed and what to do."""
+
+
+class ModelStoreError(Exception):
+    """Base of this package's errors."""
+
+    def __init__(self, *, seen: str, needed: str, do: str) -> None:
+        super().__init__(f"{seen}; {needed} needed: {do}")
+        self.seen = seen
+        self.needed = needed
+        self.do = do
+
+
+class UnknownVersion(ModelStoreError):
+    """A reference names no version, folder or hub model that can be found."""
+
+
+class ManifestError(ModelStoreError):
+    """manifest.json or card.json is missing or does not say what it must."""
+
+
+class DigestMismatch(ModelStoreError):
+    """The files are not those that the manifest lists."""
+
+
+class IncompleteModel(ModelStoreError):
+    """A folder lacks a file without which no model can be loaded."""
+
+
+class BadDelta(ModelStoreError):
+    """A delta cannot be made of, or put on, these folders."""
+
+
+class HubError(ModelStoreError):
+    """A hub model could not be fetched."""

@@ -1,0 +1,163 @@
+"""The manifest of a version: which files it has, their hashes, and one digest over it all."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from modelstore.errors import DigestMismatch, ManifestError
+
+MANIFEST = "manifest.json"
+DELTA = "delta.safetensors"
+SCHEMA = 1
+
+Kind = Literal["full", "delta"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The version that a delta patches, named and pinned by digest."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json says. ``files`` maps names relative to the folder to sha256 in hex."""
+
+    name: str
+    version: str
+    kind: Kind
+    base: Base | None
+    files: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Identity of the version: ``sha256:`` over name, version, base digest and file hashes."""
+        content = {
+            "name": self.name,
+            "version": self.version,
+            "base": self.base.digest if self.base else None,
+            "files": dict(self.files),
+        }
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the names of all files below ``folder``, except hidden ones."""
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below ``folder``, except the manifest and hidden files."""
+    return {name: _sha256(folder / name) for name in files_in(folder) if name != MANIFEST}
+
+
+def write_manifest(folder: Path, *, name: str, version: str, base: Base | None = None) -> Manifest:
+    """Hash the files in ``folder`` and write manifest.json beside them, atomically.
+
+    The version is a delta where delta.safetensors is present; a delta needs ``base``.
+    """
+    kind: Kind = "delta" if (folder / DELTA).exists() else "full"
+    if (kind == "delta") != (base is not None):
+        raise ManifestError(
+            seen=f"a {kind} version in {folder} {'with' if base else 'without'} a base",
+            needed="a base for a delta, and none for a full version",
+            do="pass the base that the delta was made from, or leave it out",
+        )
+    manifest = Manifest(name, version, kind, base, hash_files(folder))
+    text = json.dumps({"schema": SCHEMA, **asdict(manifest), "digest": manifest.digest}, indent=2)
+    partial = folder / f".{MANIFEST}.{os.getpid()}"
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(folder / MANIFEST)
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read manifest.json without looking at the files that it lists.
+
+    Raises:
+        ManifestError: It is missing, is not JSON, or lacks a field.
+        DigestMismatch: Its own digest does not fit what it lists.
+    """
+    path = folder / MANIFEST
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        manifest, recorded = _parse(raw), str(raw["digest"])
+    except FileNotFoundError as error:
+        raise ManifestError(
+            seen=f"no {MANIFEST} in {folder}",
+            needed="a manifest with the files' hashes",
+            do="write it with modelstore.write_manifest",
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(
+            seen=f"{path} with {type(error).__name__}: {error}",
+            needed=f"a manifest of schema {SCHEMA} (name, version, kind, base, files, digest)",
+            do="restore the file from where the version came, or write it anew",
+        ) from error
+    if manifest.digest != recorded:
+        raise _mismatch(folder, f"digest {recorded} in {MANIFEST}, {manifest.digest} over what it lists")
+    return manifest
+
+
+def verify(folder: Path) -> Manifest:
+    """Check every file in ``folder`` against its manifest.
+
+    Raises:
+        ManifestError: The manifest is missing or unreadable.
+        DigestMismatch: A file is changed, missing, or not listed.
+    """
+    manifest = read_manifest(folder)
+    seen = hash_files(folder)
+    for name in sorted({*seen, *manifest.files}):
+        if name not in seen:
+            raise _mismatch(folder, f"{name} is missing")
+        if name not in manifest.files:
+            raise _mismatch(folder, f"{name} is not in its manifest")
+        if seen[name] != manifest.files[name]:
+            raise _mismatch(folder, f"{name} has sha256 {seen[name][:12]}, not {manifest.files[name][:12]}")
+    return manifest
+
+
+def _parse(raw: Mapping[str, Any]) -> Manifest:
+    if raw["schema"] != SCHEMA:
+        message = f"schema {raw['schema']!r}"
+        raise ValueError(message)
+    if raw["kind"] not in ("full", "delta"):
+        message = f"kind {raw['kind']!r}"
+        raise ValueError(message)
+    base = Base(str(raw["base"]["version"]), str(raw["base"]["digest"])) if raw["base"] else None
+    if (raw["kind"] == "delta") != (base is not None):
+        message = f"kind {raw['kind']!r} and base {raw['base']!r}"
+        raise ValueError(message)
+    files = {_inside(name): str(value) for name, value in raw["files"].items()}
+    return Manifest(str(raw["name"]), str(raw["version"]), raw["kind"], base, files)
+
+
+def _inside(name: str) -> str:
+    """Refuse a name that would lead out of the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        message = f"file name {name!r}"
+        raise ValueError(message)
+    return name
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mismatch(folder: Path, what: str) -> DigestMismatch:
+    return DigestMismatch(
+        seen=f"in {folder} {what}",
+        needed="exactly the files that the manifest lists",
+        do="fetch the version again, or write a new manifest if the change is meant",
+    )
