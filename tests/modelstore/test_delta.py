@@ -1,6 +1,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,8 @@ def test_a_card_is_never_inherited(tmp_path: Path) -> None:
 def test_mixed_dtypes_stay_aligned_and_keep_the_header_that_transformers_wants(tmp_path: Path) -> None:
     base = write_model(tmp_path / "base")
     tuned = write_model(tmp_path / "tuned")
-    mixed = {"a": np.ones(3, np.float16), "b": np.ones(3, np.float32), "c": np.ones(1, np.int64)}
+    dtypes = {"a": np.float16, "b": np.float32, "c": np.int64}
+    mixed: dict[str, NDArray[Any]] = {name: np.ones(3, dtype) for name, dtype in dtypes.items()}
     save_file(mixed, tuned / "model.safetensors", metadata={"format": "pt"})
     modelstore.create(base, tuned, tmp_path / "delta")
     modelstore.apply(base, tmp_path / "delta", tmp_path / "out")
