@@ -40,6 +40,13 @@ class StartFailed(BertmeshError):
         super().__init__(f"{part} did not start: {why} (its log: {log})")
 
 
+class DetachedStartFailed(BertmeshError):
+    """A mesh in the background did not become ready."""
+
+    def __init__(self, last_words: str, log: Path) -> None:
+        super().__init__(f"the mesh did not start: {last_words} (its log: {log})")
+
+
 class UnknownVersion(BertmeshError):
     """A version that neither the model store nor the home knows."""
 

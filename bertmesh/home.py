@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from bertmesh.errors import CorruptState, MeshNotRunning, MeshRunning, UnknownVersion
 
 DEFAULT_REPLICAS = 2
@@ -34,6 +36,14 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
         raise CorruptState(path, str(error)) from error
 
 
+def process_start(pid: int) -> float | None:
+    """Return when a process was started (unix seconds), or None if there is no such process."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
 @dataclass(frozen=True)
 class VersionSpec:
     """What a version's pods are started with."""
@@ -45,14 +55,18 @@ class VersionSpec:
 
 @dataclass(frozen=True)
 class MeshInfo:
-    """What a running mesh says of itself in ``mesh.json``. Ports are on the loopback address."""
+    """What a running mesh says of itself in ``mesh.json``.
+
+    ``pid`` and ``started`` (unix seconds) together name the supervisor; a process id alone may be
+    somebody else's by now. The URLs are on the loopback address.
+    """
 
     pid: int
+    started: float
     gateway: str
     envoy_admin: str
     prometheus: str
     redis: str
-    concurrency: int
     ready: bool = False
 
 
@@ -115,11 +129,14 @@ class Home:
         """Return what the running mesh says of itself.
 
         Raises:
-            MeshNotRunning: no supervisor holds the lock of this home.
+            MeshNotRunning: there is none, or its supervisor is gone.
         """
-        if not self.info_file.exists() or not self.is_locked():
+        if not self.info_file.exists():
             raise MeshNotRunning(self.root)
-        return MeshInfo(**read_json(self.info_file))
+        info = MeshInfo(**read_json(self.info_file))
+        if process_start(info.pid) != info.started:
+            raise MeshNotRunning(self.root)
+        return info
 
     def versions(self) -> dict[str, VersionSpec]:
         """Return every version that this home knows, by name."""
@@ -160,11 +177,3 @@ class Home:
             except BlockingIOError as error:
                 raise MeshRunning(self.root) from error
             yield
-
-    def is_locked(self) -> bool:
-        """Tell whether a supervisor holds this home."""
-        try:
-            with self.locked():
-                return False
-        except MeshRunning:
-            return True

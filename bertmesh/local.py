@@ -1,0 +1,164 @@
+"""The local mesh: starts Redis, Prometheus, pods, Envoy and the controller in order, and keeps them up."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from threading import Event
+
+from bertmesh import backends
+from bertmesh.envoy_files import MeshFiles
+from bertmesh.errors import StartFailed, UnknownVersion
+from bertmesh.home import Home, MeshInfo, VersionSpec, process_start, write_json
+from bertmesh.keeper import Keeper
+from bertmesh.pods import PodSet, models_dir, targets
+from bertmesh.ports import LOOPBACK, free_ports, gateway_port
+from bertmesh.processes import Command, kill_strays, stop_all
+from bertmesh.workloads import WorkloadFiles
+from mesh import binaries
+from mesh.model import Policy
+
+POLL_S = 0.1
+START_LIMIT_S = 90.0
+STOP_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `bertmesh up` was asked for."""
+
+    stable: str
+    versions: Mapping[str, VersionSpec]
+    port: int | None = None
+    policy: Policy = field(default_factory=Policy)
+    collector: str | None = None
+
+
+class LocalMesh:
+    """One local mesh. Use `run`, which also cleans up."""
+
+    def __init__(self, home: Home, options: Options, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; nothing is started or written yet."""
+        self.home = home
+        self.workloads = WorkloadFiles(home)
+        self._options = options
+        self._clock = clock
+        self._keepers: list[Keeper] = []
+        self._files = MeshFiles(home, options.policy, collector=options.collector)
+        self._pods = PodSet(home, {}, clock)
+
+    def run(self, stop: Event, *, on_ready: Callable[[MeshInfo], None]) -> None:
+        """Start everything, call ``on_ready``, keep it up until ``stop`` is set, end everything.
+
+        Raises:
+            MeshRunning: another supervisor holds the home.
+            StartFailed: a part did not become ready; everything else has been ended again.
+            PortTaken, mesh.errors.MeshError: as their texts say.
+        """
+        with self.home.locked():
+            kill_strays(self.home.root)
+            try:
+                info = self._start(stop)
+                if not stop.is_set():
+                    on_ready(info)
+                while not stop.wait(POLL_S):
+                    self._poll()
+            finally:
+                self._stop()
+
+    def _start(self, stop: Event) -> MeshInfo:
+        tools = binaries.find_all()
+        ports = free_ports(3)
+        port = gateway_port(self._options.port)
+        info = MeshInfo(
+            pid=os.getpid(),
+            started=process_start(os.getpid()) or 0.0,
+            gateway=f"http://{LOOPBACK}:{port}",
+            envoy_admin=f"http://{LOOPBACK}:{ports[0]}",
+            prometheus=f"http://{LOOPBACK}:{ports[1]}",
+            redis=f"redis://{LOOPBACK}:{ports[2]}/0",
+        )
+        write_json(self.home.info_file, asdict(info))
+        stable = self._know_versions()
+        self._pods.environment.update(self._pod_environment(info))
+        self._files.write_prometheus(info)
+        redis = self._keep("redis", lambda: backends.redis_command(tools.redis, self.home, ports[2]))
+        prometheus = self._keep(
+            "prometheus", lambda: backends.prometheus_command(tools.prometheus, self.home, ports[1])
+        )
+        self._await("redis", redis, backends.answers_redis(ports[2]), stop)
+        self._await(f"version {stable}", None, lambda: bool(self._pods.endpoints(stable)), stop)
+        self._files.write_envoy(info, listener_port=port, stable=stable, endpoints=self._endpoints())
+        envoy = self._keep("envoy", lambda: backends.envoy_command(tools.envoy, self.home))
+        self._await("envoy", envoy, backends.answers_http(f"{info.envoy_admin}/ready"), stop)
+        self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
+        self._keep("controller", lambda: backends.controller_command(self.home))
+        ready = replace(info, ready=True)
+        write_json(self.home.info_file, asdict(ready))
+        return ready
+
+    def _know_versions(self) -> str:
+        """Write down the known versions; return the stable one, which a former run may have changed."""
+        known = self.home.versions()
+        self.home.add_versions(self._options.versions | known)
+        stable = self._files.stable_on_disk() or self._options.stable
+        versions = self.home.versions()
+        if stable not in versions:
+            raise UnknownVersion(stable, list(versions))
+        if not self.workloads.wanted(stable):
+            self.workloads.want(stable, versions[stable].replicas)
+        return stable
+
+    def _pod_environment(self, info: MeshInfo) -> dict[str, str]:
+        environment = {
+            "BERTMESH_MODELS_DIR": str(models_dir()),
+            "BERTMESH_REDIS_URL": info.redis,
+        }
+        if self._options.collector:
+            environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self._options.collector
+        return environment
+
+    def _keep(self, name: str, command: Callable[[], Command]) -> Keeper:
+        keeper = Keeper(name, command, home=self.home.root, log=self.home.log(name), clock=self._clock)
+        self._keepers.append(keeper)
+        keeper.poll()
+        return keeper
+
+    def _await(self, part: str, keeper: Keeper | None, probe: Callable[[], bool], stop: Event) -> None:
+        deadline = self._clock() + START_LIMIT_S
+        while not stop.is_set() and not probe():
+            self._poll()
+            if keeper and keeper.last_exit is not None:
+                raise StartFailed(part, f"exit code {keeper.last_exit}", keeper.log)
+            self._refuse_broken_pods(part)
+            if self._clock() > deadline:
+                raise StartFailed(part, f"not ready after {START_LIMIT_S:.0f} s", self.home.logs)
+            stop.wait(POLL_S)
+
+    def _refuse_broken_pods(self, part: str) -> None:
+        for pod in self._pods.pods:
+            if pod.keeper.last_exit is not None:
+                why = self._pods.observed(pod.version).message or f"{pod.name} ended"
+                raise StartFailed(part, why, pod.keeper.log)
+
+    def _poll(self) -> None:
+        for keeper in self._keepers:
+            keeper.poll()
+        self._pods.poll(self.workloads.all_wanted(), self.home.versions())
+        self._files.sync(self._endpoints(), targets(self._pods.pods))
+        for version in self.home.versions():
+            observed = self._pods.observed(version)
+            if observed != self.workloads.observed(version):
+                self.workloads.observe(version, observed)
+
+    def _endpoints(self) -> dict[str, tuple[object, ...]]:
+        return {version: self._pods.endpoints(version) for version in self.home.versions()}
+
+    def _stop(self) -> None:
+        """End the controller and the gateway first, then the pods, then what they lean on."""
+        by_name = {keeper.name: keeper.child for keeper in self._keepers if keeper.child}
+        front = [by_name[name] for name in ("controller", "envoy") if name in by_name]
+        back = [by_name[name] for name in ("prometheus", "redis") if name in by_name]
+        for group in (front, self._pods.children(), back):
+            stop_all(group, patience_s=STOP_PATIENCE_S)
+        self.home.info_file.unlink(missing_ok=True)

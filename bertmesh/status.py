@@ -1,0 +1,56 @@
+"""What `bertmesh status` shows."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bertmesh.envoy_files import split_on_disk
+from bertmesh.home import Home
+from bertmesh.workloads import WorkloadFiles
+
+
+def mesh_status(home: Home) -> dict[str, Any]:
+    """Return the state of a running mesh as a JSON document.
+
+    Raises:
+        MeshNotRunning: none runs in this home.
+    """
+    info = home.info()
+    workloads = WorkloadFiles(home)
+    split = split_on_disk(home)
+    return {
+        "home": str(home.root),
+        "ready": info.ready,
+        "urls": {"gateway": info.gateway, "prometheus": info.prometheus, "envoy": info.envoy_admin},
+        "split": {
+            "stable": split.stable,
+            "canary": split.canary,
+            "canary_weight": split.weights.canary,
+            "mirror": split.mirror,
+        },
+        "versions": {
+            name: {
+                "model": spec.model,
+                "fault": spec.fault,
+                "wanted": workloads.wanted(name),
+                "ready": workloads.observed(name).ready,
+                "message": workloads.observed(name).message,
+            }
+            for name, spec in home.versions().items()
+        },
+    }
+
+
+def print_status(document: dict[str, Any], console: Console) -> None:
+    """Print the document for people."""
+    split = document["split"]
+    urls = document["urls"]
+    console.print(f"gateway {urls['gateway']}   Prometheus {urls['prometheus']}   Envoy {urls['envoy']}")
+    share = f", canary {split['canary']} at {split['canary_weight']} %" if split["canary"] else ""
+    console.print(f"stable {split['stable']}{share}" + ("" if document["ready"] else "   (starting)"))
+    table = Table("version", "model", "pods ready", "note", box=None)
+    for name, version in document["versions"].items():
+        note = version["message"] or (f"fault {version['fault']}" if version["fault"] else "")
+        table.add_row(name, version["model"], f"{version['ready']}/{version['wanted']}", note)
+    console.print(table)
