@@ -1,0 +1,143 @@
+"""Errors of the pod. Each knows its HTTP status and a stable name for clients to act on."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """Base of this package's errors; the message says what was seen, needed and what to do."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that the answer carries."""
+        return {}
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        """Further members of the problem document."""
+        return {}
+
+
+class SettingsError(ServiceError):
+    """An environment variable cannot be used; the pod does not start."""
+
+    def __init__(self, name: str, *, seen: str, needed: str, do: str) -> None:
+        super().__init__(f"{name} is {seen!r}; {needed} needed: {do}")
+
+
+class UnsupportedModel(ServiceError):
+    """The files are complete, but no engine can run them; the pod does not start."""
+
+    def __init__(self, *, seen: str, needed: str, do: str) -> None:
+        super().__init__(f"{seen}; {needed} needed: {do}")
+
+
+class RequestError(ServiceError):
+    """The client must change the request; base of the 4xx errors that the body causes."""
+
+    status = 422
+
+    def __init__(self, *, seen: str, needed: str, do: str) -> None:
+        super().__init__(f"{seen}; {needed} needed: {do}")
+
+
+class NotJson(RequestError):
+    """The body is not JSON in UTF-8."""
+
+    status, slug, title = 400, "not-json", "Body is not JSON"
+
+
+class WrongContentType(RequestError):
+    """The body is declared as something else than JSON in UTF-8."""
+
+    status, slug, title = 415, "wrong-content-type", "Content type is not JSON"
+
+
+class InvalidFields(RequestError):
+    """Fields are missing, unknown or of the wrong kind."""
+
+    slug, title = "invalid-fields", "Fields are not as needed"
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        Exception.__init__(self, " ".join(f"{field}: {said}." for field, said in problems.items()))
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        """The problems one by one."""
+        return {"errors": [{"field": field, "message": said} for field, said in self.problems.items()]}
+
+
+class NoMask(RequestError):
+    """A text has nothing to fill."""
+
+    slug, title = "no-mask", "Text has no mask"
+
+
+class TooManyMasks(RequestError):
+    """A text has more to fill than is served at once."""
+
+    slug, title = "too-many-masks", "Text has too many masks"
+
+
+class TextTooLong(RequestError):
+    """A text has more tokens than the model has positions."""
+
+    slug, title = "text-too-long", "Text is too long for the model"
+
+
+class TextEmpty(RequestError):
+    """A text has no token that a model could see."""
+
+    slug, title = "text-empty", "Text is empty"
+
+
+class BatchTooLarge(RequestError):
+    """A request is larger than the whole queue and can never be served."""
+
+    slug, title = "batch-too-large", "Batch is too large"
+
+
+class Overloaded(ServiceError):
+    """The queue is full, or the request waited past its deadline. Never 503: that ejects the pod."""
+
+    status, slug, title = 429, "overloaded", "Too many requests"
+
+    def __init__(self, seen: str, retry_after_s: int) -> None:
+        super().__init__(f"{seen}; a shorter queue needed: try again in {retry_after_s} s or add pods")
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to come back."""
+        return {"Retry-After": str(self.retry_after_s)}
+
+
+class NotReady(ServiceError):
+    """The model is not loaded and warm yet, or the pod is on its way out."""
+
+    status, slug, title = 503, "not-ready", "Pod is not ready"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to come back."""
+        return {"Retry-After": "1"}
+
+
+class EngineFailed(ServiceError):
+    """The engine raised while computing; the cause is in the log."""
+
+    slug, title = "engine-failed", "Engine failed"
+
+
+class InjectedFault(ServiceError):
+    """A drill's fault, asked for by BERTMESH_FAULT."""
+
+    slug, title = "injected-fault", "Injected fault"
+
+    def __init__(self) -> None:
+        super().__init__("this pod was started with a fault for a drill: unset BERTMESH_FAULT to end it")

@@ -1,0 +1,201 @@
+"""What requests look like. Unknown fields are refused; what is wrong is said in sentences."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
+
+from service.errors import InvalidFields, NotJson
+from service.tasks import Features, FillMask, Query, Similarity, Task
+
+MAX_TEXTS = 32
+MAX_CHARACTERS = 8192
+MAX_BODY_BYTES = 1 << 20
+
+
+def _has_characters(text: str) -> str:
+    if not text.strip():
+        message = "is empty or blank; a text of at least one character needed: send text"
+        raise ValueError(message)
+    if len(text) > MAX_CHARACTERS:
+        message = (
+            f"has {len(text):,} characters; at most {MAX_CHARACTERS:,} needed: shorten or split the text"
+        )
+        raise ValueError(message)
+    return text
+
+
+def _is_batch(texts: list[object]) -> list[object]:
+    if not 1 <= len(texts) <= MAX_TEXTS:
+        message = f"has {len(texts)} texts; 1 to {MAX_TEXTS} needed: split the list over several requests"
+        raise ValueError(message)
+    return texts
+
+
+def _kind(value: object) -> str:
+    return "list" if isinstance(value, list) else "text"
+
+
+Text = Annotated[str, AfterValidator(_has_characters)]
+# Length first, so that a list of a million texts is refused before its texts are looked at.
+Texts = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[list[Text], BeforeValidator(_is_batch), Tag("list")],
+    Discriminator(_kind),
+]
+
+
+class Request(BaseModel):
+    """Base of the requests: one text, or a list of up to 32."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    text: Texts = Field(description="A text, or a list of up to 32 texts.", examples=["中国的首都是[MASK]。"])
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a request's body.
+
+        Raises:
+            NotJson: It is not JSON in UTF-8; lone surrogates and NaN are not either.
+            InvalidFields: It does not have the fields that are needed.
+        """
+        try:
+            return cls.model_validate(_object(body))
+        except ValidationError as error:
+            raise InvalidFields(_sentences(error)) from None
+
+    @property
+    def single(self) -> bool:
+        """Whether one text was sent, so that one result goes back, not a list."""
+        return isinstance(self.text, str)
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """What is asked, one by one."""
+        return tuple(Query(text) for text in _listed(self.text))
+
+    @property
+    def task(self) -> Task:
+        """What is to be done with each query."""
+        raise NotImplementedError
+
+
+class FillMaskRequest(Request):
+    """Texts with at least one [MASK] each."""
+
+    top_k: Annotated[int, Field(ge=1, le=100)] = Field(5, description="How many candidates a mask gets.")
+
+    @property
+    def task(self) -> Task:
+        """Fill the masks."""
+        return FillMask(self.top_k)
+
+
+class SimilarityRequest(Request):
+    """Two texts, or two lists of texts that are compared one to one."""
+
+    text_pair: Texts = Field(description="What to compare with: a text, or a list as long as ``text``.")
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a request's body; the two sides must have the same form and length.
+
+        Raises:
+            NotJson: It is not JSON in UTF-8.
+            InvalidFields: The fields are not as needed.
+        """
+        request = super().parse(body)
+        one, other = _form(request.text), _form(request.text_pair)
+        if one != other:
+            raise InvalidFields({"text_pair": f"is {other}; {one} needed, as in text: send pairs"})
+        return request
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """The pairs."""
+        return tuple(Query(*pair) for pair in zip(_listed(self.text), _listed(self.text_pair), strict=True))
+
+    @property
+    def task(self) -> Task:
+        """Compare the texts."""
+        return Similarity()
+
+
+class FeaturesRequest(Request):
+    """Texts to turn into vectors."""
+
+    @property
+    def task(self) -> Task:
+        """Return the vectors."""
+        return Features()
+
+
+REQUESTS: Mapping[str, type[Request]] = {
+    FillMask.name: FillMaskRequest,
+    Similarity.name: SimilarityRequest,
+    Features.name: FeaturesRequest,
+}
+"""What each endpoint takes, by the task's name, which is the path."""
+
+
+def _listed(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _form(texts: str | list[str]) -> str:
+    return "one text" if isinstance(texts, str) else f"a list of {len(texts)}"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotJson(
+            seen=f"a body of {len(body):,} bytes that is not JSON ({error})",
+            needed="a JSON object in UTF-8",
+            do='send one like {"text": "中国的首都是[MASK]。"}',
+        ) from None
+    if not isinstance(content, dict):
+        kind = {list: "a list", str: "a string", type(None): "null"}.get(type(content), "a number or boolean")
+        raise InvalidFields({"body": f"is {kind}; a JSON object needed: send one with the field text"})
+    return content
+
+
+_SAID: Mapping[str, str] = {
+    "missing": "is missing; it is needed: add it",
+    "extra_forbidden": "is unknown; only known fields are taken: remove it or check its spelling",
+    "string_type": "is {kind}; a string needed: put the text in quotes",
+    "int_type": "is {kind}; a whole number needed: send it without quotes or point",
+    "greater_than_equal": "is {seen}; at least {ge} needed: raise it",
+    "less_than_equal": "is {seen}; at most {le} needed: lower it",
+}
+
+
+def _sentences(error: ValidationError) -> dict[str, str]:
+    return {_field(problem["loc"]): _said(problem) for problem in error.errors(include_url=False)}
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """Name a field as in ``text[2]``, without pydantic's tags of the union's branches."""
+    field, *rest = location
+    return str(field) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    context = problem.get("ctx", {})
+    if problem["type"] == "value_error":
+        return str(context["error"])
+    kinds = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+    kinds |= {str: "a string", list: "a list", dict: "an object"}
+    said = _SAID.get(problem["type"], "is {kind}; another value needed: see the documentation")
+    return said.format(seen=problem["input"], kind=kinds[type(problem["input"])], **context)

@@ -1,0 +1,138 @@
+"""The pod's settings, read from the environment once."""
+
+import math
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from service.errors import SettingsError
+from service.faults import VARIABLE as FAULT
+from service.faults import Fault
+from service.policy import Limits
+
+MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MAX_DEADLINE_S = 600.0
+CGROUP = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a pod is told. ``version`` renames the model's own version, for drills."""
+
+    model: str
+    models_dir: Path
+    cache_dir: Path
+    bind: str = "127.0.0.1:8000"
+    version: str | None = None
+    pod: str = "pod"
+    redis_url: str | None = None
+    redis_timeout_s: float = 0.02
+    cache_ttl_s: int = 3600
+    threads: int = 1
+    deadline_s: float = 4.5  # below the route's timeout of 5 s, so that the pod answers first
+    drain_s: float = 1.0
+    limits: Limits = field(default_factory=Limits)
+    fault: Fault | None = None
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            SettingsError: A variable is missing or out of range.
+        """
+        home = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "/tmp") / ".cache")  # noqa: S108 - last resort
+        return cls(
+            model=_model(env),
+            models_dir=Path(env.get("BERTMESH_MODELS_DIR") or Path(__file__).parent.parent / "models"),
+            cache_dir=Path(env.get("BERTMESH_CACHE_DIR") or home / "bertmesh" / "models"),
+            bind=_bind(env),
+            version=env.get("BERTMESH_VERSION") or None,
+            pod=env.get("BERTMESH_POD") or socket.gethostname(),
+            redis_url=env.get("BERTMESH_REDIS_URL") or None,
+            redis_timeout_s=_number(env, "BERTMESH_REDIS_TIMEOUT_MS", 20, 1, 1000) / 1000,
+            cache_ttl_s=int(_number(env, "BERTMESH_CACHE_TTL_S", 3600, 1, 30 * 86400)),
+            threads=int(_number(env, "BERTMESH_THREADS", cpu_quota(CGROUP), 1, 1024)),
+            deadline_s=_number(env, "BERTMESH_DEADLINE_S", 4.5, 0.01, MAX_DEADLINE_S),
+            drain_s=_number(env, "BERTMESH_DRAIN_S", 1.0, 0, 60),
+            limits=_limits(env),
+            fault=_fault(env),
+            log_level=_log_level(env),
+        )
+
+
+def cpu_quota(cpu_max: Path) -> int:
+    """Return the whole CPUs that this process may use: the cgroup's quota, else its affinity."""
+    available = len(os.sched_getaffinity(0))
+    try:
+        quota, period = cpu_max.read_text(encoding="ascii").split()
+        return max(1, min(available, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2 here, or "max": no quota
+        return available
+
+
+def _model(env: Mapping[str, str]) -> str:
+    model = env.get(MODEL)
+    if not model:
+        raise SettingsError(
+            MODEL, seen="", needed="a model", do="set it to name:version, a folder or hf://<hub id>"
+        )
+    return model
+
+
+def _bind(env: Mapping[str, str]) -> str:
+    bind = env.get(BIND) or "127.0.0.1:8000"
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or int(port) >= 2**16:
+        raise SettingsError(BIND, seen=bind, needed="host:port", do="write it like 127.0.0.1:8000")
+    return bind
+
+
+def _limits(env: Mapping[str, str]) -> Limits:
+    default = Limits()
+    return Limits(
+        batch_tokens=int(_number(env, "BERTMESH_BATCH_TOKENS", default.batch_tokens, 1, 10**6)),
+        queue_tokens=int(_number(env, "BERTMESH_QUEUE_TOKENS", default.queue_tokens, 1, 10**7)),
+        queue_items=int(_number(env, "BERTMESH_QUEUE_ITEMS", default.queue_items, 1, 10**6)),
+    )
+
+
+def _fault(env: Mapping[str, str]) -> Fault | None:
+    text = env.get(FAULT)
+    if not text:
+        return None
+    if env.get("BERTMESH_HOME_KIND") != "local":
+        raise SettingsError(
+            FAULT,
+            seen=text,
+            needed="BERTMESH_HOME_KIND=local",
+            do="faults exist only in the local mesh: unset it",
+        )
+    return Fault.parse(text)
+
+
+def _log_level(env: Mapping[str, str]) -> str:
+    level = (env.get(LOG_LEVEL) or "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise SettingsError(
+            LOG_LEVEL, seen=level, needed="a log level", do=f"use one of {', '.join(LOG_LEVELS)}"
+        )
+    return level
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise SettingsError(
+            name, seen=text, needed=f"a number from {low:g} to {high:g}", do="change or unset it"
+        )
+    return value
