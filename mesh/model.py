@@ -1,12 +1,51 @@
-"""The intermediate representation: versions, weights, routes and policy.
+"""The intermediate representation: versions, weights and, from `mesh.policy`, what holds for all of them.
 
 Everything that is rendered, for Istio as for Envoy, is rendered from these values.
 """
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-MAX_PERCENT = 100
+from mesh.errors import InvalidMesh
+from mesh.policy import MAX_PERCENT, Jwt, Outlier, Policy, Pool, Retries
+
+__all__ = [
+    "Endpoint",
+    "Jwt",
+    "Mesh",
+    "Outlier",
+    "Policy",
+    "Pool",
+    "Retries",
+    "Split",
+    "Version",
+    "Weights",
+    "check_version_name",
+    "local_mesh",
+    "subset_name",
+]
+
+SERVICE = "bert"
+NAMESPACE = "default"
+# A label value and, behind "bert-", the name of a Deployment: a DNS subdomain of at most 63 characters.
+VERSION_NAME = re.compile(r"(?=.{1,58}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
+def check_version_name(name: str) -> str:
+    """Return ``name`` if Kubernetes takes it as a version's name.
+
+    Raises:
+        InvalidMesh: it cannot.
+    """
+    if not VERSION_NAME.fullmatch(name):
+        message = (
+            f"version {name!r} cannot be a Kubernetes name: use 1-58 of a-z, 0-9, '-' and '.', "
+            "with a letter or digit at both ends and beside each dot"
+        )
+        raise InvalidMesh(message)
+    return name
 
 
 @dataclass(frozen=True)
@@ -18,7 +57,7 @@ class Weights:
     def __post_init__(self) -> None:
         if not 0 <= self.canary <= MAX_PERCENT:
             message = f"canary weight is a percentage from 0 to 100, got {self.canary}"
-            raise ValueError(message)
+            raise InvalidMesh(message)
 
     @property
     def stable(self) -> int:
@@ -30,8 +69,12 @@ class Weights:
 class Split:
     """Who gets which share: a stable version, and perhaps a canary.
 
-    ``mirror`` is the percentage of the stable's requests that are copied to the canary as shadow
-    traffic; it needs a canary.
+    ``mirror`` is the percentage of the requests that are copied to the canary as shadow traffic. It
+    needs a canary that has no traffic of its own: a route mirrors all that passes it, and a copy of the
+    canary's own request could not be told from the request.
+
+    Raises:
+        InvalidMesh: the values do not go together.
     """
 
     stable: str
@@ -40,19 +83,34 @@ class Split:
     mirror: int = 0
 
     def __post_init__(self) -> None:
+        check_version_name(self.stable)
+        if self.canary is not None:
+            check_version_name(self.canary)
+        problem = self._problem()
+        if problem is not None:
+            raise InvalidMesh(problem)
+
+    def _problem(self) -> str | None:
         if self.canary is None and (self.weights.canary or self.mirror):
-            message = f"weight {self.weights.canary} and mirror {self.mirror} need a canary version"
-            raise ValueError(message)
+            return f"weight {self.weights.canary} and mirror {self.mirror} need a canary version"
         if self.canary == self.stable:
-            message = f"stable and canary are both {self.stable!r}: name two versions"
-            raise ValueError(message)
+            return f"stable and canary are both {self.stable!r}: name two versions"
         if not 0 <= self.mirror <= MAX_PERCENT:
-            message = f"mirror is a percentage from 0 to 100, got {self.mirror}"
-            raise ValueError(message)
+            return f"mirror is a percentage from 0 to 100, got {self.mirror}"
+        if self.mirror and self.weights.canary:
+            return f"mirror {self.mirror} needs canary weight 0, not {self.weights.canary}: shadow first"
+        return None
 
     def at(self, canary_weight: int) -> Self:
-        """Return the same split with another canary weight."""
-        return replace(self, weights=Weights(canary_weight))
+        """Return the same split with another canary weight; shadow traffic ends where real traffic begins."""
+        return replace(self, weights=Weights(canary_weight), mirror=0 if canary_weight else self.mirror)
+
+    @property
+    def shares(self) -> tuple[tuple[str, int], ...]:
+        """The versions behind the route with their per cent, which add up to 100; the stable comes first."""
+        if self.canary is None:
+            return ((self.stable, MAX_PERCENT),)
+        return ((self.stable, self.weights.stable), (self.canary, self.weights.canary))
 
 
 @dataclass(frozen=True)
@@ -71,57 +129,18 @@ class Version:
     name: str
     endpoints: tuple[Endpoint, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_version_name(self.name)
 
-@dataclass(frozen=True)
-class Retries:
-    """When a request is tried again, and how often."""
-
-    attempts: int = 2
-    per_try_timeout_s: float = 2.0
-    # `reset` is not in Istio's default list; without it a killed pod loses requests.
-    on: tuple[str, ...] = ("connect-failure", "refused-stream", "reset", "retriable-status-codes")
-    status_codes: tuple[int, ...] = (503,)
+    @property
+    def subset(self) -> str:
+        """The name of its DestinationRule subset: Istio's webhook takes DNS labels only, so no dots."""
+        return subset_name(self.name)
 
 
-@dataclass(frozen=True)
-class Outlier:
-    """When a pod is ejected from its version's pool."""
-
-    consecutive_5xx: int = 5
-    interval_s: float = 5.0
-    base_ejection_s: float = 15.0
-    max_ejection_percent: int = 50
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Limits on the connections to one version."""
-
-    max_connections: int = 256
-    max_pending: int = 256
-    connect_timeout_s: float = 1.0
-    idle_timeout_s: float = 30.0
-
-
-@dataclass(frozen=True)
-class Jwt:
-    """Tokens that the gateway asks for; ``jwks`` is the inline key set as JSON text."""
-
-    issuer: str
-    audiences: tuple[str, ...]
-    jwks: str
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What holds for every version behind the route."""
-
-    timeout_s: float = 5.0
-    retries: Retries = field(default_factory=Retries)
-    outlier: Outlier = field(default_factory=Outlier)
-    pool: Pool = field(default_factory=Pool)
-    rate_limit_per_s: int | None = None
-    jwt: Jwt | None = None
+def subset_name(version: str) -> str:
+    """Return ``version`` as a DNS label: ``1.1-reviews`` is ``v1-1-reviews``."""
+    return "v" + version.replace(".", "-")
 
 
 @dataclass(frozen=True)
@@ -136,7 +155,28 @@ class Mesh:
     hosts: tuple[str, ...] = ("*",)
     gateway: str = "bertmesh"
 
+    def __post_init__(self) -> None:
+        known = self.names
+        for wanted, _ in self.split.shares:
+            if wanted not in known:
+                message = f"the split names version {wanted}; the versions that exist are {', '.join(known)}"
+                raise InvalidMesh(message)
+        for subset, count in Counter(version.subset for version in self.versions).items():
+            if count > 1:
+                message = f"{count} of the versions {', '.join(known)} share the subset name {subset}: rename"
+                raise InvalidMesh(message)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the versions that exist, in their order."""
+        return tuple(version.name for version in self.versions)
+
     @property
     def host(self) -> str:
         """The Service's fully qualified name."""
         return f"{self.service}.{self.namespace}.svc.cluster.local"
+
+
+def local_mesh(versions: tuple[Version, ...], split: Split, policy: Policy | None = None) -> Mesh:
+    """Return the mesh of the local home, whose service has the name that the metrics are read by."""
+    return Mesh(SERVICE, NAMESPACE, versions, split, policy or Policy())

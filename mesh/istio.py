@@ -1,0 +1,159 @@
+"""The intermediate representation as Istio documents: VirtualService, DestinationRule, Gateway."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mesh.model import Mesh, Version, subset_name
+from mesh.policy import Outlier, Policy, Pool, Retries
+from mesh.problem import CONTENT_TYPE, POD_ONLY_PATHS, pod_only, unknown_version
+from observability.names import ROUTE_HEADER, VERSION_HEADER
+
+API_VERSION = "networking.istio.io/v1"
+GATEWAY_PORT = 80
+
+Document = dict[str, Any]
+
+
+def render(mesh: Mesh) -> list[Document]:
+    """Return the VirtualService, the DestinationRule and the Gateway of ``mesh``, in this order."""
+    return [virtual_service(mesh), destination_rule(mesh), gateway(mesh)]
+
+
+def duration(seconds: float) -> str:
+    """Return ``seconds`` in Go's form, to the millisecond: ``2s``, ``500ms``."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+
+
+def virtual_service(mesh: Mesh) -> Document:
+    """Return the routes; the order matters, since Istio takes the first that matches."""
+    http = [
+        _pod_only_route(),
+        *(_pin_route(mesh, version) for version in mesh.versions),
+        _unknown_version_route(mesh),
+        _split_route(mesh),
+    ]
+    spec = {"hosts": list(mesh.hosts), "gateways": [mesh.gateway], "http": http}
+    return _document("VirtualService", mesh.service, mesh, spec)
+
+
+def destination_rule(mesh: Mesh) -> Document:
+    """Return the subsets, a version each, and what holds for the connections to all of them."""
+    spec = {
+        "host": mesh.host,
+        "trafficPolicy": {
+            "loadBalancer": {"simple": "LEAST_REQUEST"},
+            "connectionPool": _connection_pool(mesh.policy.pool),
+            "outlierDetection": _outlier_detection(mesh.policy.outlier),
+        },
+        "subsets": [
+            {"name": version.subset, "labels": {"version": version.name}} for version in mesh.versions
+        ],
+    }
+    return _document("DestinationRule", mesh.service, mesh, spec)
+
+
+def gateway(mesh: Mesh) -> Document:
+    """Return the Gateway that lets the requests in."""
+    port = {"number": GATEWAY_PORT, "name": "http", "protocol": "HTTP"}
+    spec = {"selector": {"istio": "ingressgateway"}, "servers": [{"port": port, "hosts": list(mesh.hosts)}]}
+    return _document("Gateway", mesh.gateway, mesh, spec)
+
+
+def _document(kind: str, name: str, mesh: Mesh, spec: Document) -> Document:
+    metadata = {"name": name, "namespace": mesh.namespace}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _pod_only_route() -> Document:
+    match = [{"uri": {"exact": path}} for path in POD_ONLY_PATHS]
+    return {"name": "pod-only", "match": match, **_direct_response(pod_only())}
+
+
+def _pin_route(mesh: Mesh, version: Version) -> Document:
+    return {
+        "name": f"pin-{version.name}",
+        "match": [{"headers": {VERSION_HEADER: {"exact": version.name}}}],
+        "route": [_destination(mesh, version.name)],
+        **_resilience(mesh.policy),
+    }
+
+
+def _unknown_version_route(mesh: Mesh) -> Document:
+    # An empty match means that the header is there, whatever it says.
+    match: list[Document] = [{"headers": {VERSION_HEADER: {}}}]
+    return {"name": "unknown-version", "match": match, **_direct_response(unknown_version(mesh.names))}
+
+
+def _split_route(mesh: Mesh) -> Document:
+    shares = mesh.split.shares
+    return {
+        "name": "split",
+        "route": [{**_destination(mesh, name), "weight": weight} for name, weight in shares],
+        **_mirror(mesh),
+        **_resilience(mesh.policy),
+    }
+
+
+def _destination(mesh: Mesh, version: str) -> Document:
+    """Send to a version, and tell it which route was chosen: a mirrored copy keeps the other's name."""
+    return {
+        "destination": _address(mesh, version),
+        "headers": {"request": {"set": {ROUTE_HEADER: version}}},
+    }
+
+
+def _address(mesh: Mesh, version: str) -> Document:
+    return {"host": mesh.host, "subset": subset_name(version)}
+
+
+def _mirror(mesh: Mesh) -> Document:
+    split = mesh.split
+    if split.canary is None or not split.mirror:
+        return {}
+    return {"mirror": _address(mesh, split.canary), "mirrorPercentage": {"value": split.mirror}}
+
+
+def _resilience(policy: Policy) -> Document:
+    return {"timeout": duration(policy.timeout_s), "retries": _retries(policy.retries)}
+
+
+def _retries(retries: Retries) -> Document:
+    if not retries.attempts:
+        return {"attempts": 0}
+    return {
+        "attempts": retries.attempts,
+        "perTryTimeout": duration(retries.per_try_timeout_s),
+        # Istio takes the status codes in the same list.
+        "retryOn": ",".join([*retries.on, *map(str, retries.status_codes)]),
+    }
+
+
+def _direct_response(body: Mapping[str, Any]) -> Document:
+    text = json.dumps(body, ensure_ascii=False)
+    return {
+        "directResponse": {"status": body["status"], "body": {"string": text}},
+        "headers": {"response": {"set": {"content-type": CONTENT_TYPE}}},
+    }
+
+
+def _connection_pool(pool: Pool) -> Document:
+    return {
+        "tcp": {"maxConnections": pool.max_connections, "connectTimeout": duration(pool.connect_timeout_s)},
+        "http": {
+            "http1MaxPendingRequests": pool.max_pending,
+            "http2MaxRequests": pool.max_requests,
+            "maxRetries": pool.max_retries,
+            "idleTimeout": duration(pool.idle_timeout_s),
+        },
+    }
+
+
+def _outlier_detection(outlier: Outlier) -> Document:
+    return {
+        "consecutive5xxErrors": outlier.consecutive_5xx,
+        "interval": duration(outlier.interval_s),
+        "baseEjectionTime": duration(outlier.base_ejection_s),
+        "maxEjectionPercent": outlier.max_ejection_percent,
+    }
