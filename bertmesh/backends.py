@@ -1,14 +1,15 @@
-"""Commands and readiness of the processes that are not ours: Redis, Prometheus, Envoy; and the controller."""
+"""Commands and readiness of the processes beside Envoy and the pods."""
 
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import urllib3
 
-from bertmesh.home import Home
+from bertmesh.home import Home, MeshInfo
 from bertmesh.ports import LOOPBACK
 from bertmesh.processes import Command
 
@@ -16,12 +17,12 @@ HTTP_OK = 200
 REDIS_MEMORY = "128mb"
 
 
-def redis_command(binary: Path, home: Home, port: int) -> Command:
+def redis_command(binary: Path, home: Home, info: MeshInfo) -> Command:
     """Return the command of a Redis that keeps nothing on disk and evicts only keys with a TTL."""
     home.redis.mkdir(parents=True, exist_ok=True)
     options = {
         "--bind": LOOPBACK,
-        "--port": str(port),
+        "--port": str(urlsplit(info.redis).port),
         "--dir": str(home.redis),
         "--save": "",
         "--maxmemory": REDIS_MEMORY,
@@ -30,31 +31,15 @@ def redis_command(binary: Path, home: Home, port: int) -> Command:
     return Command([str(binary), *(word for pair in options.items() for word in pair)], {})
 
 
-def prometheus_command(binary: Path, home: Home, port: int) -> Command:
+def prometheus_command(binary: Path, home: Home, info: MeshInfo) -> Command:
     """Return the command of a Prometheus that keeps two hours of data in the home."""
     words = [
         str(binary),
         f"--config.file={home.prometheus / 'prometheus.yml'}",
         f"--storage.tsdb.path={home.prometheus / 'data'}",
         "--storage.tsdb.retention.time=2h",
-        f"--web.listen-address={LOOPBACK}:{port}",
+        f"--web.listen-address={urlsplit(info.prometheus).netloc}",
         "--log.level=warn",
-    ]
-    return Command(words, {})
-
-
-def envoy_command(binary: Path, home: Home) -> Command:
-    """Return the command of the gateway Envoy."""
-    words = [
-        str(binary),
-        "--config-path",
-        str(home.envoy / "bootstrap.yaml"),
-        "--concurrency",
-        "1",
-        "--disable-hot-restart",
-        "--reject-unknown-dynamic-fields",
-        "--log-level",
-        "warn",
     ]
     return Command(words, {})
 
@@ -75,11 +60,12 @@ def answers_http(url: str) -> Callable[[], bool]:
     return probe
 
 
-def answers_redis(port: int) -> Callable[[], bool]:
-    """Return a probe that is true once a Redis on ``port`` answers PING."""
+def answers_redis(info: MeshInfo) -> Callable[[], bool]:
+    """Return a probe that is true once Redis answers PING."""
+    address = (LOOPBACK, urlsplit(info.redis).port)
 
     def probe() -> bool:
-        with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=0.5) as connection:
+        with suppress(OSError), socket.create_connection(address, timeout=0.5) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")
         return False

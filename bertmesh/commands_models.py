@@ -1,7 +1,6 @@
 """`bertmesh models`: what the store ships, and which versions a mesh knows."""
 
 import json
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.table import Table
 from bertmesh.errors import MeshNotRunning
 from bertmesh.home import DEFAULT_REPLICAS, Home, VersionSpec
 from bertmesh.options import home_option, output_option
-from bertmesh.pods import models_dir
+from bertmesh.pods import cache_dir, models_dir
 from mesh.model import check_version_name
 from modelstore import list_versions, resolve
 
@@ -68,8 +67,3 @@ def add(home: Home, name: str, model: str, fault: str | None, replicas: int) -> 
         click.echo("no mesh runs yet; the version will be known when one starts", err=True)
     home.add_versions({name: VersionSpec(model, fault, replicas)})
     click.echo(f"added {name}: {model} x {replicas}{f', with the fault {fault}' if fault else ''}")
-
-
-def cache_dir() -> Path:
-    """Return where deltas are put on their bases."""
-    return Path.home() / ".cache" / "bertmesh" / "models"

@@ -7,16 +7,17 @@ from dataclasses import asdict, dataclass, field, replace
 from threading import Event
 
 from bertmesh import backends
-from bertmesh.envoy_files import MeshFiles
-from bertmesh.errors import StartFailed, UnknownVersion
+from bertmesh.envoy_files import MeshFiles, split_on_disk
+from bertmesh.errors import StartFailed
 from bertmesh.home import Home, MeshInfo, VersionSpec, process_start, write_json
 from bertmesh.keeper import Keeper
-from bertmesh.pods import PodSet, models_dir, targets
+from bertmesh.pods import PodSet, cache_dir, models_dir, targets
 from bertmesh.ports import LOOPBACK, free_ports, gateway_port
 from bertmesh.processes import Command, kill_strays, stop_all
+from bertmesh.tools import find_tools
 from bertmesh.workloads import WorkloadFiles
-from mesh import binaries
-from mesh.model import Policy
+from mesh.model import Endpoint
+from mesh.policy import Policy
 
 POLL_S = 0.1
 START_LIMIT_S = 90.0
@@ -44,7 +45,7 @@ class LocalMesh:
         self._options = options
         self._clock = clock
         self._keepers: list[Keeper] = []
-        self._files = MeshFiles(home, options.policy, collector=options.collector)
+        self._files: MeshFiles | None = None
         self._pods = PodSet(home, {}, clock)
 
     def run(self, stop: Event, *, on_ready: Callable[[MeshInfo], None]) -> None:
@@ -67,59 +68,63 @@ class LocalMesh:
                 self._stop()
 
     def _start(self, stop: Event) -> MeshInfo:
-        tools = binaries.find_all()
-        ports = free_ports(3)
-        port = gateway_port(self._options.port)
-        info = MeshInfo(
-            pid=os.getpid(),
-            started=process_start(os.getpid()) or 0.0,
-            gateway=f"http://{LOOPBACK}:{port}",
-            envoy_admin=f"http://{LOOPBACK}:{ports[0]}",
-            prometheus=f"http://{LOOPBACK}:{ports[1]}",
-            redis=f"redis://{LOOPBACK}:{ports[2]}/0",
-        )
+        tools = find_tools()
+        info = self._listen_where()
         write_json(self.home.info_file, asdict(info))
         stable = self._know_versions()
         self._pods.environment.update(self._pod_environment(info))
-        self._files.write_prometheus(info)
-        redis = self._keep("redis", lambda: backends.redis_command(tools.redis, self.home, ports[2]))
-        prometheus = self._keep(
-            "prometheus", lambda: backends.prometheus_command(tools.prometheus, self.home, ports[1])
-        )
-        self._await("redis", redis, backends.answers_redis(ports[2]), stop)
+        files = MeshFiles(self.home, info, self._options.policy, collector=self._options.collector)
+        files.write_prometheus()
+        self._files = files
+        redis = self._keep("redis", backends.redis_command(tools.redis, self.home, info))
+        prometheus = self._keep("prometheus", backends.prometheus_command(tools.prometheus, self.home, info))
+        self._await("redis", redis, backends.answers_redis(info), stop)
         self._await(f"version {stable}", None, lambda: bool(self._pods.endpoints(stable)), stop)
-        self._files.write_envoy(info, listener_port=port, stable=stable, endpoints=self._endpoints())
-        envoy = self._keep("envoy", lambda: backends.envoy_command(tools.envoy, self.home))
+        files.write_envoy(stable, self._endpoints())
+        envoy = self._keep("envoy", Command(files.envoy_command(tools.envoy), {}))
         self._await("envoy", envoy, backends.answers_http(f"{info.envoy_admin}/ready"), stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
-        self._keep("controller", lambda: backends.controller_command(self.home))
+        self._keep("controller", backends.controller_command(self.home))
+        self._await("the gateway", None, backends.answers_http(f"{info.gateway}/readyz"), stop)
         ready = replace(info, ready=True)
         write_json(self.home.info_file, asdict(ready))
         return ready
 
+    def _listen_where(self) -> MeshInfo:
+        admin, prometheus, redis = free_ports(3)
+        return MeshInfo(
+            pid=os.getpid(),
+            started=process_start(os.getpid()) or 0.0,
+            gateway=f"http://{LOOPBACK}:{gateway_port(self._options.port)}",
+            envoy_admin=f"http://{LOOPBACK}:{admin}",
+            prometheus=f"http://{LOOPBACK}:{prometheus}",
+            redis=f"redis://{LOOPBACK}:{redis}/0",
+        )
+
     def _know_versions(self) -> str:
         """Write down the known versions; return the stable one, which a former run may have changed."""
-        known = self.home.versions()
-        self.home.add_versions(self._options.versions | known)
-        stable = self._files.stable_on_disk() or self._options.stable
-        versions = self.home.versions()
-        if stable not in versions:
-            raise UnknownVersion(stable, list(versions))
+        self.home.add_versions({**self._options.versions, **self.home.versions()})
+        split = split_on_disk(self.home)
+        stable = split.stable if split else self._options.stable
+        spec = self.home.version(stable)
         if not self.workloads.wanted(stable):
-            self.workloads.want(stable, versions[stable].replicas)
+            self.workloads.want(stable, spec.replicas)
         return stable
 
     def _pod_environment(self, info: MeshInfo) -> dict[str, str]:
         environment = {
             "BERTMESH_MODELS_DIR": str(models_dir()),
+            "BERTMESH_CACHE_DIR": str(cache_dir()),
             "BERTMESH_REDIS_URL": info.redis,
         }
         if self._options.collector:
             environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self._options.collector
         return environment
 
-    def _keep(self, name: str, command: Callable[[], Command]) -> Keeper:
-        keeper = Keeper(name, command, home=self.home.root, log=self.home.log(name), clock=self._clock)
+    def _keep(self, name: str, command: Command) -> Keeper:
+        keeper = Keeper(
+            name, lambda: command, home=self.home.root, log=self.home.log(name), clock=self._clock
+        )
         self._keepers.append(keeper)
         keeper.poll()
         return keeper
@@ -145,13 +150,14 @@ class LocalMesh:
         for keeper in self._keepers:
             keeper.poll()
         self._pods.poll(self.workloads.all_wanted(), self.home.versions())
-        self._files.sync(self._endpoints(), targets(self._pods.pods))
+        if self._files:
+            self._files.sync(self._endpoints(), targets(self._pods.pods))
         for version in self.home.versions():
             observed = self._pods.observed(version)
             if observed != self.workloads.observed(version):
                 self.workloads.observe(version, observed)
 
-    def _endpoints(self) -> dict[str, tuple[object, ...]]:
+    def _endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
         return {version: self._pods.endpoints(version) for version in self.home.versions()}
 
     def _stop(self) -> None:

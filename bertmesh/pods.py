@@ -171,6 +171,11 @@ def models_dir() -> Path:
     return Path(os.environ.get("BERTMESH_MODELS_DIR") or Path(__file__).parent.parent / "models")
 
 
+def cache_dir() -> Path:
+    """Return where deltas are put on their bases: BERTMESH_CACHE_DIR, else below ~/.cache."""
+    return Path(os.environ.get("BERTMESH_CACHE_DIR") or Path.home() / ".cache" / "bertmesh" / "models")
+
+
 def _why(pod: Pod) -> str:
     child_log = pod.keeper.log
     lines = child_log.read_text(encoding="utf-8", errors="replace").splitlines() if child_log.exists() else []

@@ -19,16 +19,12 @@ def mesh_status(home: Home) -> dict[str, Any]:
     info = home.info()
     workloads = WorkloadFiles(home)
     split = split_on_disk(home)
+    shares = split.shares if split else ()
     return {
         "home": str(home.root),
         "ready": info.ready,
         "urls": {"gateway": info.gateway, "prometheus": info.prometheus, "envoy": info.envoy_admin},
-        "split": {
-            "stable": split.stable,
-            "canary": split.canary,
-            "canary_weight": split.weights.canary,
-            "mirror": split.mirror,
-        },
+        "split": [{"version": version, "weight": weight} for version, weight in shares],
         "versions": {
             name: {
                 "model": spec.model,
@@ -44,11 +40,10 @@ def mesh_status(home: Home) -> dict[str, Any]:
 
 def print_status(document: dict[str, Any], console: Console) -> None:
     """Print the document for people."""
-    split = document["split"]
     urls = document["urls"]
     console.print(f"gateway {urls['gateway']}   Prometheus {urls['prometheus']}   Envoy {urls['envoy']}")
-    share = f", canary {split['canary']} at {split['canary_weight']} %" if split["canary"] else ""
-    console.print(f"stable {split['stable']}{share}" + ("" if document["ready"] else "   (starting)"))
+    split = ", ".join(f"{share['version']} {share['weight']} %" for share in document["split"])
+    console.print(f"split   {split or 'none yet'}{'' if document['ready'] else '   (starting)'}")
     table = Table("version", "model", "pods ready", "note", box=None)
     for name, version in document["versions"].items():
         note = version["message"] or (f"fault {version['fault']}" if version["fault"] else "")
