@@ -76,6 +76,12 @@ class Codec:
                 do="fetch the model again",
             ) from error
 
+    @property
+    def size(self) -> int:
+        """How many tokens there are."""
+        size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        return size
+
     def encode(self, text: str) -> Encoded:
         """Return the ids and masks of a text, however long it is."""
         encoding = self._tokenizer.encode(text)

@@ -141,3 +141,10 @@ class InjectedFault(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("this pod was started with a fault for a drill: unset BERTMESH_FAULT to end it")
+
+
+class StoreDown(ServiceError):
+    """The cache's store failed or did not answer in time; never reaches a client."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__}: {cause}")

@@ -101,7 +101,7 @@ class FillMask:
             raise NoMask(
                 seen="a text without a mask",
                 needed=f"at least one {codec.mask_token}",
-                do=f"put {codec.mask_token} where a token is to be found, as in 中国的首都是{codec.mask_token}。",
+                do=f"put it where a token is to be found, as in 中国的首都是{codec.mask_token}。",
             )
         if masks > MAX_MASKS:
             raise TooManyMasks(

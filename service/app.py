@@ -1,0 +1,47 @@
+"""The WSGI application: a pod with HTTP around it."""
+
+import logging
+import os
+import sys
+
+from flask import Flask
+
+from service import exchange, problems
+from service.errors import SettingsError
+from service.pod import Pod, build
+from service.probes import probes
+from service.routes import predictions
+from service.schema import MAX_BODY_BYTES
+from service.settings import Settings
+
+WORKER_BOOT_ERROR = 3
+"""The exit code at which gunicorn gives up instead of starting the worker again."""
+
+log = logging.getLogger(__name__)
+
+
+def create_app() -> Flask:
+    """Return the app for gunicorn, its model loading in the background.
+
+    The process ends with one sentence in the log if the settings or the model are not usable.
+    """
+    try:
+        pod = build(Settings.from_env(os.environ))
+    except SettingsError as error:
+        log.critical("the pod cannot start: %s", error)
+        sys.exit(WORKER_BOOT_ERROR)
+    # From a thread only this ends the whole process; the log is flushed line by line.
+    pod.start(on_failure=lambda: os._exit(WORKER_BOOT_ERROR))
+    return wrap(pod)
+
+
+def wrap(pod: Pod) -> Flask:
+    """Put HTTP around a pod. The pod is found again under ``app.extensions["bertmesh"]``."""
+    app = Flask("service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions["bertmesh"] = pod
+    exchange.install(app, pod)
+    problems.install(app)
+    app.register_blueprint(predictions(pod))
+    app.register_blueprint(probes(pod))
+    return app

@@ -1,0 +1,63 @@
+"""Gunicorn's configuration: one worker with threads, and an end that loses no request.
+
+Read by ``gunicorn -c python:service.gunicorn_conf``; the names are gunicorn's.
+"""
+
+import os
+import signal
+import sys
+from threading import Timer
+from typing import Any
+
+from modelstore import ModelStoreError, resolve
+from observability import logs
+from service.errors import SettingsError
+from service.settings import Settings
+
+try:
+    _settings = Settings.from_env(os.environ)
+except SettingsError as error:
+    sys.exit(f"the pod cannot start: {error}")
+
+bind = _settings.bind
+# One process a pod: metrics, queue and a swap of models then need no cross-process tricks.
+workers = 1
+worker_class = "gthread"
+# More than the queue takes, so that a full queue is answered with 429 instead of silence.
+threads = _settings.limits.queue_items + 64
+worker_connections = threads + 1024
+# Longer than Envoy keeps an idle connection (30 s), so that Envoy is the one to close it.
+keepalive = 75
+graceful_timeout = 30
+timeout = 60
+preload_app = False
+control_socket_disable = True
+proc_name = f"bertmesh-pod {_settings.pod}"
+logconfig_dict = logs.config(_settings.log_level, {"pod": _settings.pod})
+
+
+def on_starting(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Check the model's files before the port is open, so that the reason is the log's last line."""
+    try:
+        resolve(_settings.model, root=_settings.models_dir, cache=_settings.cache_dir)
+    except ModelStoreError as error:
+        sys.exit(f"the pod cannot start: {error}")
+
+
+def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Drain on SIGTERM: say not ready, keep answering for a while, then let gunicorn end."""
+
+    def drain(number: int, frame: object) -> None:
+        worker.wsgi.extensions["bertmesh"].drain()
+        timer = Timer(_settings.drain_s, worker.handle_exit, args=(number, frame))
+        timer.daemon = True
+        timer.start()
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - positional only
+
+
+def worker_exit(_arbiter: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Finish the queue and send the last spans."""
+    if hasattr(worker, "wsgi"):
+        worker.wsgi.extensions["bertmesh"].close()

@@ -1,0 +1,83 @@
+"""The endpoints that tell of the pod itself: probes, metrics, version, index."""
+
+import orjson
+from flask import Blueprint, Response, request
+from prometheus_client.exposition import choose_encoder
+
+from service.errors import NotReady
+from service.pod import Pod, State
+from service.schema import REQUESTS
+
+_PATHS = ["/", "/version", "/livez", "/startupz", "/readyz", "/metrics"]
+_EXAMPLES = {
+    "fill-mask": {"text": "中国的首都是[MASK]。", "top_k": 5},
+    "semantic-similarity": {"text": "今天天气很好。", "text_pair": "今天是个晴天。"},
+    "feature-extraction": {"text": "今天天气很好。"},
+}
+
+
+def probes(pod: Pod) -> Blueprint:
+    """Return the endpoints."""
+    blueprint = Blueprint("probes", __name__)
+
+    @blueprint.get("/livez")
+    def livez() -> Response:
+        """Answer as long as the process serves at all."""
+        return _json({"status": "alive", "state": pod.state.value})
+
+    @blueprint.get("/startupz")
+    def startupz() -> Response:
+        """Answer 200 once the model is loaded and warm, and from then on."""
+        _require(pod.served is not None, pod)
+        return _json({"status": "started", "state": pod.state.value})
+
+    @blueprint.get("/readyz")
+    def readyz() -> Response:
+        """Answer 200 while new requests are welcome."""
+        _require(pod.state is State.READY, pod)
+        return _json({"status": "ready", "version": pod.version})
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        """Return the metrics in Prometheus' or OpenMetrics' text form."""
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(pod.metrics.registry), content_type=content_type)
+
+    @blueprint.get("/version")
+    def version() -> Response:
+        """Return which model is served, and what its card says."""
+        return _json(_version(pod))
+
+    @blueprint.get("/")
+    def index() -> Response:
+        """Say what there is and what to send."""
+        examples = {f"POST /{name}": _EXAMPLES[name] for name in REQUESTS}
+        return _json({"service": "bertmesh pod", "examples": examples, "GET": _PATHS})
+
+    return blueprint
+
+
+def _require(holds: bool, pod: Pod) -> None:  # noqa: FBT001 - an assertion
+    if not holds:
+        message = f"the pod is {pod.state.value}; a warm model and no drain needed: wait or ask another pod"
+        raise NotReady(message)
+
+
+def _version(pod: Pod) -> dict[str, object]:
+    if pod.served is None:
+        return {"version": pod.version, "state": pod.state.value}
+    model = pod.served.model.version
+    return {
+        "name": model.name,
+        "version": pod.version,
+        "model": f"{model.name}:{model.version}",
+        "digest": model.digest,
+        "base": model.base,
+        "temperature": model.temperature,
+        "card": model.card,
+        "state": pod.state.value,
+    }
+
+
+def _json(document: object) -> Response:
+    return Response(orjson.dumps(document), content_type="application/json")

@@ -1,0 +1,76 @@
+"""Spans and measurements of what happens between a request's thread and the engine's."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import Link, Span, SpanKind, Tracer, get_current_span, use_span
+
+from observability import names
+from service.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request in the queue: the context of its thread, and the span of its wait."""
+
+    context: Context
+    span: Span
+
+    @property
+    def link(self) -> Link:
+        """A link to the request's span."""
+        return Link(get_current_span(self.context).get_span_context())
+
+
+class BatchTelemetry:
+    """Observes the batcher.
+
+    A batch belongs to many requests, so its span is a root of its own, linked to every request's
+    span. Each request's trace gets a queue span and an engine span, which links to the batch.
+    """
+
+    def __init__(self, tracer: Tracer, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._tracer = tracer
+        self._metrics = metrics
+        self._clock = clock
+
+    def queued(self) -> Waiting:
+        """Begin a queue span in the current trace."""
+        return Waiting(get_current(), self._tracer.start_span(names.SPAN_QUEUE))
+
+    def dropped(self, ticket: Waiting) -> None:
+        """End the queue span of a request that is not computed."""
+        ticket.span.set_attribute("error.type", "dropped")
+        ticket.span.end()
+
+    @contextmanager
+    def computing(self, tickets: Sequence[Waiting], tokens: int) -> Iterator[None]:
+        """Surround one batch with its span and an engine span for each request in it."""
+        for ticket in tickets:
+            ticket.span.end()
+        attributes = {"bertmesh.batch.requests": len(tickets), "bertmesh.batch.tokens": tokens}
+        with ExitStack() as stack:
+            links = [ticket.link for ticket in tickets]
+            batch = self._tracer.start_span(names.SPAN_BATCH, Context(), links=links, attributes=attributes)
+            stack.enter_context(use_span(batch, end_on_exit=True))
+            link = Link(batch.get_span_context(), attributes)
+            for ticket in tickets:
+                engine = self._tracer.start_span(names.SPAN_ENGINE, ticket.context, links=[link])
+                stack.enter_context(use_span(engine, end_on_exit=True))
+            started = self._clock()
+            yield
+            self._measure(len(tickets), tokens, self._clock() - started)
+
+    def cache(self, operation: str) -> AbstractContextManager[Span]:
+        """Surround one call to the cache with a span in Redis' terms."""
+        attributes = {"db.system.name": "redis", "db.operation.name": operation}
+        return self._tracer.start_as_current_span(
+            names.SPAN_CACHE, kind=SpanKind.CLIENT, attributes=attributes
+        )
+
+    def _measure(self, requests: int, tokens: int, seconds: float) -> None:
+        self._metrics.batch_requests.observe(requests)
+        self._metrics.batch_tokens.observe(tokens)
+        self._metrics.inference.observe(seconds)
