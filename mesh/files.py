@@ -4,21 +4,44 @@ Envoy notices a file only when another one is renamed over it; a file written in
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from mesh.envoy import Options, render_bootstrap, render_clusters, render_endpoints, render_listener
 from mesh.model import Mesh, Version
 
-TYPES = ("lds", "cds", "eds", "rds")
+TYPES: Final = ("lds", "cds", "eds", "rds")
+WIDTH: Final = 120
+# What some reader of YAML takes for a number or a truth value, though PyYAML's own reader does not.
+AMBIGUOUS: Final = re.compile(r"[-+.]?[0-9][0-9a-fox_.:+-]*|y|n", re.IGNORECASE)
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes YAML that says the same to every reader: no anchors, nothing that may be mistaken."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write a value again where it occurs again."""
+        del data
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "'" if AMBIGUOUS.fullmatch(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
+PlainDumper.add_representer(str, _text)
 
 
 def to_yaml(documents: Iterable[Mapping[str, Any]]) -> str:
     """Return the documents as YAML, in their order, with ``---`` between them."""
-    return yaml.safe_dump_all(list(documents), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump_all(
+        list(documents), Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=WIDTH
+    )
 
 
 def write_text(path: Path, text: str) -> None:

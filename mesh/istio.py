@@ -126,7 +126,7 @@ def _retries(retries: Retries) -> Document:
         "attempts": retries.attempts,
         "perTryTimeout": duration(retries.per_try_timeout_s),
         # Istio takes the status codes in the same list.
-        "retryOn": ",".join([*retries.on, *map(str, retries.status_codes)]),
+        "retryOn": ",".join([*retries.conditions, *map(str, retries.status_codes)]),
     }
 
 

@@ -27,7 +27,7 @@ class Retries:
     attempts: int = 2
     per_try_timeout_s: float = 2.0
     # `reset` is not in Istio's default list; without it a killed pod loses requests.
-    on: tuple[str, ...] = ("connect-failure", "refused-stream", "reset", "retriable-status-codes")
+    on: tuple[str, ...] = ("connect-failure", "refused-stream", "reset")
     status_codes: tuple[int, ...] = (503,)
 
     def __post_init__(self) -> None:
@@ -35,6 +35,12 @@ class Retries:
         if self.attempts < 0:
             message = f"Retries.attempts must be 0 (none) or more, got {self.attempts}"
             raise InvalidMesh(message)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What `on` says, and the condition without which Envoy does not look at the status codes."""
+        codes = ("retriable-status-codes",) if self.status_codes else ()
+        return (*self.on, *codes)
 
 
 @dataclass(frozen=True)

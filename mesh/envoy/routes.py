@@ -100,7 +100,7 @@ def _resilience(policy: Policy) -> Config:
 def _retries(retries: Retries) -> Config:
     previous_hosts = typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate")
     return {
-        "retry_on": ",".join(retries.on),
+        "retry_on": ",".join(retries.conditions),
         "retriable_status_codes": list(retries.status_codes),
         "num_retries": retries.attempts,
         "per_try_timeout": duration(retries.per_try_timeout_s),
