@@ -117,12 +117,12 @@ def _fault(env: Mapping[str, str]) -> Fault | None:
 
 
 def _log_level(env: Mapping[str, str]) -> str:
-    level = (env.get(LOG_LEVEL) or "INFO").upper()
-    if level not in LOG_LEVELS:
+    level = env.get(LOG_LEVEL) or "INFO"
+    if level.upper() not in LOG_LEVELS:
         raise SettingsError(
             LOG_LEVEL, seen=level, needed="a log level", do=f"use one of {', '.join(LOG_LEVELS)}"
         )
-    return level
+    return level.upper()
 
 
 def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:

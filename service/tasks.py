@@ -208,8 +208,8 @@ def ranked(logits: Array, top_k: int, reader: Reader) -> list[tuple[str, float]]
     probabilities = softmax(logits / reader.temperature)
     # Special tokens are skipped below, so that many more may be needed.
     enough = min(top_k + len(reader.codec.unspeakable), len(probabilities))
-    best = np.argpartition(-probabilities, enough - 1)[:enough]
-    best = best[np.lexsort((best, -probabilities[best]))]
+    best = np.argpartition(-logits, enough - 1)[:enough]
+    best = best[np.lexsort((best, -logits[best]))]
     named = ((reader.codec.token(int(index)), float(probabilities[index])) for index in best)
     return [(token, score) for token, score in named if token is not None][:top_k]
 

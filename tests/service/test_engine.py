@@ -1,0 +1,155 @@
+import json
+import shutil
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from transformers import BertForMaskedLM
+
+from service.engine import Array, Item, Want, load
+from service.engine.torch import TorchEngine, passes
+from service.errors import UnsupportedModel
+from tests.service.conftest import Tiny
+from tests.service.tiny import POSITIONS, VOCABULARY
+
+CLS, SEP = VOCABULARY["[CLS]"], VOCABULARY["[SEP]"]
+
+
+def random_items(count: int, seed: int = 1) -> list[Item]:
+    """Return items of all kinds and many lengths."""
+    random = Random(seed)
+    items = []
+    for _ in range(count):
+        length = random.randint(1, POSITIONS - 2)
+        ids = (CLS, *(random.randrange(6, len(VOCABULARY)) for _ in range(length)), SEP)
+        want = random.choice(list(Want))
+        positions = tuple(random.sample(range(length + 2), 2)) if want is Want.LOGITS else ()
+        items.append(Item(ids, want, positions))
+    return items
+
+
+def expected(model: BertForMaskedLM, item: Item) -> Array:
+    """Compute an item by transformers."""
+    with torch.inference_mode():
+        ids = torch.tensor([item.ids])
+        hidden = model.bert(ids).last_hidden_state[0]
+        answers = {
+            Want.LOGITS: lambda: model(ids).logits[0, list(item.positions)],
+            Want.FIRST: lambda: hidden[0],
+            Want.MEAN: lambda: hidden[1:-1].mean(dim=0),
+        }
+        array: Array = answers[item.want]().numpy()
+        return array
+
+
+def close(seen: Array, needed: Array) -> bool:
+    return seen.shape == needed.shape and bool(np.allclose(seen, needed, rtol=1e-4, atol=2e-4))
+
+
+def test_the_engine_computes_what_transformers_does(tiny: Tiny) -> None:
+    engine = load(tiny.folder, threads=1)
+    for item in random_items(20):
+        assert close(engine.run([item])[0], expected(tiny.reference, item)), item.want
+
+
+def test_neighbours_in_a_batch_do_not_change_an_answer(tiny: Tiny) -> None:
+    engine = load(tiny.folder, threads=1)
+    items = random_items(40)
+    for item, array in zip(items, engine.run(items), strict=True):
+        assert close(array, engine.run([item])[0])
+
+
+@given(lengths=st.lists(st.integers(1, 512), max_size=40))
+def test_every_text_is_in_one_pass_and_little_is_padded(lengths: list[int]) -> None:
+    groups = passes(lengths)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        sizes = [lengths[index] for index in group]
+        assert max(sizes) <= min(sizes) * 1.25
+        assert len(group) == 1 or max(sizes) * len(group) <= 2048
+
+
+def save_as(tiny: Tiny, folder: Path, weights: dict[str, torch.Tensor]) -> Path:
+    """Copy the tiny model's folder with other weights."""
+    shutil.copytree(tiny.folder, folder)
+    save_file(weights, folder / "model.safetensors")
+    return folder
+
+
+def test_names_of_the_first_checkpoints_are_understood(tiny: Tiny, tmp_path: Path) -> None:
+    weights = load_file(tiny.folder / "model.safetensors")
+    old = {
+        name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): tensor
+        for name, tensor in weights.items()
+    }
+    assert old.keys() != weights.keys()
+    item = random_items(1)[0]
+    engine = load(save_as(tiny, tmp_path / "old", old), threads=1)
+    assert close(engine.run([item])[0], expected(tiny.reference, item))
+
+
+def test_an_untied_decoder_is_used(tiny: Tiny, tmp_path: Path) -> None:
+    weights = load_file(tiny.folder / "model.safetensors")
+    weights["cls.predictions.decoder.weight"] = torch.zeros_like(
+        weights["bert.embeddings.word_embeddings.weight"]
+    )
+    weights["cls.predictions.decoder.bias"] = torch.arange(len(VOCABULARY)).float()
+    engine = load(save_as(tiny, tmp_path / "untied", weights), threads=1)
+    logits = engine.run([Item((CLS, 7, SEP), Want.LOGITS, (1,))])[0]
+    assert logits[0].argmax() == len(VOCABULARY) - 1
+
+
+def test_sharded_weights_and_pytorch_files_are_read(tiny: Tiny, tmp_path: Path) -> None:
+    item = random_items(1)[0]
+    tiny.reference.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    shutil.copytree(tiny.folder, tmp_path / "bin")
+    (tmp_path / "bin" / "model.safetensors").unlink()
+    torch.save(tiny.reference.state_dict(), tmp_path / "bin" / "pytorch_model.bin")
+    for name in ("shards", "bin"):
+        assert close(load(tmp_path / name, threads=1).run([item])[0], expected(tiny.reference, item))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model_type": "gpt2"}, "model_type 'gpt2' in .*; bert needed"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key'"),
+        ({"hidden_act": "silu"}, "hidden_act 'silu'"),
+        ({"num_hidden_layers": None}, "the sizes of a BERT needed"),
+        ({"num_hidden_layers": 3}, r"do not fit .*encoder\.layer\.2"),
+    ],
+)
+def test_a_model_that_is_no_such_bert_is_refused(
+    tiny: Tiny, tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    folder = shutil.copytree(tiny.folder, tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(UnsupportedModel, match=said):
+        load(folder, threads=1)
+
+
+def test_a_model_without_a_head_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    weights = load_file(tiny.folder / "model.safetensors")
+    encoder = {name: tensor for name, tensor in weights.items() if not name.startswith("cls.")}
+    with pytest.raises(UnsupportedModel, match="save it as BertForMaskedLM"):
+        load(save_as(tiny, tmp_path / "headless", encoder), threads=1)
+
+
+def test_truncated_weights_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny.folder, tmp_path / "short")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(UnsupportedModel, match=r"weights in .* that cannot be read"):
+        load(folder, threads=1)
+
+
+def test_an_engine_knows_its_limits(tiny: Tiny) -> None:
+    engine = TorchEngine.load(tiny.folder, threads=1)
+    assert (engine.positions, engine.vocabulary) == (POSITIONS, len(VOCABULARY))
