@@ -1,0 +1,137 @@
+"""What a decision makes of the controller's state, and its entry in the history; pure functions."""
+
+from dataclasses import replace
+from typing import Final
+
+from canary.commands import Start
+from canary.decision import Action, Decision
+from canary.history import Entry
+from canary.ledger import Ledger
+from canary.model import Phase, Rollout, StepRecord
+from canary.policy import Profile
+from canary.state import State
+from canary.transition import transition
+from mesh.model import Split
+
+MAX_ENTRIES: Final = 200
+
+
+def begun(state: State, start: Start, profile: Profile, replicas: int, now: float) -> State:
+    """Return the state with a new rollout in it."""
+    number = state.rollouts + 1
+    rollout = Rollout(
+        id=f"rollout-{number}",
+        stable=state.stable,
+        canary=start.canary,
+        replicas=replicas,
+        profile=profile,
+        started_at=now,
+        started_by=start.by,
+        phase_since=now,
+    )
+    weights = " -> ".join(str(step.weight) for step in profile.steps)
+    sentence = (
+        f"{start.by}: {state.stable} -> {start.canary} at {weights} -> 100 %, "
+        f"profile {profile.name}: {profile.description}"
+    )
+    decision = Decision(Action.START, "by_hand:start", sentence, who=start.by)
+    fresh = replace(state, rollout=rollout, ledger=Ledger.empty(profile), cursor=None, rollouts=number)
+    return _noted(fresh, rollout, decision, now)
+
+
+def decided(state: State, decision: Decision, now: float) -> State:
+    """Return the state after a decision about the rollout in progress; without one, nothing changes."""
+    before = state.active
+    if before is None:
+        return state
+    after = transition(before, decision, now)
+    moved = before.split != after.split
+    closed = _closed(after, now) if moved else after
+    changed = replace(
+        state,
+        rollout=closed,
+        stable=closed.canary if closed.phase is Phase.PROMOTED else state.stable,
+        live_since=None if moved else state.live_since,
+    )
+    return _noted(changed, before, decision, now)
+
+
+def proved(state: State, now: float) -> State:
+    """Return the state after the gateway's proof that the split is live: the soak clock starts."""
+    rollout = state.active
+    live = replace(state, live_since=now)
+    if rollout is None or not rollout.weighted or _is_open(rollout):
+        return live
+    passed = (*rollout.passed, StepRecord(rollout.weight, now))
+    return replace(live, rollout=replace(rollout, passed=passed))
+
+
+def put_back(state: State, seen: Split | None, now: float) -> State:
+    """Return the state after somebody else changed the split: it has to be applied again."""
+    found = "no readable split" if seen is None else _words(seen)
+    sentence = f"the gateway had {found}, which is not the controller's: put back to {_words(state.split)}"
+    decision = Decision(Action.PUT_BACK, "foreign_split", sentence, alert=True)
+    return _noted(replace(state, live_since=None), state.rollout, decision, now)
+
+
+def noted(state: State, decision: Decision, now: float) -> State:
+    """Return the state with a decision that changes nothing but may be news."""
+    return _noted(state, state.rollout, decision, now)
+
+
+def _noted(state: State, before: Rollout | None, decision: Decision, now: float) -> State:
+    after = state.rollout
+    entry = Entry(
+        number=state.entries + 1,
+        at=now,
+        action=decision.action,
+        reason=decision.reason,
+        sentence=decision.sentence,
+        who=decision.who,
+        alert=decision.alert,
+        numbers=decision.numbers,
+        stable=state.stable,
+    )
+    if before is not None and after is not None:
+        entry = replace(
+            entry,
+            rollout=after.id,
+            stable=after.stable,
+            canary=after.canary,
+            phase=after.phase.value,
+            weight_from=before.weight,
+            weight_to=after.weight,
+        )
+    if not _is_news(state.latest, entry):
+        return replace(state, latest=replace(entry, number=state.entries))
+    history = (*state.history, entry)[-MAX_ENTRIES:]
+    return replace(state, latest=entry, history=history, entries=entry.number)
+
+
+def _is_news(last: Entry | None, entry: Entry) -> bool:
+    """Tell whether an entry says something new: waiting on for the same reason is no news."""
+    if entry.action is not Action.HOLD or last is None:
+        return True
+    return (last.action, last.reason, last.phase, last.rollout, last.alert) != (
+        entry.action,
+        entry.reason,
+        entry.phase,
+        entry.rollout,
+        entry.alert,
+    )
+
+
+def _is_open(rollout: Rollout) -> bool:
+    return bool(rollout.passed) and rollout.passed[-1].until is None
+
+
+def _closed(rollout: Rollout, now: float) -> Rollout:
+    if not _is_open(rollout):
+        return rollout
+    *earlier, last = rollout.passed
+    return replace(rollout, passed=(*earlier, replace(last, until=now)))
+
+
+def _words(split: Split) -> str:
+    shares = (f"{weight} % to {version}" for version, weight in split.shares)
+    return " and ".join(shares)

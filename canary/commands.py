@@ -1,0 +1,47 @@
+"""What people may ask of the controller."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin a rollout of ``canary``; ``stable``, if given, must be the version that is stable now.
+
+    ``replicas`` is how many canary pods there shall be (None: as many as the stable has).
+    """
+
+    id: str
+    by: str
+    at: float
+    canary: str
+    stable: str | None = None
+    profile: str = "default"
+    steps: tuple[int, ...] | None = None
+    replicas: int | None = None
+    verb: Literal["start"] = "start"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A word about the rollout in progress.
+
+    ``promote`` moves it one step on by hand, past the evidence; ``abort`` sends all traffic back.
+    """
+
+    id: str
+    by: str
+    at: float
+    verb: Literal["pause", "resume", "promote", "abort"]
+
+
+Command = Start | Order
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of the command with this id."""
+
+    id: str
+    ok: bool
+    message: str

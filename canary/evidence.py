@@ -1,0 +1,188 @@
+"""The running evidence about one metric: small, incremental, O(1) a tick, and plain data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
+
+from canary.dispersion import Dispersion
+from canary.incident import StableWatch
+from canary.measurement import Counts, Tick
+from canary.policy import Margin, Metric, Profile
+from canary.stage import Stage
+from canary.statistics import HARM_GRID, SAFE_GRID, Pair, add, grow, log_harm, log_safe, mean
+
+HARM_CAP: Final = 2.5
+BREAKER_CAP: Final = 7.0
+BREAKER_MIN_BAD: Final = 3
+MAX_PODS: Final = 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """The case against the canary, or against the canary without one pod: ln L by alternative."""
+
+    pod: str = ""
+    harm: tuple[float, ...] = ()
+    breaker: tuple[float, ...] = ()
+    bad: int = 0
+
+    @property
+    def harm_value(self) -> float:
+        """E of HARM."""
+        return mean(self.harm, 0.0)
+
+    @property
+    def breaker_value(self) -> float:
+        """E of the breaker, which counts only from the third canary error on."""
+        return mean(self.breaker, 0.0) if self.bad >= BREAKER_MIN_BAD else 0.0
+
+
+@dataclass(frozen=True)
+class Safety:
+    """The case for the canary within the present weight step: ln S by bet, at three margins."""
+
+    step: tuple[float, ...] = ()
+    tight: tuple[float, ...] = ()
+    loose: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was counted of both versions, and for how long (seconds of fresh ticks)."""
+
+    stable: Counts = field(default_factory=Counts)
+    canary: Counts = field(default_factory=Counts)
+    seconds: float = 0.0
+
+    def plus(self, pair: Pair, seconds: float) -> "Sample":
+        """Return the sample with one more tick in it."""
+        stable = self.stable + Counts(pair.stable_n, pair.stable_x)
+        return Sample(stable, self.canary + Counts(pair.canary_n, pair.canary_x), self.seconds + seconds)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is the same for all metrics of a tick: the policy, the weight step, the change-point mass."""
+
+    profile: Profile
+    stage: Stage
+    mass: float
+
+
+@dataclass(frozen=True)
+class MetricEvidence:
+    """All that is known about one metric."""
+
+    name: str
+    whole: Case = field(default_factory=Case)
+    without: tuple[Case, ...] = ()
+    safety: Safety = field(default_factory=Safety)
+    dispersion: Dispersion = field(default_factory=Dispersion)
+    watch: StableWatch = field(default_factory=StableWatch)
+    step: Sample = field(default_factory=Sample)
+    rollout: Sample = field(default_factory=Sample)
+
+    @property
+    def fair(self) -> tuple[Case, ...]:
+        """The cases of which the weakest counts: no single pod may convict the version."""
+        return self.without if len(self.without) > 1 else (self.whole,)
+
+    def phi(self, limit: float) -> float:
+        """Return by what HARM and SAFE divide ln e."""
+        return min(max(self.dispersion.stable, self.dispersion.split), limit)
+
+    def learn(self, metric: Metric, tick: Tick, profile: Profile) -> Self:
+        """Return the evidence after a tick of the stable's history."""
+        pair = tick.pair(metric.name)._replace(canary_n=0, canary_x=0)
+        return self._watch(tick.at, pair, profile)
+
+    def observe(self, metric: Metric, tick: Tick, context: Context) -> Self:
+        """Return the evidence after a fresh tick that may convict or clear the canary."""
+        pair = tick.pair(metric.name, skip_young_s=metric.skip_young_s)
+        watched = self if context.stage.baking else self._watch(tick.at, pair, context.profile)
+        weighing = Weighing(metric, context, self, incident=watched.watch.incident)
+        return replace(
+            watched,
+            whole=weighing.case(self.whole, pair),
+            without=_without(self, weighing, tick),
+            safety=weighing.safety(self.safety, pair),
+            step=self.step.plus(pair, tick.seconds),
+            rollout=self.rollout.plus(pair, tick.seconds),
+        )
+
+    def at_new_step(self) -> Self:
+        """Return the evidence with SAFE begun anew."""
+        return replace(self, safety=Safety(), step=Sample())
+
+    def _watch(self, at: float, pair: Pair, profile: Profile) -> Self:
+        watch = self.watch.observe(at, Counts(pair.stable_n, pair.stable_x), profile.incident_s)
+        dispersion = self.dispersion if watch.incident else self.dispersion.observe(pair)
+        return replace(self, watch=watch, dispersion=dispersion)
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How one tick is weighed: by phi of the past, and under an incident only in the canary's favour."""
+
+    metric: Metric
+    context: Context
+    past: MetricEvidence
+    incident: bool
+
+    def case(self, case: Case, pair: Pair) -> Case:
+        """Return a case against the canary with this tick's gains."""
+        harm = self._gains(pair, self._harm_null, self.past.phi(self._limit), HARM_CAP)
+        grown = replace(case, harm=grow(case.harm, harm, self.context.mass), bad=case.bad + pair.canary_x)
+        if self.metric.breaker is None:
+            return grown
+        null = self._null(self.metric.breaker, self.metric.breaker)
+        gains = self._gains(pair, null, min(self.past.dispersion.stable, self._limit), BREAKER_CAP)
+        return replace(grown, breaker=grow(case.breaker, gains, self.context.mass))
+
+    def safety(self, safety: Safety, pair: Pair) -> Safety:
+        """Return the case for the canary; an incident, or a bake without a control, proves nothing."""
+        if self.incident or self.context.stage.baking:
+            return safety
+        return Safety(
+            self._bets(safety.step, pair, self.context.stage.margin(self.metric)),
+            self._bets(safety.tight, pair, self.metric.tight),
+            self._bets(safety.loose, pair, self.metric.loose),
+        )
+
+    @property
+    def _limit(self) -> float:
+        return self.context.profile.phi_max
+
+    @property
+    def _harm_null(self) -> Margin:
+        return self._null(self.metric.tolerated, self.metric.loose)
+
+    def _null(self, compared: Margin, alone: Margin) -> Margin:
+        """Return the null: against the stable now, or at 100 % against what the stable's rate was."""
+        return (
+            Margin(0.0, alone.of(self.past.dispersion.stable_rate)) if self.context.stage.baking else compared
+        )
+
+    def _gains(self, pair: Pair, null: Margin, phi: float, cap: float) -> list[float]:
+        top = cap / math.sqrt(phi)
+        logs = (log_harm(pair, r, null.ratio, null.extra) / phi for r in HARM_GRID)
+        return [min(log, top, 0.0) if self.incident else min(log, top) for log in logs]
+
+    def _bets(self, logs: Sequence[float], pair: Pair, null: Margin) -> tuple[float, ...]:
+        phi = self.past.phi(self._limit)
+        return add(logs, [log_safe(pair, bet, null.ratio, null.extra) / phi for bet in SAFE_GRID])
+
+
+def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[Case, ...]:
+    """Return the cases without one pod each; a pod that is new had no part in the case so far."""
+    metric = weighing.metric
+    present = [p.pod for p in tick.grown(metric.skip_young_s) if p.pod and metric.name in p.metrics]
+    known = {case.pod: case for case in evidence.without}
+    fresh = {pod: replace(evidence.whole, pod=pod) for pod in present if pod not in known}
+    # Beyond the limit the oldest pods are forgotten: the evidence stays valid, it is only less lenient.
+    kept = list((known | fresh).values())[-MAX_PODS:]
+    return tuple(
+        weighing.case(case, tick.pair(metric.name, skip_young_s=metric.skip_young_s, without=case.pod))
+        for case in kept
+    )

@@ -1,0 +1,114 @@
+"""What is to be asked in each phase: the stable's history, the pods, the gates, the judge."""
+
+from dataclasses import dataclass, replace
+
+from canary.errors import MetricsDown
+from canary.judge import Moment, judge
+from canary.ledger import Ledger
+from canary.model import Phase, Rollout
+from canary.ports import Metrics, Workloads
+from canary.readings import Reading, read_history, read_tick
+from canary.state import State
+from canary.verdict import Outcome, Verdict, advance, fail, hold
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict, and the state with the evidence it rests on."""
+
+    state: State
+    verdict: Verdict
+
+
+class Inquiry:
+    """Asks once a tick; only the time of the last tick is kept here, for it may be forgotten."""
+
+    def __init__(self, metrics: Metrics, workloads: Workloads) -> None:
+        self._metrics = metrics
+        self._workloads = workloads
+        self._ticked_at: float | None = None
+
+    def ask(self, state: State, now: float) -> Finding | None:
+        """Return what is found about the rollout in progress, or None if nothing is due."""
+        rollout = state.active
+        if rollout is None or rollout.phase is Phase.ROLLING_BACK:
+            return None
+        match rollout.acting:
+            case Phase.PENDING:
+                return self._history(state, rollout, now) if self._due(rollout, now) else None
+            case Phase.WARMING:
+                return self._readiness(state, rollout, now)
+            case Phase.REHEARSING:
+                waits = rollout.phase is Phase.PAUSED and not self._due(rollout, now)
+                return None if waits else _rehearsal(state)
+            case _:
+                return self._judgement(state, rollout, now) if self._due(rollout, now) else None
+
+    def _due(self, rollout: Rollout, now: float) -> bool:
+        if self._ticked_at is not None and 0 <= now - self._ticked_at < rollout.profile.tick_s:
+            return False
+        self._ticked_at = now
+        return True
+
+    def _history(self, state: State, rollout: Rollout, now: float) -> Finding:
+        try:
+            reading = read_history(self._metrics, rollout, now)
+        except MetricsDown as error:
+            return Finding(state, hold("metrics_down", f"metrics system down: {error}", alert=True))
+        slow = (
+            f"slow means over {reading.edge} ms" if reading.edge else "too few requests to say what is slow"
+        )
+        return Finding(_with(state, reading), advance("history", f"the stable's history is read; {slow}"))
+
+    def _readiness(self, state: State, rollout: Rollout, now: float) -> Finding | None:
+        due = self._due(rollout, now)
+        learned = self._tick(state, rollout, now)[0] if due else state
+        verdict = self._warmth(rollout, now)
+        waits = verdict.outcome is Outcome.HOLD or rollout.phase is Phase.PAUSED
+        return Finding(learned, verdict) if due or not waits else None
+
+    def _warmth(self, rollout: Rollout, now: float) -> Verdict:
+        status = self._workloads.status(rollout.canary)
+        seen = f"{status.ready} of {rollout.replicas} pods of {rollout.canary} are ready"
+        why = f": {status.message}" if status.message else ""
+        if status.ready >= rollout.replicas:
+            return advance("ready", seen)
+        if now - rollout.phase_since > rollout.profile.ready_s:
+            return fail("not_ready", f"after {rollout.profile.ready_s:g} s only {seen}{why}")
+        return hold("warming", f"{seen}{why}")
+
+    def _judgement(self, state: State, rollout: Rollout, now: float) -> Finding:
+        learned, down = self._tick(state, rollout, now)
+        elapsed = None if state.live_since is None else now - state.live_since
+        ledger = learned.ledger or Ledger.empty(rollout.profile)
+        moment = Moment(now, elapsed, down)
+        return Finding(learned, judge(ledger, rollout.profile, rollout.stage, moment))
+
+    def _tick(self, state: State, rollout: Rollout, now: float) -> tuple[State, str]:
+        """Return the state with one more tick of evidence, and why there was none."""
+        if state.ledger is None or state.cursor is None:
+            return state, ""
+        reading = Reading(state.ledger, state.cursor, rollout.edge)
+        try:
+            return _with(state, read_tick(self._metrics, rollout, reading, now)), ""
+        except MetricsDown as error:
+            return state, error.seen
+
+
+def _rehearsal(state: State) -> Finding | None:
+    """Pass once the canary is in the routes at weight 0; no gate is asked yet."""
+    if state.live_since is None:
+        return None
+    return Finding(
+        state, advance("rehearsed", "the canary can be reached by its version header; no gate is set")
+    )
+
+
+def _with(state: State, reading: Reading) -> State:
+    rollout = state.rollout
+    return replace(
+        state,
+        ledger=reading.ledger,
+        cursor=reading.cursor,
+        rollout=None if rollout is None else replace(rollout, edge=reading.edge),
+    )

@@ -1,0 +1,174 @@
+"""The judge: evidence in, a verdict out; the first of its questions that has an answer decides.
+
+The declared error rates hold because all evidence is made of e-values and because the thresholds never
+move: 100 to roll back (a good canary is rolled back in at most one of a hundred rollouts), 100 to promote.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from canary import words
+from canary.balance import Balance, fair_balance, lone_pod, whole_balance
+from canary.evidence import MetricEvidence
+from canary.forecast import Claim, Forecast, claims, forecast, granted
+from canary.ledger import Ledger
+from canary.numbers import numbers
+from canary.policy import Metric, Profile
+from canary.stage import Stage
+from canary.verdict import Verdict, advance, hold, roll_back
+
+ROLL_BACK_AT: Final = 100.0
+SUSPECT_AT: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the judge is asked: Unix seconds, and the seconds since the weight was proved to be live.
+
+    ``elapsed_s`` is None while there is no such proof. ``down`` is why the metrics system gave no answer,
+    "" if it did.
+    """
+
+    at: float
+    elapsed_s: float | None
+    down: str = ""
+
+
+def judge(ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> Verdict:
+    """Return the verdict on the evidence so far."""
+    case = _Hearing(ledger, profile, stage, moment)
+    questions = (
+        case.harmful,
+        case.silent,
+        case.unmeasured,
+        case.common_incident,
+        case.single_pod,
+        case.suspect,
+        case.unsoaked,
+        case.unproved,
+    )
+    verdict = next(filter(None, (ask() for ask in questions)), None) or case.cleared()
+    return replace(verdict, numbers=numbers(ledger, profile, stage, case.fair))
+
+
+class _Hearing:
+    """One judgement in the making: each method answers one question, None meaning "nothing to say"."""
+
+    def __init__(self, ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> None:
+        self.ledger, self.profile, self.stage, self.moment = ledger, profile, stage, moment
+        self.fair: Balance = fair_balance(ledger, profile)
+
+    def harmful(self) -> Verdict | None:
+        if self.fair.total < ROLL_BACK_AT:
+            return None
+        if self.fair.breaker >= ROLL_BACK_AT:
+            metric, known = next(row for row in self._rows if row[0].breaker)
+            return roll_back("breaker", words.conviction(metric, known, self.fair.total))
+        return roll_back("harm", self._conviction(self.fair))
+
+    def silent(self) -> Verdict | None:
+        presence = self.ledger.presence
+        if presence.silent_for < self.profile.silent_s:
+            return None
+        return roll_back("canary_silent", words.silence(presence))
+
+    def unmeasured(self) -> Verdict | None:
+        seconds = self.ledger.presence.blind_for(self.moment.at)
+        alert = seconds >= self.profile.no_data_s
+        if self.moment.down:
+            return hold("metrics_down", f"metrics system down: {self.moment.down}", alert=alert)
+        if seconds < self.profile.grace_s:
+            return None
+        return hold("no_data", words.blindness(seconds), alert=alert)
+
+    def common_incident(self) -> Verdict | None:
+        for metric, known in self._rows:
+            if known.watch.incident and not self.stage.baking:
+                return hold("common_incident", words.incident(metric, known, self.profile.incident_s))
+        return None
+
+    def single_pod(self) -> Verdict | None:
+        whole = whole_balance(self.ledger, self.profile)
+        if whole.total < ROLL_BACK_AT:
+            return None
+        pod = lone_pod(self._by_name[whole.heaviest][1])
+        rest = words.evidence(self.fair.total)
+        sentence = (
+            f"{self._conviction(whole)}; but without pod {pod} it is {rest}: restart or remove that pod"
+        )
+        return hold("single_pod", sentence, alert=True)
+
+    def suspect(self) -> Verdict | None:
+        if self.fair.total < SUSPECT_AT:
+            return None
+        return hold("suspect", f"{self._conviction(self.fair)}; waiting for more evidence")
+
+    def unsoaked(self) -> Verdict | None:
+        elapsed = self.moment.elapsed_s
+        if elapsed is None:
+            return hold(
+                "weight_unproved", f"the gateway has not proved yet that {self.stage.weight} % is live"
+            )
+        if self.stage.baking:
+            return self._unbaked(elapsed)
+        soak = self.profile.steps[self.stage.step].soak_s
+        if elapsed >= soak:
+            return None
+        return hold("soak", f"{self.stage.weight} % for {elapsed:.0f} of at least {soak:g} s")
+
+    def unproved(self) -> Verdict | None:
+        elapsed = self.moment.elapsed_s or 0.0
+        for metric, known in self._rows:
+            if not metric.required or self.stage.baking:
+                continue
+            wanted = claims(known, metric, self.profile, self.stage)
+            if granted(wanted, elapsed) is None:
+                return hold(f"collecting:{metric.name}", self._need(metric, known, wanted))
+        return None
+
+    def cleared(self) -> Verdict:
+        if self.stage.baking:
+            return advance("baked", f"{words.BAKE}; {self._comparison()}")
+        elapsed = self.moment.elapsed_s or 0.0
+        proofs = []
+        for metric, known in self._rows:
+            claim = granted(claims(known, metric, self.profile, self.stage), elapsed)
+            proofs += [words.proof(metric, claim, known)] if claim and metric.required else []
+        return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
+
+    def _unbaked(self, elapsed: float) -> Verdict | None:
+        if elapsed < self.profile.bake_s:
+            return hold("bake", f"{words.BAKE}, {elapsed:.0f} of {self.profile.bake_s:g} s")
+        if not any(known.step.canary.requests for known in self.ledger.metrics):
+            return hold("collecting:bake", "no request was answered at 100 %: no data is never success")
+        return None
+
+    def _need(self, metric: Metric, known: MetricEvidence, wanted: tuple[Claim, ...]) -> str:
+        """Write about the claim that comes true first."""
+        elapsed = self.moment.elapsed_s or 0.0
+        waiting = next((claim for claim in wanted if claim.proved), None)
+        if waiting:
+            left = words.duration(waiting.valid_from_s - elapsed)
+            need = words.need(metric, wanted[0], self._forecast(wanted[0], known))
+            return f"{need}; proved not worse than {waiting.margin}, which is enough in {left}"
+        foreseen = [(claim, self._forecast(claim, known)) for claim in wanted]
+        soonest = min(foreseen, key=lambda pair: float("inf") if pair[1] is None else pair[1].requests)
+        return words.need(metric, *soonest)
+
+    def _forecast(self, claim: Claim, known: MetricEvidence) -> Forecast | None:
+        return forecast(claim, known, self.stage, self.profile.phi_max)
+
+    def _conviction(self, balance: Balance) -> str:
+        metric, known = self._by_name[balance.heaviest]
+        return words.conviction(metric, known, balance.total)
+
+    def _comparison(self) -> str:
+        return "; ".join(words.comparison(metric, known.step) for metric, known in self._rows)
+
+    @property
+    def _rows(self) -> list[tuple[Metric, MetricEvidence]]:
+        return list(zip(self.profile.metrics, self.ledger.metrics, strict=True))
+
+    @property
+    def _by_name(self) -> dict[str, tuple[Metric, MetricEvidence]]:
+        return {metric.name: (metric, known) for metric, known in self._rows}

@@ -1,0 +1,106 @@
+"""What a rollout policy is made of: margins, the rows of the metric table, steps, a profile.
+
+Times are in seconds, rates are fractions (0.005 is half a point), weights are per cent.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from mesh.policy import MAX_PERCENT
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A bound on the canary's rate of bad events: ``ratio`` times the stable's rate plus ``extra``."""
+
+    ratio: float
+    extra: float
+
+    def of(self, stable_rate: float) -> float:
+        """Return the bound for a stable whose rate is known (both as fractions)."""
+        return self.ratio * stable_rate + self.extra
+
+    def __str__(self) -> str:
+        return f"{self.ratio:g}x + {self.extra * 100:g} points"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the metric table.
+
+    ``name`` is also the key of its counts in a tick. ``weight`` is its share of the evidence of harm,
+    scaled so that the shares of a profile's metrics add up to one. ``breaker`` is the null of the
+    circuit breaker, if the metric has one. Counts of a canary pod younger than ``skip_young_s`` are
+    left out.
+    """
+
+    name: str
+    bad: str
+    tolerated: Margin
+    tight: Margin
+    loose: Margin
+    weight: float
+    required: bool = True
+    breaker: Margin | None = None
+    skip_young_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A weight for the canary, and how long it must hold at least."""
+
+    weight: int
+    soak_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < MAX_PERCENT:
+            message = f"a step's weight is from 1 to 99 (100 follows by itself), got {self.weight}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A complete policy: which steps, which metrics at which margins, and how patient to be.
+
+    ``tick_s`` is the time between two measurements; ``history_s`` how much of the stable's past is read
+    before a rollout; ``fallback_s`` when the last step settles for the loose margin; ``silent_s`` and
+    ``no_data_s`` how long a silent canary and absent samples are borne; ``incident_s`` over how long a
+    common incident is looked for; ``bake_s`` how long 100 % is watched with the old stable kept warm;
+    ``ready_s`` how long canary pods may take to become ready. ``phi_max`` bounds how much evidence is
+    discounted because bad events cluster.
+    """
+
+    name: str
+    description: str
+    steps: tuple[Step, ...]
+    metrics: tuple[Metric, ...]
+    tick_s: float = 5.0
+    history_s: float = 600.0
+    fallback_s: float = 600.0
+    silent_s: float = 60.0
+    no_data_s: float = 60.0
+    incident_s: float = 60.0
+    phi_max: float = 10.0
+    bake_s: float = 600.0
+    ready_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        weights = [step.weight for step in self.steps]
+        if not weights or weights != sorted(set(weights)):
+            message = f"the weights of a profile rise from step to step, got {weights}"
+            raise ValueError(message)
+
+    def with_weights(self, weights: tuple[int, ...]) -> Self:
+        """Return this profile with other weights; soaks are taken over by position, the last one repeats.
+
+        Raises:
+            ValueError: the weights do not rise, or one is not from 1 to 99.
+        """
+        soaks = [step.soak_s for step in self.steps]
+        steps = tuple(Step(weight, soaks[min(i, len(soaks) - 1)]) for i, weight in enumerate(weights))
+        return replace(self, steps=steps)
+
+    @property
+    def grace_s(self) -> float:
+        """How old the newest sample may be before the data count as absent."""
+        return 3 * self.tick_s

@@ -1,0 +1,84 @@
+"""The queries, and what their labels mean.
+
+One set serves both homes, because the local Envoy emits Istio's metric names and labels. What was cached
+is left out by the query; what was mirrored is left out by its route label.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from canary.counters import Kind
+from observability.names import CACHE_LABEL, ISTIO_DURATION_BUCKET, ISTIO_REQUESTS, POD_LABEL, ROUTE_LABEL
+
+SELECTOR: Final = (
+    '{{__name__=~"' + ISTIO_REQUESTS + "|" + ISTIO_DURATION_BUCKET + '",reporter=~"source|destination",'
+    'destination_service="{service}",destination_version=~"{versions}",'
+    + CACHE_LABEL
+    + '!="hit",le=~"{les}"}}'
+)
+"""All counters in one query, so that they are of the same scrape."""
+COUNTERS: Final = SELECTOR + "[{window}s]"
+"""Raw samples with their own times: an instant vector would hide how old they are."""
+HISTORY: Final = SELECTOR
+"""The same counters at the steps of a range query."""
+STARTED: Final = 'process_start_time_seconds{{version=~"{versions}"}}'
+"""When the pods' processes began (Unix seconds)."""
+
+UNREACHED_FLAGS: Final = frozenset({"UF", "UH", "NR"})
+GIVEN_UP_FLAGS: Final = frozenset({"UC", "UT"})
+SERVER_ERROR: Final = "5"
+NO_ANSWER: Final = "0"
+
+
+def counters(service: str, versions: Sequence[str], edge: str | None, window_s: float) -> str:
+    """Return the query for everything that is counted of ``versions``."""
+    les = ".*" if edge is None else any_of(["", edge, "+Inf"])
+    return COUNTERS.format(service=service, versions=any_of(versions), les=les, window=f"{window_s:.0f}")
+
+
+def history(service: str, version: str) -> str:
+    """Return the query for the past of one version, all latency buckets included."""
+    return HISTORY.format(service=service, versions=any_of([version]), les=".*")
+
+
+def started(versions: Sequence[str]) -> str:
+    """Return the query for the start times of the pods."""
+    return STARTED.format(versions=any_of(versions))
+
+
+def any_of(texts: Sequence[str]) -> str:
+    """Return a PromQL regular expression, as it stands between double quotes, for exactly these texts."""
+    return "|".join(re.escape(text).replace("\\", "\\\\") for text in texts)
+
+
+def kind_of(labels: Mapping[str, str]) -> Kind | None:
+    """Return what a series counts, or None if the judge has no use for it."""
+    if labels.get(ROUTE_LABEL, "") not in {"", labels.get("destination_version")}:
+        return None  # a mirrored copy: the route chose another version
+    at_pod = labels.get("reporter") == "destination"
+    if labels.get("__name__") == ISTIO_DURATION_BUCKET:
+        return Kind.WITHIN if at_pod and labels.get("response_code") != NO_ANSWER else None
+    return _at_destination(labels) if at_pod else _at_source(labels)
+
+
+def pod_of(labels: Mapping[str, str]) -> str:
+    """Return the pod that answered; at the source the label, if any, names the gateway's own pod."""
+    return labels.get(POD_LABEL, "") if labels.get("reporter") == "destination" else ""
+
+
+def _flags(labels: Mapping[str, str]) -> set[str]:
+    return set(labels.get("response_flags", "").split(","))
+
+
+def _at_destination(labels: Mapping[str, str]) -> Kind:
+    code = labels.get("response_code", "")
+    if code == NO_ANSWER or _flags(labels) & GIVEN_UP_FLAGS:
+        return Kind.BROKEN_OFF
+    return Kind.FAILED if code.startswith(SERVER_ERROR) else Kind.ANSWERED
+
+
+def _at_source(labels: Mapping[str, str]) -> Kind:
+    if _flags(labels) & UNREACHED_FLAGS:
+        return Kind.UNREACHED
+    return Kind.GIVEN_UP if _flags(labels) & GIVEN_UP_FLAGS else Kind.ROUTED

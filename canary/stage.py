@@ -1,0 +1,35 @@
+"""Where a rollout stands, as far as the judge must know."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from canary.policy import Margin, Metric
+from mesh.policy import MAX_PERCENT
+
+STEP_EXCESS: Final = 0.04
+"""A step may be left once the excess that is not ruled out would cost at most 4 % of all requests at the
+next weight."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A weight step: its number (-1 before the first weight), its weight and the next one (per cent)."""
+
+    step: int = -1
+    weight: int = 0
+    next_weight: int = MAX_PERCENT
+
+    @property
+    def baking(self) -> bool:
+        """Whether the canary has all the traffic, so that there is no stable to compare with."""
+        return self.weight >= MAX_PERCENT
+
+    @property
+    def last(self) -> bool:
+        """Whether promotion comes next."""
+        return self.next_weight >= MAX_PERCENT
+
+    def margin(self, metric: Metric) -> Margin:
+        """Return the margin at which the canary must be proved safe to leave this step."""
+        extra = max(metric.loose.extra, STEP_EXCESS * MAX_PERCENT / self.next_weight)
+        return Margin(metric.loose.ratio, extra)

@@ -1,0 +1,53 @@
+"""Everything the controller must remember; written as one piece, so that no two parts can disagree."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from canary.commands import Answer
+from canary.counters import Cursor
+from canary.history import Entry
+from canary.ledger import Ledger
+from canary.model import Rollout
+from mesh.model import Split
+
+SCHEMA: Final = 1
+MAX_ANSWERS: Final = 50
+
+
+@dataclass(frozen=True)
+class State:
+    """The stable version, the last or present rollout, its evidence, and what has happened.
+
+    ``live_since`` is when the gateway proved the present split to be live; None says that it has yet to be
+    applied. ``latest`` is the last decision, also one that is no news and therefore not in the history.
+    """
+
+    stable: str
+    schema: int = SCHEMA
+    live_since: float | None = None
+    rollout: Rollout | None = None
+    ledger: Ledger | None = None
+    cursor: Cursor | None = None
+    latest: Entry | None = None
+    history: tuple[Entry, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    entries: int = 0
+    rollouts: int = 0
+
+    @property
+    def split(self) -> Split:
+        """The split that should be live."""
+        return self.active.split if self.active else Split(self.stable)
+
+    @property
+    def active(self) -> Rollout | None:
+        """The rollout in progress, if there is one."""
+        return None if self.rollout is None or self.rollout.ended else self.rollout
+
+    def answer_to(self, command_id: str) -> Answer | None:
+        """Return the answer that was given to a command."""
+        return next((answer for answer in self.answers if answer.id == command_id), None)
+
+    def answered(self, answer: Answer) -> Self:
+        """Return the state that remembers an answer."""
+        return replace(self, answers=(*self.answers, answer)[-MAX_ANSWERS:])
