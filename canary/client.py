@@ -1,19 +1,21 @@
 """The other side of the store: what the command line and the demo use to talk to the controller."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from canary.commands import Answer, Command
-from canary.errors import NoController
+from canary.errors import ControllerGone, NoController, NoRollout, WaitedTooLong
 from canary.inbox import Inbox
 from canary.store import FileStore
 from canary.view import entry_view, status_view
 
 POLL_S: Final = 0.05
 ANSWER_WITHIN_S: Final = 10.0
+FOLLOW_S: Final = 0.5
 ALIVE_WITHIN_S: Final = 5.0
+GONE_AFTER_S: Final = 60.0
 
 
 class Client:
@@ -64,6 +66,33 @@ class Client:
         if answer is None:
             raise NoController(self._folder, 2 * within_s, claimed=True)
         return answer
+
+    def follow(self, timeout_s: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the status twice a second until the rollout has ended; the last one is that of its end.
+
+        Raises:
+            NoRollout: there is none.
+            ControllerGone: there was no sign of life for a minute.
+            WaitedTooLong: it had not ended in time.
+        """
+        began = self._now()
+        while True:
+            seen = self.status()
+            if seen["rollout"] is None:
+                raise NoRollout(verb="follow")
+            yield seen
+            if seen["rollout"]["ended"]:
+                return
+            self._check_patience(seen, began, timeout_s)
+            self._sleep(FOLLOW_S)
+
+    def _check_patience(self, seen: Mapping[str, Any], began: float, timeout_s: float | None) -> None:
+        beat = seen["controller"]
+        silent_s = self._now() - max(began, beat["at"] if beat else 0.0)
+        if silent_s > GONE_AFTER_S:
+            raise ControllerGone(self._folder, silent_s)
+        if timeout_s is not None and self._now() - began > timeout_s:
+            raise WaitedTooLong(timeout_s, seen["rollout"]["phase"])
 
     def _await(self, command_id: str, seconds: float) -> Answer | None:
         deadline = self._now() + seconds

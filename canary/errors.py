@@ -85,3 +85,23 @@ class NoController(CanaryError):
             f"no controller answered in {folder} within {waited_s:g} s ({fate}): see `bertmesh status`, "
             "and start the mesh with `bertmesh up` if it is down"
         )
+
+
+class ControllerGone(CanaryError):
+    """The controller died while somebody waited for its rollout."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        super().__init__(
+            f"the controller of {folder} has given no sign of life for {seconds:.0f} s: see `bertmesh status`; "
+            "when it is back, the rollout goes on where it was"
+        )
+
+
+class WaitedTooLong(CanaryError):
+    """A rollout took longer than somebody was willing to wait."""
+
+    def __init__(self, seconds: float, phase: str) -> None:
+        super().__init__(
+            f"the rollout is {phase} after {seconds:g} s and goes on without you: "
+            "`bertmesh rollout watch` shows it, `bertmesh rollout abort` ends it"
+        )

@@ -22,7 +22,7 @@ MAX_TEXT: Final = 200
 Samples = Sequence[tuple[float, str]]
 
 
-class Prometheus:
+class PrometheusMetrics:
     """Reads the counters of one service from the Prometheus at ``url``."""
 
     def __init__(self, url: str, settings: Settings | None = None) -> None:
