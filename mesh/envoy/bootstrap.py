@@ -45,8 +45,9 @@ def _connection_limit() -> Config:
     return extension("envoy.resource_monitors.global_downstream_max_connections", limit)
 
 
-def _buckets(suffix: str) -> Config:
-    return {"match": {"suffix": suffix}, "buckets": list(BUCKETS_MS)}
+def _buckets(prefix: str) -> Config:
+    # The labels' values follow in the name that is matched.
+    return {"match": {"prefix": prefix}, "buckets": list(BUCKETS_MS)}
 
 
 def _collector_cluster(url: str) -> Config:

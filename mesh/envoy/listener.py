@@ -4,7 +4,7 @@ from typing import Any
 
 from mesh.envoy.bootstrap import COLLECTOR_CLUSTER
 from mesh.envoy.filters import http_filters
-from mesh.envoy.metrics import VERSION, source_loggers
+from mesh.envoy.metrics import POD, VERSION, source_loggers
 from mesh.envoy.options import LOOPBACK, ROUTES_NAME, STAT_PREFIX, Options
 from mesh.envoy.replies import local_replies
 from mesh.envoy.shapes import Config, address, duration, extension, file_source, resources, typed
@@ -95,11 +95,13 @@ def _json_log(path: str) -> Config:
         "bytes_out": "%BYTES_SENT%",
         "route": "%ROUTE_NAME%",
         "version": VERSION,
-        "pod": "%UPSTREAM_HOST%",
+        "pod": POD,
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "cache": f"%RESP({CACHE_HEADER})%",
         "request_id": "%STREAM_ID%",
+        # The first is known where spans are made, the second also where only the client makes them.
         "trace_id": "%TRACE_ID%",
+        "traceparent": "%REQ(traceparent)%",
     }
     log_format = {"json_format": fields, "omit_empty_values": True}
     return extension(

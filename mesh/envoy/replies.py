@@ -20,7 +20,8 @@ def local_replies(policy: Policy) -> Config:
     late = f"version {VERSION} did not answer within {policy.timeout_s:g} s"
     return {
         "mappers": [
-            _on_flag("RL", problem(429, "Too Many Requests", limit), again=True),
+            # The flag of the rate limit is set too late to be matched here.
+            _on(_status("EQ", 429), problem(429, "Too Many Requests", limit), again=True),
             _on_flag("UO", problem(429, "Too Many Requests", full), again=True),
             _on_flag("UH", problem(503, "Service Unavailable", no_pod), again=True),
             _on_flag("UF", problem(503, "Service Unavailable", unreached), again=True),
@@ -50,10 +51,13 @@ def _status(operator: str, code: int) -> Config:
 
 
 def _on_flag(flag: str, body: dict[str, Any], *, again: bool = False) -> Config:
-    mapper = _mapper({"response_flag_filter": {"flags": [flag]}}, body)
+    return _on({"response_flag_filter": {"flags": [flag]}}, body, again=again)
+
+
+def _on(only: Config, body: dict[str, Any], *, again: bool = False) -> Config:
     headers = {"headers_to_add": [header("retry-after", str(TRY_AGAIN_S))]} if again else {}
     status = {} if isinstance(body["status"], str) else {"status_code": body["status"]}
-    return {**mapper, **status, **headers}
+    return {**_mapper(only, body), **status, **headers}
 
 
 def _mapper(only: Config, body: dict[str, Any]) -> Config:

@@ -23,7 +23,7 @@ def resources(kind: str, items: Sequence[Config], version: str) -> Config:
 
 def duration(seconds: float) -> str:
     """Return ``seconds`` as protobuf's JSON mapping wants them, to the millisecond: ``0.5s``."""
-    return f"{round(seconds, 3):g}s"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 def address(host: str, port: int) -> Config:

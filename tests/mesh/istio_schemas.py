@@ -52,7 +52,7 @@ def crd_file() -> Path | None:
 @cache
 def model_schema(kind: str) -> Schema:
     """Return the strict schema of a kind, made from cloudcoil's models."""
-    models = {
+    models: dict[str, Any] = {
         "VirtualService": v1.VirtualService,
         "DestinationRule": v1.DestinationRule,
         "Gateway": v1.Gateway,

@@ -1,0 +1,124 @@
+"""Where a real Envoy sends requests."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from scipy.stats import chisquare
+
+from mesh.model import Split, Weights
+from tests.support.gateway import Gateway, gateway
+from tests.support.pods import FakePod, pods
+from tests.support.processes import wait_until
+
+# A fair split fails this once in a million runs.
+SURELY_UNFAIR = 1e-6
+
+
+@dataclass(frozen=True)
+class Mesh:
+    gateway: Gateway
+    stable: FakePod
+    canary: FakePod
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    with pods("1.0", "1.1-reviews") as (stable, canary):
+        members = {"1.0": [stable], "1.1-reviews": [canary], "y": []}
+        folder = tmp_path_factory.mktemp("routing")
+        with gateway(folder, members, Split("1.0")) as running:
+            yield Mesh(running, stable, canary)
+
+
+@pytest.fixture(autouse=True)
+def afresh(mesh: Mesh) -> None:
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews"))
+    mesh.stable.seen.clear()
+    mesh.canary.seen.clear()
+
+
+def answers(gateway: Gateway, count: int, **headers: str) -> Counter[str | None]:
+    with ThreadPoolExecutor(4) as clients:
+        calls = clients.map(lambda _: gateway.call(**headers), range(count))
+        return Counter(answer.version for answer in calls if answer.status == 200)
+
+
+@pytest.mark.slow
+def test_10000_requests_are_split_as_the_weights_say(mesh: Mesh) -> None:
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews", Weights(10)))
+    seen = answers(mesh.gateway, 10_000)
+    assert seen.total() == 10_000
+    fit = chisquare([seen["1.0"], seen["1.1-reviews"]], [9_000, 1_000])
+    assert fit.pvalue > SURELY_UNFAIR
+
+
+def test_at_weight_0_nothing_and_at_100_everything_goes_to_the_canary(mesh: Mesh) -> None:
+    assert answers(mesh.gateway, 200) == {"1.0": 200}
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews", Weights(100)))
+    assert answers(mesh.gateway, 200) == {"1.1-reviews": 200}
+
+
+@pytest.mark.parametrize("weight", [0, 50, 100])
+def test_a_pinned_request_reaches_its_version_at_any_weight(mesh: Mesh, weight: int) -> None:
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews", Weights(weight)))
+    for version in ("1.0", "1.1-reviews"):
+        assert answers(mesh.gateway, 40, x_model_version=version) == {version: 40}
+
+
+@pytest.mark.parametrize("pin", ["2.0", "1.0 ", "1.0,1.1-reviews", "", '"\\x', "%REQ(host)%"])
+def test_a_pin_to_an_unknown_version_is_404_and_names_the_versions_that_exist(mesh: Mesh, pin: str) -> None:
+    answer = mesh.gateway.call(x_model_version=pin)
+    if pin.strip() == "1.0":
+        assert answer.version == "1.0"  # blanks around a header's value do not belong to it
+        return
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["status"] == 404
+    assert answer.json["versions"] == ["1.0", "1.1-reviews", "y"]
+    assert pin in answer.json["detail"]
+    assert "1.0, 1.1-reviews, y" in answer.json["detail"]
+
+
+def test_a_version_whose_name_looks_like_a_truth_value_is_a_version(mesh: Mesh) -> None:
+    answer = mesh.gateway.call(x_model_version="y")
+    assert answer.status == 503
+    assert answer.json["detail"] == "no pod of version y is ready: try again"
+
+
+def test_the_pod_learns_which_version_was_chosen_whatever_the_client_says(mesh: Mesh) -> None:
+    mesh.gateway.call(x_bertmesh_route="1.1-reviews")
+    mesh.gateway.call(x_bertmesh_route="1.0", x_model_version="1.1-reviews")
+    assert [request["x-bertmesh-route"] for request in mesh.stable.seen] == ["1.0"]
+    assert [request["x-bertmesh-route"] for request in mesh.canary.seen] == ["1.1-reviews"]
+
+
+def test_a_mirrored_copy_reaches_the_canary_under_the_stables_name_and_answers_nobody(mesh: Mesh) -> None:
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews", mirror=100))
+    assert answers(mesh.gateway, 20) == {"1.0": 20}
+    wait_until(lambda: len(mesh.canary.seen) == 20, "20 copies at the canary")
+    assert {request["x-bertmesh-route"] for request in mesh.canary.seen} == {"1.0"}
+    assert {request["host"] for request in mesh.canary.seen} == {
+        request["host"] for request in mesh.stable.seen
+    }
+
+
+def test_a_slow_or_failing_canary_does_not_touch_the_requests_it_shadows(mesh: Mesh) -> None:
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews", mirror=100))
+    mesh.canary.does.status = 500
+    try:
+        assert answers(mesh.gateway, 20) == {"1.0": 20}
+    finally:
+        mesh.canary.does.status = 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/readyz", "/livez", "//metrics", "/x/../metrics", "/%6detrics"]
+)
+def test_probes_and_metrics_of_pods_are_not_served_to_the_outside(mesh: Mesh, path: str) -> None:
+    answer = mesh.gateway.call(path, method="GET")
+    assert answer.status == 404
+    assert "answered by the pods themselves" in answer.json["detail"]
+    assert mesh.stable.seen == []
