@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from canary.errors import CanaryError
 
-from bertmesh.commands_mesh import demo, down, run_controller, status, up
+from bertmesh.commands_mesh import demo, down, run_controller, status
 from bertmesh.commands_models import models
+from bertmesh.commands_up import up
 from bertmesh.errors import BertmeshError
 from bertmesh.rollout import rollout
 from bertmesh.routes import routes
+from canary.errors import CanaryError
 from mesh.errors import MeshError
 from modelstore.errors import ModelStoreError
 

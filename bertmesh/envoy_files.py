@@ -14,20 +14,21 @@ from mesh.local import LocalRouter
 from mesh.model import Endpoint, Split, Version, local_mesh
 from mesh.policy import Policy
 from mesh.prometheus import render_prometheus
+from mesh.routefile import RouteFile
 
 Endpoints = Mapping[str, tuple[Endpoint, ...]]
 
 
-def local_router(home: Home, admin_url: str, policy: Policy) -> LocalRouter:
+def local_router(home: Home, admin_url: str) -> LocalRouter:
     """Return the router of a home; requests can be pinned to the versions that shall have pods."""
     versions = WorkloadFiles(home).running_versions
-    return LocalRouter(home.envoy, admin_url, versions=versions, policy=policy, log=home.log("envoy"))
+    return LocalRouter(home.envoy, admin_url, versions=versions, policy=home.policy(), log=home.log("envoy"))
 
 
 def split_on_disk(home: Home) -> Split | None:
     """Return the split of the route file, or None where there is none yet."""
     try:
-        return local_router(home, "", Policy()).split()
+        return RouteFile(home.envoy).split()
     except UnreadableRoutes:
         return None
 
@@ -64,7 +65,7 @@ class MeshFiles:
     def write_envoy(self, stable: str, endpoints: Endpoints) -> None:
         """Write all that Envoy starts with, the first routes included."""
         self._stable = stable
-        split = local_router(self._home, self._info.envoy_admin, self._policy).prepare(Split(stable))
+        split = local_router(self._home, self._info.envoy_admin).prepare(Split(stable))
         versions = tuple(Version(name, pods) for name, pods in endpoints.items())
         self._envoy.write_all(local_mesh(versions, split, self._policy))
         self._endpoints = endpoints

@@ -62,3 +62,21 @@ class CorruptState(BertmeshError):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path} cannot be read ({why}): move it away and run `bertmesh up` again")
+
+
+class ActStuck(BertmeshError):
+    """An act of the demo did not come to its end."""
+
+    def __init__(self, title: str, limit_s: float, log: Path) -> None:
+        super().__init__(f"{title}: no end after {limit_s:.0f} s (the controller's log: {log})")
+
+
+class ControllerSilent(BertmeshError):
+    """The controller has stored nothing yet."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(f"the controller has not stored its state (its log: {log})")
+
+
+class RolloutRefused(BertmeshError):
+    """The controller refused a command; its words say why."""

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+from pydantic import TypeAdapter
 
 from bertmesh.errors import CorruptState, MeshNotRunning, MeshRunning, UnknownVersion
+from mesh.policy import Policy
 
 DEFAULT_REPLICAS = 2
+POLICY = TypeAdapter(Policy)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -68,6 +71,14 @@ class MeshInfo:
     prometheus: str
     redis: str
     ready: bool = False
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """One process of a running mesh: its id, if it runs now, and how often it was started."""
+
+    pid: int | None
+    starts: int
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,25 @@ class Home:
         if process_start(info.pid) != info.started:
             raise MeshNotRunning(self.root)
         return info
+
+    def policy(self) -> Policy:
+        """Return the policy that the mesh was started with; the controller routes by it."""
+        path = self.root / "policy.json"
+        return POLICY.validate_json(path.read_bytes()) if path.exists() else Policy()
+
+    def tell_policy(self, policy: Policy) -> None:
+        """Write down the policy (the supervisor does)."""
+        write_json(self.root / "policy.json", asdict(policy))
+
+    def processes(self) -> dict[str, ProcessInfo]:
+        """Return the processes of the running mesh, by name."""
+        path = self.root / "processes.json"
+        return {name: ProcessInfo(**told) for name, told in read_json(path).items()} if path.exists() else {}
+
+    def tell_processes(self, processes: Mapping[str, ProcessInfo]) -> None:
+        """Write down the processes (the supervisor does)."""
+        told = {name: asdict(process) for name, process in processes.items()}
+        write_json(self.root / "processes.json", told)
 
     def versions(self) -> dict[str, VersionSpec]:
         """Return every version that this home knows, by name."""

@@ -9,13 +9,14 @@ from threading import Event
 from bertmesh import backends
 from bertmesh.envoy_files import MeshFiles, split_on_disk
 from bertmesh.errors import StartFailed
-from bertmesh.home import Home, MeshInfo, VersionSpec, process_start, write_json
+from bertmesh.home import Home, MeshInfo, ProcessInfo, VersionSpec, process_start, write_json
 from bertmesh.keeper import Keeper
 from bertmesh.pods import PodSet, cache_dir, models_dir, targets
 from bertmesh.ports import LOOPBACK, free_ports, gateway_port
 from bertmesh.processes import Command, kill_strays, stop_all
-from bertmesh.tools import find_tools
 from bertmesh.workloads import WorkloadFiles
+from mesh.admin import Admin
+from mesh.binaries import find_all
 from mesh.model import Endpoint
 from mesh.policy import Policy
 
@@ -47,6 +48,7 @@ class LocalMesh:
         self._keepers: list[Keeper] = []
         self._files: MeshFiles | None = None
         self._pods = PodSet(home, {}, clock)
+        self._told: dict[str, ProcessInfo] = {}
 
     def run(self, stop: Event, *, on_ready: Callable[[MeshInfo], None]) -> None:
         """Start everything, call ``on_ready``, keep it up until ``stop`` is set, end everything.
@@ -68,9 +70,10 @@ class LocalMesh:
                 self._stop()
 
     def _start(self, stop: Event) -> MeshInfo:
-        tools = find_tools()
+        tools = find_all()
         info = self._listen_where()
         write_json(self.home.info_file, asdict(info))
+        self.home.tell_policy(self._options.policy)
         stable = self._know_versions()
         self._pods.environment.update(self._pod_environment(info))
         files = MeshFiles(self.home, info, self._options.policy, collector=self._options.collector)
@@ -82,10 +85,11 @@ class LocalMesh:
         self._await(f"version {stable}", None, lambda: bool(self._pods.endpoints(stable)), stop)
         files.write_envoy(stable, self._endpoints())
         envoy = self._keep("envoy", Command(files.envoy_command(tools.envoy), {}))
-        self._await("envoy", envoy, backends.answers_http(f"{info.envoy_admin}/ready"), stop)
+        admin = Admin(info.envoy_admin)
+        self._await("envoy", envoy, admin.is_ready, stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
         self._keep("controller", backends.controller_command(self.home))
-        self._await("the gateway", None, backends.answers_http(f"{info.gateway}/readyz"), stop)
+        self._await("the gateway", envoy, lambda: admin.members(stable).healthy > 0, stop)
         ready = replace(info, ready=True)
         write_json(self.home.info_file, asdict(ready))
         return ready
@@ -156,6 +160,14 @@ class LocalMesh:
             observed = self._pods.observed(version)
             if observed != self.workloads.observed(version):
                 self.workloads.observe(version, observed)
+        self._tell_processes()
+
+    def _tell_processes(self) -> None:
+        keepers = [*self._keepers, *(pod.keeper for pod in self._pods.pods)]
+        processes = {keeper.name: ProcessInfo(keeper.pid, keeper.starts) for keeper in keepers}
+        if processes != self._told:
+            self.home.tell_processes(processes)
+            self._told = processes
 
     def _endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
         return {version: self._pods.endpoints(version) for version in self.home.versions()}

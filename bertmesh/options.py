@@ -1,6 +1,8 @@
-"""Options that several commands share."""
+"""What several commands share: options, and how they are told to stop."""
 
+import signal
 from pathlib import Path
+from threading import Event
 
 import click
 
@@ -18,3 +20,11 @@ home_option = click.option(
 output_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
 )
+
+
+def stop_on_signals() -> Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop

@@ -67,6 +67,7 @@ class PodSet:
     home: Home
     environment: dict[str, str]
     clock: Callable[[], float]
+    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
     pods: list[Pod] = field(default_factory=list)
     leaving: list[Leaving] = field(default_factory=list)
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
@@ -76,10 +77,15 @@ class PodSet:
         self._drop(wanted)
         self._add(wanted, specs)
         for pod in self.pods:
-            if pod.keeper.poll():
+            if (pod.keeper.running or self._may_start()) and pod.keeper.poll():
                 pod.ready = False
             pod.ready = pod.keeper.running and (pod.ready or self._answers(pod))
         self._see_off()
+
+    def _may_start(self) -> bool:
+        """Tell whether a pod may be started now: loading a model must leave a core to those that serve."""
+        starting = sum(pod.keeper.running and not pod.ready for pod in self.pods)
+        return starting < max(1, self.cores - 1) or not any(pod.ready for pod in self.pods)
 
     def endpoints(self, version: str) -> tuple[Endpoint, ...]:
         """Return where the version's ready pods answer."""

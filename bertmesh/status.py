@@ -25,6 +25,10 @@ def mesh_status(home: Home) -> dict[str, Any]:
         "ready": info.ready,
         "urls": {"gateway": info.gateway, "prometheus": info.prometheus, "envoy": info.envoy_admin},
         "split": [{"version": version, "weight": weight} for version, weight in shares],
+        "processes": {
+            name: {"pid": process.pid, "restarts": process.starts - 1}
+            for name, process in home.processes().items()
+        },
         "versions": {
             name: {
                 "model": spec.model,
@@ -49,3 +53,5 @@ def print_status(document: dict[str, Any], console: Console) -> None:
         note = version["message"] or (f"fault {version['fault']}" if version["fault"] else "")
         table.add_row(name, version["model"], f"{version['ready']}/{version['wanted']}", note)
     console.print(table)
+    restarts = {name: one["restarts"] for name, one in document["processes"].items() if one["restarts"]}
+    console.print("restarts " + (", ".join(f"{name} {count}" for name, count in restarts.items()) or "none"))

@@ -17,7 +17,7 @@ def shipped_versions(root: Path) -> dict[str, VersionSpec]:
     return {version.version: VersionSpec(f"{version.name}:{version.version}") for version in found}
 
 
-def parse_version(
+def parse_versions(
     _context: click.Context, _parameter: click.Parameter, words: tuple[str, ...]
 ) -> dict[str, VersionSpec]:
     """Parse NAME=REF words of the command line.

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bertmesh.home import Home, read_json, write_json
+from canary.ports import WorkloadStatus
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,33 @@ class WorkloadFiles:
 
     def _observed_file(self, version: str) -> Path:
         return self.home.workloads / f"{version}.observed.json"
+
+
+@dataclass(frozen=True)
+class LocalWorkloads:
+    """The controller's hand on the pods: what it asks for, the supervisor starts and stops."""
+
+    files: WorkloadFiles
+
+    def versions(self) -> Sequence[str]:
+        """Return the versions that this home knows."""
+        return sorted(self.files.home.versions())
+
+    def status(self, version: str) -> WorkloadStatus:
+        """Return what is wanted and seen of a version."""
+        observed = self.files.observed(version)
+        return WorkloadStatus(
+            wanted=self.files.wanted(version),
+            ready=observed.ready,
+            known=version in self.files.home.versions(),
+            message=observed.message,
+        )
+
+    def scale(self, version: str, replicas: int) -> None:
+        """State how many pods a version shall have.
+
+        Raises:
+            UnknownVersion: this home does not know it.
+        """
+        self.files.home.version(version)
+        self.files.want(version, replicas)

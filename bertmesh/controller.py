@@ -1,0 +1,32 @@
+"""The canary controller of the local home: its core with this home's adapters."""
+
+import logging
+import os
+
+from bertmesh.envoy_files import local_router
+from bertmesh.home import Home
+from bertmesh.workloads import LocalWorkloads, WorkloadFiles
+from canary.prometheus import PrometheusMetrics
+from canary.settings import Settings
+from canary.store import FileStore
+from canary.wiring import Controller
+from canary.world import World
+
+
+def build_controller(home: Home) -> Controller:
+    """Return the controller of a running mesh.
+
+    Raises:
+        MeshNotRunning: there is no mesh to control.
+        ValueError: a setting in the environment is no number.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    info = home.info()
+    settings = Settings.from_environment(os.environ)
+    world = World(
+        router=local_router(home, info.envoy_admin),
+        metrics=PrometheusMetrics(info.prometheus, settings),
+        workloads=LocalWorkloads(WorkloadFiles(home)),
+        store=FileStore(home.rollout),
+    )
+    return Controller(world, poll_s=settings.poll_s)
