@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mesh.errors import BinaryMissing
 from mesh.settings import Settings
@@ -91,29 +91,29 @@ def _unpack_package(settings: Settings) -> None:
     target = settings.cache / "prometheus"
     settings.cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.cache) as work:
-        _download(Path(work))
+        _download(Path(work), settings)
         for package in Path(work).glob("*.deb"):
-            _run(["dpkg-deb", "-x", package.name, "unpacked"], Path(work))
+            _run(["dpkg-deb", "-x", package.name, "unpacked"], Path(work), settings)
         shutil.rmtree(target, ignore_errors=True)
         Path(work, "unpacked").replace(target)
 
 
-def _download(folder: Path) -> None:
+def _download(folder: Path, settings: Settings) -> None:
     try:
-        _run(["apt-get", "download", "prometheus"], folder)
+        _run(["apt-get", "download", "prometheus"], folder, settings)
     except BinaryMissing:
         # The system has no package lists, as in a fresh container: fetch lists of our own, without root.
         (folder / "lists" / "partial").mkdir(parents=True)
         own = ["-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
-        _run(["apt-get", *own, "update"], folder)
-        _run(["apt-get", *own, "download", "prometheus"], folder)
+        _run(["apt-get", *own, "update"], folder, settings)
+        _run(["apt-get", *own, "download", "prometheus"], folder, settings)
 
 
-def _run(words: list[str], folder: Path) -> None:
+def _run(words: list[str], folder: Path, settings: Settings) -> None:
+    environment = {**os.environ, "PATH": settings.path, "LC_ALL": "C"}
+    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": DOWNLOAD_TIMEOUT_S}
     try:
-        subprocess.run(
-            words, cwd=folder, check=True, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S
-        )
+        subprocess.run(words, cwd=folder, env=environment, check=True, **options)
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
         why = f"`{' '.join(words)}` failed ({' '.join(said)}): {GET_PROMETHEUS}"

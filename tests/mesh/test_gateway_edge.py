@@ -17,6 +17,8 @@ from tests.support.gateway import Gateway, gateway
 from tests.support.pods import pods
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.slow
+
 ISSUER = "https://issuer.example.com"
 
 

@@ -14,6 +14,8 @@ from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 class Load:
     """Clients that send requests one after the other until they are told to end."""
@@ -52,7 +54,6 @@ def test_a_request_whose_connection_breaks_is_tried_again_elsewhere(tmp_path: Pa
         assert Counter(here.call().status for _ in range(20)) == {200: 20}
 
 
-@pytest.mark.slow
 def test_a_pod_that_dies_under_load_costs_no_request_and_is_taken_out(tmp_path: Path) -> None:
     with pods("1.0", "1.0") as (one, two), gateway(tmp_path, {"1.0": [one, two]}, Split("1.0")) as here:
         with Load(here) as load:
@@ -64,7 +65,6 @@ def test_a_pod_that_dies_under_load_costs_no_request_and_is_taken_out(tmp_path: 
         assert load.statuses == {200: load.statuses.total()}
 
 
-@pytest.mark.slow
 def test_a_pod_is_exchanged_under_load_without_a_failed_request(tmp_path: Path) -> None:
     with pods("1.0", "1.0") as (old, new), gateway(tmp_path, {"1.0": [old]}, Split("1.0")) as here:
         with Load(here) as load:

@@ -13,6 +13,8 @@ from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.slow
+
 # A fair split fails this once in a million runs.
 SURELY_UNFAIR = 1e-6
 
@@ -46,7 +48,6 @@ def answers(gateway: Gateway, count: int, **headers: str) -> Counter[str | None]
         return Counter(answer.version for answer in calls if answer.status == 200)
 
 
-@pytest.mark.slow
 def test_10000_requests_are_split_as_the_weights_say(mesh: Mesh) -> None:
     mesh.gateway.router.apply(Split("1.0", "1.1-reviews", Weights(10)))
     seen = answers(mesh.gateway, 10_000)

@@ -16,6 +16,8 @@ from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import Prometheus, prometheus_server, wait_until
 
+pytestmark = pytest.mark.slow
+
 ISTIO_LABELS = {
     "reporter",
     "source_workload",

@@ -28,6 +28,8 @@ from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.slow
+
 STABLE = Split("1.0")
 CANARY = Split("1.0", "1.1")
 

@@ -14,6 +14,8 @@ from tests.support.gateway import Answer, gateway
 from tests.support.pods import pods
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.slow
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CLIENT_SPAN = "00f067aa0ba902b7"
 PATIENCE_S = 20
