@@ -45,9 +45,11 @@ def main() -> None:
 @click.option(
     "--out", type=FOLDER, required=True, help="Folder of the finished version, models/NAME/VERSION."
 )
-@click.option("--minutes", type=float, help="Wall time to train for.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Wall time to train for.")
 @click.option(
-    "--steps", type=int, help="Steps to train for, instead of a time: the same on every machine of a kind."
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Steps to train for, instead of a time: the same on every machine of a kind.",
 )
 @SEED
 @TINY

@@ -13,6 +13,10 @@ class TrainingError(Exception):
         self.do = do
 
 
+class BadSetting(TrainingError):
+    """An environment variable holds a value that cannot be used."""
+
+
 class FetchFailed(TrainingError):
     """A corpus package could not be downloaded or unpacked."""
 

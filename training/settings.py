@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.errors import BadSetting
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -21,5 +23,15 @@ class Settings:
         default = Path.home() / ".cache" / "bertmesh" / "corpora"
         return cls(
             cache=Path(environment.get("BERTMESH_CORPORA") or default),
-            threads=int(environment.get("BERTMESH_TRAIN_THREADS") or 1),
+            threads=_threads(environment.get("BERTMESH_TRAIN_THREADS") or "1"),
         )
+
+
+def _threads(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise BadSetting(
+            seen=f"BERTMESH_TRAIN_THREADS={value!r}",
+            needed="a number of threads from 1 up",
+            do="correct or unset it",
+        )
+    return int(value)

@@ -69,7 +69,8 @@ def test_manual_pages_lose_their_requests_and_fonts(tmp_path: Path) -> None:
 
 
 def test_web_pages_give_blocks_without_scripts(tmp_path: Path) -> None:
-    html = "<head><title>题</title></head><p>第一<b>段</b>文字。</p><script>var x</script><pre>code</pre><p>第二段。"
+    head = "<head><title>题</title></head>"
+    html = f"{head}<p>第一<b>段</b>文字。</p><script>var x</script><pre>code</pre><p>第二段。"
     _write(tmp_path / "a/page.html", html)
     (raw,) = markup.web_pages("manual")(tmp_path)
     assert raw.lines == ("第一段文字。", "第二段。")
