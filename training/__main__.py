@@ -49,7 +49,7 @@ def main() -> None:
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Steps to train for, instead of a time: the same on every machine of a kind.",
+    help="Steps to train for, instead of a time.",
 )
 @SEED
 @TINY
