@@ -30,6 +30,7 @@ POD_QUEUE_TOKENS: Final = "bertmesh_queue_tokens"
 POD_BATCH_TOKENS: Final = "bertmesh_batch_tokens"
 POD_BATCH_SIZE: Final = "bertmesh_batch_requests"
 POD_INFERENCE: Final = "bertmesh_inference_seconds"
+POD_IN_FLIGHT: Final = "bertmesh_requests_in_flight"
 POD_REJECTED: Final = "bertmesh_rejected_total"
 POD_MODEL_INFO: Final = "bertmesh_model_info"
 

@@ -54,6 +54,7 @@ def install(app: Flask, pod: Pod) -> None:
     def begin() -> None:
         g.exchange = exchange = Exchange(_request_id(), pod.clock(), _mirrored(pod))
         if request.path not in _QUIET:
+            exchange.stack.enter_context(pod.metrics.in_flight.track_inprogress())
             exchange.stack.enter_context(_span(pod, mirrored=exchange.mirrored))
 
     def finish(response: Response) -> Response:

@@ -50,6 +50,9 @@ class Metrics:
             ("problem",),
             registry=self.registry,
         )
+        self.in_flight = Gauge(
+            names.POD_IN_FLIGHT, "Requests that are being answered.", registry=self.registry
+        )
         self.queue_tokens = Gauge(names.POD_QUEUE_TOKENS, "Tokens that wait.", registry=self.registry)
         self.batch_tokens = Histogram(
             names.POD_BATCH_TOKENS,

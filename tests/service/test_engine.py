@@ -1,9 +1,7 @@
 import json
 import shutil
 from pathlib import Path
-from random import Random
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -15,22 +13,7 @@ from service.engine import Array, Item, Want, load
 from service.engine.torch import TorchEngine, passes
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
-from tests.service.tiny import POSITIONS, VOCABULARY
-
-CLS, SEP = VOCABULARY["[CLS]"], VOCABULARY["[SEP]"]
-
-
-def random_items(count: int, seed: int = 1) -> list[Item]:
-    """Return items of all kinds and many lengths."""
-    random = Random(seed)
-    items = []
-    for _ in range(count):
-        length = random.randint(1, POSITIONS - 2)
-        ids = (CLS, *(random.randrange(6, len(VOCABULARY)) for _ in range(length)), SEP)
-        want = random.choice(list(Want))
-        positions = tuple(random.sample(range(length + 2), 2)) if want is Want.LOGITS else ()
-        items.append(Item(ids, want, positions))
-    return items
+from tests.service.tiny import CLS, POSITIONS, SEP, VOCABULARY, close, random_items
 
 
 def expected(model: BertForMaskedLM, item: Item) -> Array:
@@ -45,10 +28,6 @@ def expected(model: BertForMaskedLM, item: Item) -> Array:
         }
         array: Array = answers[item.want]().numpy()
         return array
-
-
-def close(seen: Array, needed: Array) -> bool:
-    return seen.shape == needed.shape and bool(np.allclose(seen, needed, rtol=1e-4, atol=2e-4))
 
 
 def test_the_engine_computes_what_transformers_does(tiny: Tiny) -> None:

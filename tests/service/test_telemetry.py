@@ -1,0 +1,141 @@
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
+
+from bertmesh.ports import free_ports
+from service.app import wrap
+from service.breaker import Breaker
+from service.cache import AnswerCache
+from service.pod import Pod, build
+from tests.service.conftest import Tiny
+from tests.service.test_cache import MemoryStore
+
+PARENT = "00-{trace}-00f067aa0ba902b7-{flags}"
+SERVER = "POST /fill-mask"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+FILL = {"text": "中国的首都是[MASK]。"}
+
+
+def spans_of(
+    tiny: Tiny,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[Pod], None],
+    *,
+    last: str = SERVER,
+    count: int = 1,
+    cached: bool = False,
+) -> list[Span]:
+    """Return what a real OTLP receiver gets from a pod, up to the ``count``-th span named ``last``."""
+    port = free_ports(1)[0]
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+
+    def serve() -> None:
+        pod = build(tiny.settings(version="1.1"))
+        if cached:
+            pod.cache = AnswerCache(
+                MemoryStore(), ttl_s=60, breaker=Breaker(pod.clock), span=pod.telemetry.cache
+            )
+        pod.load()
+        use(pod)
+        pod.close()
+
+    async def collect() -> list[Span]:
+        async with OtelTapHttpProtobufReceiver(OtelTapHttpProtobufReceiverSettings(port)) as receiver:
+            received = asyncio.create_task(take(receiver.stream_traces(), last, count))
+            await asyncio.sleep(0)  # only what comes after its first step is seen by the stream
+            await asyncio.to_thread(serve)
+            return await asyncio.wait_for(received, 20)
+
+    return asyncio.run(collect())
+
+
+async def take(stream: AsyncIterator[Span], last: str, count: int) -> list[Span]:
+    """Return the spans of a stream up to the ``count``-th of this name; a server's ends last."""
+    spans: list[Span] = []
+    async for span in stream:
+        spans.append(span)
+        if [one.name for one in spans].count(last) == count:
+            break
+    return spans
+
+
+def post(pod: Pod, trace: str = TRACE, flags: str = "01") -> None:
+    headers = {"traceparent": PARENT.format(trace=trace, flags=flags)}
+    assert wrap(pod).test_client().post("/fill-mask", json=FILL, headers=headers).status_code == 200
+
+
+def attributes(span: Span) -> dict[str, str | int]:
+    return {pair.key: pair.value.string_value or pair.value.int_value for pair in span.attributes}
+
+
+def test_one_request_is_one_unbroken_trace(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = spans_of(tiny, monkeypatch, post, cached=True)
+    named = {span.name: span for span in spans if span.trace_id.hex() == TRACE}
+    assert set(named) == {"POST /fill-mask", "bertmesh.cache", "bertmesh.queue", "bertmesh.engine"}
+    server = named["POST /fill-mask"]
+    assert server.kind == Span.SPAN_KIND_SERVER
+    assert server.parent_span_id.hex() == "00f067aa0ba902b7"
+    for name in ("bertmesh.cache", "bertmesh.queue", "bertmesh.engine"):
+        assert named[name].parent_span_id == server.span_id
+
+
+def test_the_server_span_has_the_stable_http_names(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = spans_of(tiny, monkeypatch, post)
+    server = next(span for span in spans if span.kind == Span.SPAN_KIND_SERVER)
+    seen = attributes(server)
+    assert seen["http.request.method"] == "POST"
+    assert seen["http.route"] == seen["url.path"] == "/fill-mask"
+    assert seen["http.response.status_code"] == 200
+    assert seen["bertmesh.model.version"] == "1.1"
+
+
+def test_a_batch_is_linked_to_every_request_in_it_and_belongs_to_none(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = [f"{number:032x}" for number in range(1, 21)]
+
+    def use(pod: Pod) -> None:
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(lambda trace: post(pod, trace), traces))
+
+    spans = spans_of(tiny, monkeypatch, use, count=len(traces))
+    servers = {span.span_id: span for span in spans if span.kind == Span.SPAN_KIND_SERVER}
+    batches = [span for span in spans if span.name == "bertmesh.batch"]
+    links = [link.span_id for batch in batches for link in batch.links]
+    assert sorted(links) == sorted(servers)
+    assert sum(int(attributes(batch)["bertmesh.batch.requests"]) for batch in batches) == len(traces)
+    assert not {batch.trace_id.hex() for batch in batches} & set(traces)
+    engines = [span for span in spans if span.name == "bertmesh.engine"]
+    assert {engine.trace_id.hex() for engine in engines} == set(traces)
+    assert {link.span_id for engine in engines for link in engine.links} == {
+        batch.span_id for batch in batches
+    }
+
+
+def test_a_trace_that_the_caller_does_not_sample_is_not_sent(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = spans_of(tiny, monkeypatch, lambda pod: post(pod, flags="00"), last="bertmesh.batch")
+    assert [span.name for span in spans] == ["bertmesh.batch"]
+    assert spans[0].trace_id.hex() != TRACE
+
+
+def test_without_a_collector_the_trace_id_is_still_logged(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    from observability.logs import trace_fields  # noqa: PLC0415 - beside its use
+
+    pod = build(tiny.settings())
+    pod.load()
+    app = wrap(pod)
+    app.before_request(lambda: print(trace_fields()))  # noqa: T201 - read back below
+    headers = {"traceparent": PARENT.format(trace=TRACE, flags="01")}
+    app.test_client().post("/fill-mask", json=FILL, headers=headers)
+    assert re.search(TRACE, capsys.readouterr().out)
+    pod.close()
