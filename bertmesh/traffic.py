@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
@@ -51,6 +51,7 @@ class Traffic:
         *,
         rate: float,
         random: Random,
+        headers: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to send ``rate`` requests a second, with exponential gaps, to ``gateway`` (a URL)."""
@@ -58,6 +59,7 @@ class Traffic:
         self._sentences = sentences
         self._rate = rate
         self._random = random
+        self._headers = {"content-type": "application/json", **(headers or {})}
         self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -109,7 +111,7 @@ class Traffic:
                 "POST",
                 f"{self._gateway}/{task}",
                 body=json.dumps(body, ensure_ascii=False).encode(),
-                headers={"content-type": "application/json"},
+                headers=self._headers,
             )
         except urllib3.exceptions.HTTPError as error:
             return 0, "", type(error).__name__
