@@ -35,7 +35,7 @@ class RouteMatch(Part):
 
     RULES = (
         Rule(
-            "has(self.pathPrefix) || size(self.headers) > 0",
+            "has(self.pathPrefix) || (has(self.headers) && size(self.headers) > 0)",
             "an empty match matches nothing in particular: set pathPrefix or headers, or leave match out",
             ".pathPrefix",
             lambda self: self.path_prefix is not None or bool(self.headers),
@@ -91,13 +91,14 @@ class Routing(Part):
             ".style",
         ),
         Rule(
-            "self.style != 'gatewayAPI' || size(self.gateways) > 0",
+            "self.style != 'gatewayAPI' || (has(self.gateways) && size(self.gateways) > 0)",
             "style gatewayAPI needs the Gateway that the HTTPRoute belongs to: name it in gateways",
             ".gateways",
             lambda self: self.style != "gatewayAPI" or bool(self.gateways),
         ),
         Rule(
-            "!('*' in self.hosts) || (size(self.gateways) > 0 && !('mesh' in self.gateways))",
+            "!has(self.hosts) || !('*' in self.hosts)"
+            " || (has(self.gateways) && size(self.gateways) > 0 && !('mesh' in self.gateways))",
             "host * is for gateways only, Istio refuses it inside the mesh: name the hosts, or name "
             "gateways other than mesh",
             ".hosts",

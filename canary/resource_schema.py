@@ -46,8 +46,9 @@ def _structural(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Schema:
 
 def _property(field: Mapping[str, Any], known: Mapping[str, Any], *, required: bool) -> Schema:
     schema = _structural(field, known)
-    if schema.get("default", ...) is None:
-        del schema["default"]
+    if schema.get("default") in (None, []):
+        # Absent means the same, and does not clutter what people read.
+        schema.pop("default", None)
     if "properties" in schema:
         # The API server fills a default only into an object that is there: {} lets it go on below. Where
         # a part may be left out altogether, nothing is filled in.

@@ -1,0 +1,1 @@
+"""What `kopf run` loads: the handlers come in a registry."""
