@@ -23,7 +23,7 @@ from mesh.errors import (
     RoutesRejected,
     UnreadableRoutes,
 )
-from mesh.model import Split, Version, local_mesh
+from mesh.model import Mesh, Split, Version, local_mesh
 from mesh.patience import Patience
 from mesh.policy import Policy
 from mesh.routefile import RouteFile, Routes
@@ -133,7 +133,10 @@ class LocalRouter:
         return split if {name for name, _ in split.shares} <= exist else default
 
     def _render(self, split: Split, names: Sequence[str]) -> Routes:
-        return Routes.of(local_mesh(tuple(Version(name) for name in names), split, self._policy))
+        return Routes.of(self._mesh(split, names))
+
+    def _mesh(self, split: Split, names: Sequence[str]) -> Mesh:
+        return local_mesh(tuple(Version(name) for name in names), split, self._policy)
 
     def _apply(self, split: Split, patience: Patience) -> Proof:
         try:
@@ -152,7 +155,7 @@ class LocalRouter:
     def _routable(self, split: Split, patience: Patience) -> list[str]:
         """Return the versions that exist and that Envoy knows, once those of the split are among them."""
         exist = self._versions()
-        self._render(split, exist)
+        self._mesh(split, exist)  # refuses what does not exist before it is waited for
         needed = {name for name, _ in split.shares}
         patience.wait(lambda: not needed - self._known())
         known = self._known()
