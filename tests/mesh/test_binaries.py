@@ -78,8 +78,8 @@ def test_a_failed_download_says_what_apt_said(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_read_in_one_place(tmp_path: Path) -> None:
-    given = {"PATH": "/x", "XDG_CACHE_HOME": str(tmp_path), "BERTMESH_PROMETHEUS": "/opt/prometheus"}
-    assert Settings.from_environment(given) == Settings("/x", tmp_path / "bertmesh", Path("/opt/prometheus"))
+    given = {"PATH": "/x", "XDG_CACHE_HOME": str(tmp_path), "BERTMESH_PROMETHEUS": "/srv/prometheus"}
+    assert Settings.from_environment(given) == Settings("/x", tmp_path / "bertmesh", Path("/srv/prometheus"))
     assert Settings.from_environment({}) == Settings("", Path.home() / ".cache" / "bertmesh")
 
 
