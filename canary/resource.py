@@ -1,5 +1,6 @@
 """The ModelRollout: one source for the CRD, its reference page and the objects that the controller reads."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
@@ -89,7 +90,7 @@ class ModelRollout(BaseModel):
             InvalidResource: it breaks a rule; every field at fault is named.
         """
         try:
-            return cls.model_validate(document)
+            return cls.model_validate_json(json.dumps(document))
         except ValidationError as error:
             name = document.get("metadata", {}).get("name", "?")
             raise InvalidResource(str(name), problems(error)) from error

@@ -1,6 +1,7 @@
 """What a ModelRollout is made of: field types, and rules that Python and the API server share."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -55,12 +56,16 @@ def _schema_of(schema: dict[str, Any], part: type[BaseModel]) -> None:
 
 
 class Part(BaseModel):
-    """A part of the spec: unknown fields are refused, so that a typing error never passes for a default."""
+    """A part of the spec, read as strictly as the API server does it with ``--validate=strict``.
+
+    Unknown fields are refused, so that a typing error never passes for a default; ``"5"`` is no number.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",
+        strict=True,
         frozen=True,
         json_schema_extra=_schema_of,
     )
@@ -68,10 +73,22 @@ class Part(BaseModel):
 
     @model_validator(mode="after")
     def _check_rules(self) -> Self:
+        for name in type(self).model_fields:
+            self._check_repetition(name)
         for rule in self.RULES:
             if rule.holds is not None and not rule.holds(self):
                 raise ValueError(rule.message)
         return self
+
+    def _check_repetition(self, name: str) -> None:
+        extra = type(self).model_fields[name].json_schema_extra
+        kind = extra.get("x-kubernetes-list-type") if isinstance(extra, dict) else None
+        if kind in ("set", "map"):
+            entries = [getattr(item, "name", item) for item in getattr(self, name) or ()]
+            for entry, count in Counter(entries).items():
+                if count > 1:
+                    message = f"{name} has {entry!r} {count} times: keep one of them"
+                    raise ValueError(message)
 
 
 class Record(BaseModel):
