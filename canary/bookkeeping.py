@@ -35,7 +35,8 @@ def begun(state: State, start: Start, profile: Profile, replicas: int, now: floa
         f"profile {profile.name}: {profile.description}"
     )
     decision = Decision(Action.START, "by_hand:start", sentence, who=start.by)
-    fresh = replace(state, rollout=rollout, ledger=Ledger.empty(profile), cursor=None, rollouts=number)
+    ledger = Ledger.empty(profile)
+    fresh = replace(state, rollout=rollout, ledger=ledger, cursor=None, ticked_at=None, rollouts=number)
     return _noted(fresh, rollout, decision, now)
 
 

@@ -92,8 +92,8 @@ class ControllerGone(CanaryError):
 
     def __init__(self, folder: Path, seconds: float) -> None:
         super().__init__(
-            f"the controller of {folder} has given no sign of life for {seconds:.0f} s: see `bertmesh status`; "
-            "when it is back, the rollout goes on where it was"
+            f"the controller of {folder} has given no sign of life for {seconds:.0f} s: see "
+            "`bertmesh status`; when it is back, the rollout goes on where it was"
         )
 
 

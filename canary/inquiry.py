@@ -1,6 +1,7 @@
 """What is to be asked in each phase: the stable's history, the pods, the gates, the judge."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from canary.errors import MetricsDown
 from canary.judge import Moment, judge
@@ -11,6 +12,9 @@ from canary.readings import Reading, read_history, read_tick
 from canary.state import State
 from canary.verdict import Outcome, Verdict, advance, fail, hold
 
+NEARLY: Final = 0.9
+"""The controller looks around several times a tick: it need not miss a tick by a moment."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -20,39 +24,33 @@ class Finding:
     verdict: Verdict
 
 
+@dataclass(frozen=True)
 class Inquiry:
-    """Asks once a tick; only the time of the last tick is kept here, for it may be forgotten."""
+    """Asks the metrics and the pods, measurements once a tick."""
 
-    def __init__(self, metrics: Metrics, workloads: Workloads) -> None:
-        self._metrics = metrics
-        self._workloads = workloads
-        self._ticked_at: float | None = None
+    metrics: Metrics
+    workloads: Workloads
 
     def ask(self, state: State, now: float) -> Finding | None:
         """Return what is found about the rollout in progress, or None if nothing is due."""
         rollout = state.active
         if rollout is None or rollout.phase is Phase.ROLLING_BACK:
             return None
+        due = _is_due(state, rollout, now)
+        at = replace(state, ticked_at=now) if due else state
         match rollout.acting:
             case Phase.PENDING:
-                return self._history(state, rollout, now) if self._due(rollout, now) else None
+                return self._history(at, rollout, now) if due else None
             case Phase.WARMING:
-                return self._readiness(state, rollout, now)
+                return self._readiness(at, rollout, now, due=due)
             case Phase.REHEARSING:
-                waits = rollout.phase is Phase.PAUSED and not self._due(rollout, now)
-                return None if waits else _rehearsal(state)
+                return _rehearsal(at) if due or rollout.phase is not Phase.PAUSED else None
             case _:
-                return self._judgement(state, rollout, now) if self._due(rollout, now) else None
-
-    def _due(self, rollout: Rollout, now: float) -> bool:
-        if self._ticked_at is not None and 0 <= now - self._ticked_at < rollout.profile.tick_s:
-            return False
-        self._ticked_at = now
-        return True
+                return self._judgement(at, rollout, now) if due else None
 
     def _history(self, state: State, rollout: Rollout, now: float) -> Finding:
         try:
-            reading = read_history(self._metrics, rollout, now)
+            reading = read_history(self.metrics, rollout, now)
         except MetricsDown as error:
             return Finding(state, hold("metrics_down", f"metrics system down: {error}", alert=True))
         slow = (
@@ -60,15 +58,14 @@ class Inquiry:
         )
         return Finding(_with(state, reading), advance("history", f"the stable's history is read; {slow}"))
 
-    def _readiness(self, state: State, rollout: Rollout, now: float) -> Finding | None:
-        due = self._due(rollout, now)
+    def _readiness(self, state: State, rollout: Rollout, now: float, *, due: bool) -> Finding | None:
         learned = self._tick(state, rollout, now)[0] if due else state
         verdict = self._warmth(rollout, now)
         waits = verdict.outcome is Outcome.HOLD or rollout.phase is Phase.PAUSED
         return Finding(learned, verdict) if due or not waits else None
 
     def _warmth(self, rollout: Rollout, now: float) -> Verdict:
-        status = self._workloads.status(rollout.canary)
+        status = self.workloads.status(rollout.canary)
         seen = f"{status.ready} of {rollout.replicas} pods of {rollout.canary} are ready"
         why = f": {status.message}" if status.message else ""
         if status.ready >= rollout.replicas:
@@ -82,7 +79,7 @@ class Inquiry:
         elapsed = None if state.live_since is None else now - state.live_since
         ledger = learned.ledger or Ledger.empty(rollout.profile)
         moment = Moment(now, elapsed, down)
-        return Finding(learned, judge(ledger, rollout.profile, rollout.stage, moment))
+        return Finding(learned, judge(ledger, rollout.profile, learned.stage, moment))
 
     def _tick(self, state: State, rollout: Rollout, now: float) -> tuple[State, str]:
         """Return the state with one more tick of evidence, and why there was none."""
@@ -90,9 +87,14 @@ class Inquiry:
             return state, ""
         reading = Reading(state.ledger, state.cursor, rollout.edge)
         try:
-            return _with(state, read_tick(self._metrics, rollout, reading, now)), ""
+            return _with(state, read_tick(self.metrics, rollout, state.stage, reading, now)), ""
         except MetricsDown as error:
             return state, error.seen
+
+
+def _is_due(state: State, rollout: Rollout, now: float) -> bool:
+    """Tell whether a tick has passed, or nearly; so it has when the clock was set back."""
+    return state.ticked_at is None or not 0 <= now - state.ticked_at < NEARLY * rollout.profile.tick_s
 
 
 def _rehearsal(state: State) -> Finding | None:

@@ -31,7 +31,7 @@ class Ledger:
 
     def observe(self, tick: Tick, profile: Profile, stage: Stage) -> Self:
         """Return the state after one more tick, the ticks of the stable's history included."""
-        present = replace(self, presence=self.presence.observe(tick, stage.weight))
+        present = replace(self, presence=self.presence.observe(tick, stage))
         if not is_fresh(tick, stage.weight):
             return present
         if stage.step < 0:

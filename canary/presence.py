@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from canary.measurement import Tick, total
+from canary.stage import Stage
 from mesh.policy import MAX_PERCENT
 
 MIN_EXPECTED: Final = 20.0
@@ -32,15 +33,16 @@ class Presence:
     expected: float = 0.0
     pending: float = 0.0
 
-    def observe(self, tick: Tick, weight: int) -> Self:
-        """Return what is known after one more tick at a canary weight (per cent)."""
+    def observe(self, tick: Tick, stage: Stage) -> Self:
+        """Return what is known after one more tick at a weight step."""
+        weight = stage.weight
         fresh = is_fresh(tick, weight)
         known = replace(self, fresh_at=tick.at) if fresh or self.fresh_at is None else self
         if not weight:
             return known
         if tick.fresh_stable:
             known = replace(known, watched_at=tick.at)
-        if total(TRAFFIC, tick.canary).requests or tick.canary_seen:
+        if not stage.live or total(TRAFFIC, tick.canary).requests or tick.canary_seen:
             return replace(known, canary_at=tick.at, expected=0.0, pending=0.0)
         since = tick.at - tick.seconds if self.canary_at is None else self.canary_at
         due = _expected(tick, weight)

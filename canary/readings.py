@@ -41,7 +41,7 @@ def read_history(metrics: Metrics, rollout: Rollout, now: float) -> Reading:
     return Reading(ledger, Cursor.at_snapshot(start), edge)
 
 
-def read_tick(metrics: Metrics, rollout: Rollout, reading: Reading, now: float) -> Reading:
+def read_tick(metrics: Metrics, rollout: Rollout, stage: Stage, reading: Reading, now: float) -> Reading:
     """Return the evidence with what happened since the last tick.
 
     The cursor stays where it is until every version that carries traffic has a new sample: the counts then
@@ -51,7 +51,6 @@ def read_tick(metrics: Metrics, rollout: Rollout, reading: Reading, now: float) 
         canary.errors.MetricsDown: the metrics system did not answer.
     """
     snapshot = metrics.counts((rollout.stable, rollout.canary), now, edge=reading.edge)
-    stage = rollout.stage
     tick = measure(reading.cursor, snapshot, rollout.stable, rollout.canary, reading.edge)
     ledger = reading.ledger.observe(tick, rollout.profile, stage)
     if not is_fresh(tick, stage.weight):

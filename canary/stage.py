@@ -13,11 +13,15 @@ next weight."""
 
 @dataclass(frozen=True)
 class Stage:
-    """A weight step: its number (-1 before the first weight), its weight and the next one (per cent)."""
+    """A weight step: its number (-1 before the first weight), its weight and the next one (per cent).
+
+    ``live`` says that the gateway has proved the weight, so that canary requests may be expected.
+    """
 
     step: int = -1
     weight: int = 0
     next_weight: int = MAX_PERCENT
+    live: bool = True
 
     @property
     def baking(self) -> bool:

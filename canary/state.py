@@ -8,6 +8,7 @@ from canary.counters import Cursor
 from canary.history import Entry
 from canary.ledger import Ledger
 from canary.model import Rollout
+from canary.stage import Stage
 from mesh.model import Split
 
 SCHEMA: Final = 1
@@ -19,7 +20,7 @@ class State:
     """The stable version, the last or present rollout, its evidence, and what has happened.
 
     ``live_since`` is when the gateway proved the present split to be live; None says that it has yet to be
-    applied. ``latest`` is the last decision, also one that is no news and therefore not in the history.
+    applied. ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that is no news and therefore not in the history.
     """
 
     stable: str
@@ -28,6 +29,7 @@ class State:
     rollout: Rollout | None = None
     ledger: Ledger | None = None
     cursor: Cursor | None = None
+    ticked_at: float | None = None
     latest: Entry | None = None
     history: tuple[Entry, ...] = ()
     answers: tuple[Answer, ...] = ()
@@ -43,6 +45,12 @@ class State:
     def active(self) -> Rollout | None:
         """The rollout in progress, if there is one."""
         return None if self.rollout is None or self.rollout.ended else self.rollout
+
+    @property
+    def stage(self) -> Stage:
+        """What the judge must know of where the rollout in progress stands."""
+        stage = self.active.stage if self.active else Stage()
+        return replace(stage, live=self.live_since is not None)
 
     def answer_to(self, command_id: str) -> Answer | None:
         """Return the answer that was given to a command."""

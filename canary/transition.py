@@ -12,6 +12,7 @@ NEXT = {
     Phase.PROGRESSING: Phase.PROGRESSING,
     Phase.BAKING: Phase.PROMOTED,
 }
+PAUSABLE = frozenset(NEXT)
 ENTERED = {
     Action.ROLL_BACK: Phase.ROLLING_BACK,
     Action.ROLLED_BACK: Phase.ROLLED_BACK,
@@ -21,17 +22,20 @@ UNROUTED = frozenset({Phase.PENDING, Phase.WARMING})
 
 
 def transition(rollout: Rollout, decision: Decision, now: float) -> Rollout:
-    """Return the rollout after a decision taken at ``now`` (Unix seconds)."""
+    """Return the rollout after a decision taken at ``now`` (Unix seconds).
+
+    A decision that does not fit the phase changes nothing.
+    """
     if rollout.ended:
         return rollout
     match decision.action:
-        case Action.ADVANCE:
+        case Action.ADVANCE if rollout.acting in NEXT:
             return _advanced(rollout, now)
         case Action.ROLL_BACK if rollout.acting in UNROUTED:
             return _entered(rollout, Phase.ROLLED_BACK, now)
-        case Action.PAUSE:
+        case Action.PAUSE if rollout.phase in PAUSABLE:
             return replace(rollout, phase=Phase.PAUSED, paused_in=rollout.phase, phase_since=now)
-        case Action.RESUME:
+        case Action.RESUME if rollout.phase is Phase.PAUSED:
             return _entered(rollout, rollout.acting, now)
     return _entered(rollout, ENTERED[decision.action], now) if decision.action in ENTERED else rollout
 
