@@ -60,8 +60,9 @@ def from_folder(folder: Path, name: str | None = None) -> ModelVersion:
     if (folder / MANIFEST).exists():
         return from_manifest(verify(folder), folder)
     name = name or folder.resolve().name
-    digest = Manifest(name, "", "full", None, hash_files(folder)).digest
-    manifest = Manifest(name, digest.removeprefix("sha256:")[:12], "full", None, hash_files(folder))
+    files = hash_files(folder)
+    digest = Manifest(name, "", "full", None, files).digest
+    manifest = Manifest(name, digest.removeprefix("sha256:")[:12], "full", None, files)
     return from_manifest(manifest, folder)
 
 

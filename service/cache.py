@@ -55,6 +55,11 @@ class Lookup:
     status: CacheStatus
 
 
+def to_json(document: object) -> bytes:
+    """Return JSON; arrays of float32 are written as short as they can be read back."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def key(digest: str, version: str, task: Task, query: Query) -> str:
     """Return where the answer to ``query`` lies.
 
@@ -65,36 +70,41 @@ def key(digest: str, version: str, task: Task, query: Query) -> str:
     return f"bertmesh:answer:{task.name}:{hashlib.blake2b(parts, digest_size=20).hexdigest()}"
 
 
+class Observer(Protocol):
+    """Learns what the cache does."""
+
+    def calling(self, operation: str) -> AbstractContextManager[object]:
+        """Surround a call to the store."""
+        ...
+
+    def looked_up(self, status: CacheStatus, answers: int) -> None:
+        """Note how a lookup of some answers went."""
+        ...
+
+
 class AnswerCache:
-    """Finds and keeps answers; never raises because of the store.
+    """Finds and keeps answers; never raises because of the store."""
 
-    ``span`` surrounds each call to the store; it is given the operation's name.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        *,
-        ttl_s: int,
-        breaker: Breaker,
-        span: Callable[[str], AbstractContextManager[object]],
-    ) -> None:
+    def __init__(self, store: Store, *, ttl_s: int, breaker: Breaker, observer: Observer) -> None:
         self._store = store
         self._ttl_s = ttl_s
         self._breaker = breaker
-        self._span = span
+        self._observer = observer
 
     def find(self, keys: Sequence[str]) -> Lookup:
         """Look all keys up at once."""
         values = self._call("MGET", lambda: self._store.get(keys))
         if values is None:
+            self._observer.looked_up(CacheStatus.ERROR, len(keys))
             return Lookup((None,) * len(keys), CacheStatus.ERROR)
         answers = tuple(_decode(value) for value in values)
+        self._observer.looked_up(CacheStatus.MISS, answers.count(None))
+        self._observer.looked_up(CacheStatus.HIT, len(answers) - answers.count(None))
         return Lookup(answers, CacheStatus.MISS if None in answers else CacheStatus.HIT)
 
     def keep(self, answers: Mapping[str, Answer]) -> None:
         """Keep answers, except those that are very large."""
-        values = {name: orjson.dumps(answer) for name, answer in answers.items()}
+        values = {name: to_json(answer) for name, answer in answers.items()}
         small = {name: value for name, value in values.items() if len(value) <= MAX_VALUE_BYTES}
         if small:
             self._call("SET", lambda: self._store.put(small, self._ttl_s))
@@ -103,7 +113,7 @@ class AnswerCache:
         if not self._breaker.allows():
             return None
         try:
-            with self._span(operation):
+            with self._observer.calling(operation):
                 result = call()
         except StoreDown as error:
             self._breaker.failed()

@@ -23,7 +23,7 @@ from service.models import Model, load_model
 from service.predict import Predictor
 from service.redis_store import RedisStore
 from service.settings import Settings
-from service.telemetry import BatchTelemetry, Waiting
+from service.telemetry import Telemetry, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +52,13 @@ class Pod:
 
     settings: Settings
     provider: TracerProvider
+    tracer: Tracer
     metrics: Metrics
     cache: AnswerCache | None
-    telemetry: BatchTelemetry
+    telemetry: Telemetry
     clock: Callable[[], float]
     state: State = State.STARTING
     served: Served | None = field(default=None)
-
-    @property
-    def tracer(self) -> Tracer:
-        """What makes this pod's spans."""
-        return self.provider.get_tracer("bertmesh.service")
 
     @property
     def version(self) -> str:
@@ -157,12 +153,13 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Po
     attributes = {"service.instance.id": settings.pod, "service.version": settings.version or ""}
     provider = tracer_provider("bertmesh-pod", attributes)
     metrics = Metrics()
-    telemetry = BatchTelemetry(provider.get_tracer("bertmesh.service"), metrics, clock)
-    return Pod(settings, provider, metrics, _cache(settings, telemetry, clock), telemetry, clock)
+    tracer = provider.get_tracer("bertmesh.service")
+    telemetry = Telemetry(tracer, metrics, clock)
+    return Pod(settings, provider, tracer, metrics, _cache(settings, telemetry, clock), telemetry, clock)
 
 
-def _cache(settings: Settings, telemetry: BatchTelemetry, clock: Callable[[], float]) -> AnswerCache | None:
+def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float]) -> AnswerCache | None:
     if settings.redis_url is None:
         return None
     store = RedisStore.connect(settings.redis_url, settings.redis_timeout_s)
-    return AnswerCache(store, ttl_s=settings.cache_ttl_s, breaker=Breaker(clock), span=telemetry.cache)
+    return AnswerCache(store, ttl_s=settings.cache_ttl_s, breaker=Breaker(clock), observer=telemetry)

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import orjson
 from flask import Blueprint, Response, request
 
-from service.cache import CacheStatus
+from service.cache import CacheStatus, to_json
 from service.errors import WrongContentType
 from service.exchange import current
 from service.pod import Pod
@@ -57,4 +56,4 @@ def _answer(pod: Pod, asked: Request, outcome: Outcome, prediction_id: str) -> R
         "prediction_id": prediction_id,
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    return Response(orjson.dumps(document), content_type="application/json")
+    return Response(to_json(document), content_type="application/json")

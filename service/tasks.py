@@ -10,7 +10,7 @@ from service.codec import CONTINUATION, Codec, Encoded, Mask
 from service.engine import Array, Item, Want
 from service.errors import NoMask, TextEmpty, TextTooLong, TooManyMasks
 
-Answer = list[Any] | float
+Answer = list[Any] | Array | float
 """What stands in ``result`` for one query, ready for JSON."""
 
 MAX_MASKS = 16
@@ -149,7 +149,7 @@ class Similarity:
     def answer(self, computed: Computed) -> Answer:
         """Compare the two vectors."""
         first, second = (array - computed.reader.center for array in computed.arrays)
-        return similarity(first, second)
+        return _short(similarity(first, second))
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,7 @@ class Features:
 
     def answer(self, computed: Computed) -> Answer:
         """Return the vector."""
-        vector: list[float] = computed.arrays[0].tolist()
-        return vector
+        return computed.arrays[0]
 
 
 def encode(query: Query, codec: Codec) -> tuple[Encoded, ...]:
@@ -200,7 +199,12 @@ def encode(query: Query, codec: Codec) -> tuple[Encoded, ...]:
 
 def _candidate(text: str, mask: Mask, token: str, score: float) -> dict[str, str | float | int]:
     filled = text[: mask.start] + token.removeprefix(CONTINUATION) + text[mask.end :]
-    return {"token": token, "score": score, "sequence": filled, "offset": mask.start}
+    return {"token": token, "score": _short(score), "sequence": filled, "offset": mask.start}
+
+
+def _short(number: float) -> float:
+    """Keep what a float32 knows, six digits."""
+    return float(f"{number:.6g}")
 
 
 def ranked(logits: Array, top_k: int, reader: Reader) -> list[tuple[str, float]]:

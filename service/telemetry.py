@@ -8,6 +8,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Link, Span, SpanKind, Tracer, get_current_span, use_span
 
 from observability import names
+from service.cache import CacheStatus
 from service.metrics import Metrics
 
 
@@ -23,9 +24,14 @@ class Waiting:
         """A link to the request's span."""
         return Link(get_current_span(self.context).get_span_context())
 
+    def end(self) -> None:
+        """End the wait; a request whose texts fall into several batches comes here more than once."""
+        if self.span.is_recording():
+            self.span.end()
 
-class BatchTelemetry:
-    """Observes the batcher.
+
+class Telemetry:
+    """Observes the batcher and the cache.
 
     A batch belongs to many requests, so its span is a root of its own, linked to every request's
     span. Each request's trace gets a queue span and an engine span, which links to the batch.
@@ -43,13 +49,13 @@ class BatchTelemetry:
     def dropped(self, ticket: Waiting) -> None:
         """End the queue span of a request that is not computed."""
         ticket.span.set_attribute("error.type", "dropped")
-        ticket.span.end()
+        ticket.end()
 
     @contextmanager
     def computing(self, tickets: Sequence[Waiting], tokens: int) -> Iterator[None]:
         """Surround one batch with its span and an engine span for each request in it."""
         for ticket in tickets:
-            ticket.span.end()
+            ticket.end()
         attributes = {"bertmesh.batch.requests": len(tickets), "bertmesh.batch.tokens": tokens}
         with ExitStack() as stack:
             links = [ticket.link for ticket in tickets]
@@ -63,7 +69,11 @@ class BatchTelemetry:
             yield
             self._measure(len(tickets), tokens, self._clock() - started)
 
-    def cache(self, operation: str) -> AbstractContextManager[Span]:
+    def looked_up(self, status: CacheStatus, answers: int) -> None:
+        """Count answers that were looked up."""
+        self._metrics.lookups.labels(status.value).inc(answers)
+
+    def calling(self, operation: str) -> AbstractContextManager[Span]:
         """Surround one call to the cache with a span in Redis' terms."""
         attributes = {"db.system.name": "redis", "db.operation.name": operation}
         return self._tracer.start_as_current_span(

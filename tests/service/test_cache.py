@@ -1,5 +1,6 @@
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -43,6 +44,20 @@ class MemoryStore:
             raise StoreDown(TimeoutError("away"))
 
 
+@dataclass
+class Counts:
+    """An observer that counts."""
+
+    lookups: Counter[CacheStatus] = field(default_factory=Counter)
+
+    def calling(self, operation: str) -> AbstractContextManager[None]:
+        assert operation in ("MGET", "SET")
+        return nullcontext()
+
+    def looked_up(self, status: CacheStatus, answers: int) -> None:
+        self.lookups[status] += answers
+
+
 class Constant:
     """An engine whose every number is its own; counts the texts it computes."""
 
@@ -66,7 +81,7 @@ class Clock:
 
 
 def cache_over(store: MemoryStore, clock: Clock | None = None) -> AnswerCache:
-    return AnswerCache(store, ttl_s=60, breaker=Breaker(clock or Clock()), span=lambda _: nullcontext())
+    return AnswerCache(store, ttl_s=60, breaker=Breaker(clock or Clock()), observer=Counts())
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +111,11 @@ def predictor(
     return made, engine
 
 
+def vector(answer: Answer) -> list[float]:
+    """Return the numbers of a vector, whether it was computed or read from the cache."""
+    return [float(number) for number in np.ravel(np.asarray(answer))]
+
+
 TASKS = st.sampled_from([FillMask(5), FillMask(6), Similarity(), Features()])
 QUERIES = st.builds(Query, st.text(max_size=3), st.none() | st.text(max_size=3))
 KEYED = st.tuples(st.text(max_size=3), st.text(max_size=3), TASKS, QUERIES)
@@ -118,7 +138,7 @@ def test_a_cache_that_is_shared_never_serves_another_digest(
     models = [predictor(tiny_reader, store, digest=f"sha256:{n}", number=n)[0] for n in range(3)]
     for number, text in steps:
         outcome = models[number].predict(Features(), [Query(text)])
-        assert outcome.answers[0] == [float(number)] * WIDTH
+        assert vector(outcome.answers[0]) == [float(number)] * WIDTH
 
 
 def ask(made: Predictor, *texts: str, mirrored: bool = False) -> tuple[CacheStatus, tuple[Answer, ...]]:
@@ -136,7 +156,7 @@ def test_only_what_is_not_there_is_computed_and_answers_keep_their_places(tiny_r
     status, answers = ask(second, "不", "一", "人")
     assert status is CacheStatus.MISS
     assert engine.computed == 2
-    assert [answer[0] for answer in answers if isinstance(answer, list)] == [2.0, 1.0, 2.0]
+    assert [vector(answer)[0] for answer in answers] == [2.0, 1.0, 2.0]
 
 
 def test_every_key_has_a_time_to_live(tiny_reader: Reader) -> None:
@@ -179,6 +199,16 @@ def test_a_value_that_is_no_answer_is_computed_and_overwritten(tiny_reader: Read
     assert engine.computed == 2
 
 
+def test_lookups_are_counted_a_text_each() -> None:
+    store, counts = MemoryStore(), Counts()
+    cache = AnswerCache(store, ttl_s=60, breaker=Breaker(Clock()), observer=counts)
+    cache.keep({"there": 1.0})
+    cache.find(["there", "not", "there"])
+    store.away = True
+    cache.find(["there", "not"])
+    assert counts.lookups == {CacheStatus.HIT: 2, CacheStatus.MISS: 1, CacheStatus.ERROR: 2}
+
+
 def test_very_large_answers_are_not_kept() -> None:
     store = MemoryStore()
     cache = cache_over(store)
@@ -191,7 +221,7 @@ def test_a_wrong_answer_of_a_drill_is_never_kept(tiny_reader: Reader) -> None:
     made, _ = predictor(tiny_reader, store, fault=Fault(wrong=1.0))
     status, answers = ask(made, "一")
     assert status is CacheStatus.BYPASS
-    assert answers == ([-1.0] * WIDTH,)
+    assert vector(answers[0]) == [-1.0] * WIDTH
     assert store.values == {}
 
 

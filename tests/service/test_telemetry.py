@@ -38,7 +38,7 @@ def spans_of(
         pod = build(tiny.settings(version="1.1"))
         if cached:
             pod.cache = AnswerCache(
-                MemoryStore(), ttl_s=60, breaker=Breaker(pod.clock), span=pod.telemetry.cache
+                MemoryStore(), ttl_s=60, breaker=Breaker(pod.clock), observer=pod.telemetry
             )
         pod.load()
         use(pod)
