@@ -15,6 +15,7 @@ from bertmesh.pods import PodSet, cache_dir, models_dir, targets
 from bertmesh.ports import LOOPBACK, free_ports, gateway_port
 from bertmesh.processes import Command, kill_strays, stop_all
 from bertmesh.workloads import WorkloadFiles
+from canary.store import FileStore
 from mesh.admin import Admin
 from mesh.binaries import find_all
 from mesh.model import Endpoint
@@ -88,8 +89,9 @@ class LocalMesh:
         admin = Admin(info.envoy_admin)
         self._await("envoy", envoy, admin.is_ready, stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
-        self._keep("controller", backends.controller_command(self.home))
+        controller = self._keep("controller", backends.controller_command(self.home))
         self._await("the gateway", envoy, lambda: admin.members(stable).healthy > 0, stop)
+        self._await("controller", controller, lambda: self._beats(controller), stop)
         ready = replace(info, ready=True)
         write_json(self.home.info_file, asdict(ready))
         return ready
@@ -143,6 +145,10 @@ class LocalMesh:
             if self._clock() > deadline:
                 raise StartFailed(part, f"not ready after {START_LIMIT_S:.0f} s", self.home.logs)
             stop.wait(POLL_S)
+
+    def _beats(self, controller: Keeper) -> bool:
+        beat = FileStore(self.home.rollout).last_beat()
+        return beat is not None and beat["pid"] == controller.pid
 
     def _refuse_broken_pods(self, part: str) -> None:
         for pod in self._pods.pods:

@@ -138,9 +138,9 @@ class Stagehand:
         return state
 
     def _last_sentence(self) -> str:
-        turns = [entry for entry in self._state().history if entry.canary == self._act.canary]
-        moves = [entry for entry in turns if entry.action in TURNS]
-        return moves[-1].sentence if moves else "nothing was decided"
+        mine = [entry for entry in self._state().history if entry.canary == self._act.canary]
+        moves = [entry for entry in mine if entry.action in TURNS and entry.weight_from != entry.weight_to]
+        return moves[-1].sentence if moves else "no weight was moved"
 
 
 def _stages(rollout: Rollout, end: float) -> tuple[Stage, ...]:
