@@ -6,7 +6,8 @@ Read by ``gunicorn -c python:service.gunicorn_conf``; the names are gunicorn's.
 import os
 import signal
 import sys
-from threading import Timer
+import time
+from threading import Thread
 from typing import Any
 
 from modelstore import ModelStoreError, resolve
@@ -47,13 +48,13 @@ def on_starting(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Drain on SIGTERM: say not ready, keep answering for a while, then let gunicorn end."""
 
-    def drain(number: int, frame: object) -> None:
+    def end(number: int, frame: object) -> None:
         worker.wsgi.extensions["bertmesh"].drain()
-        timer = Timer(_settings.drain_s, worker.handle_exit, args=(number, frame))
-        timer.daemon = True
-        timer.start()
+        time.sleep(_settings.drain_s)
+        worker.handle_exit(number, frame)
 
-    signal.signal(signal.SIGTERM, drain)
+    # On a thread: a signal handler must neither write to the log nor wait.
+    signal.signal(signal.SIGTERM, lambda *signalled: Thread(target=end, args=signalled, daemon=True).start())
     signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - positional only
 
 

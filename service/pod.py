@@ -2,7 +2,6 @@
 
 import logging
 import random
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -115,12 +114,9 @@ class Pod:
     def _load_or(self, on_failure: Callable[[], None]) -> None:
         try:
             self.load()
-        except (ModelStoreError, ServiceError) as error:
-            log.critical("the pod cannot start: %s", error)
-            self.state = State.FAILED
-            on_failure()
-        except Exception:
-            log.critical("the pod cannot start", exc_info=sys.exc_info())
+        except Exception as error:
+            foreseen = isinstance(error, ModelStoreError | ServiceError)
+            log.critical("the pod cannot start: %s", error, exc_info=None if foreseen else error)
             self.state = State.FAILED
             on_failure()
 
