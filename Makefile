@@ -62,6 +62,10 @@ types: setup ## mypy, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
+.PHONY: testdata
+testdata: setup ## Render the outputs of tests/mesh/testdata anew; read the diff
+	$(BIN)/python -m tests.mesh.rewrite_testdata
+
 .PHONY: constraints
 constraints: setup ## Pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt
