@@ -167,13 +167,20 @@ class KubeApi:
         return self.verbs.patch(target, "application/merge-patch+json", body, Options(manager=manager))
 
     def apply(
-        self, document: Mapping[str, Any], manager: str, *, force: bool = False, subresource: str = ""
+        self,
+        document: Mapping[str, Any],
+        manager: str,
+        *,
+        force: bool = False,
+        strict: bool = False,
+        subresource: str = "",
     ) -> Document:
-        """Apply a document on the server, as ``manager`` would."""
+        """Apply a document on the server, as ``manager`` would; ``strict`` refuses unknown fields."""
         metadata = document["metadata"]
         target = self._target(document["apiVersion"], document["kind"], metadata.get("namespace"))
         named = replace(target, name=metadata["name"], subresource=subresource)
-        return self.verbs.apply(named, dict(document), Options(manager=manager, force=force))
+        options = Options(manager=manager, force=force, validation="Strict" if strict else "Warn")
+        return self.verbs.apply(named, dict(document), options)
 
     def settle(self, name: str, namespace: str = "default", ready: int | None = None) -> Document:
         """Bring the status to ``ready`` pods (by default all), as the Deployment controller does."""

@@ -13,6 +13,7 @@ class ApiError(Exception):
         self.reason = reason
         self.message = message
         self.causes = list(causes)
+        self.about: dict[str, str] = {}
 
     def status(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -23,7 +24,7 @@ class ApiError(Exception):
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
-            "details": {"causes": self.causes},
+            "details": {**self.about, "causes": self.causes},
             "code": self.code,
         }
 
@@ -37,7 +38,9 @@ def forbidden(user: str, verb: str, what: str) -> ApiError:
 
 
 def not_found(what: str, name: str) -> ApiError:
-    return ApiError(404, "NotFound", f'{what} "{name}" not found')
+    error = ApiError(404, "NotFound", f'{what} "{name}" not found')
+    error.about = {"kind": what, "name": name}
+    return error
 
 
 def already_exists(what: str, name: str) -> ApiError:

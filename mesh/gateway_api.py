@@ -1,0 +1,178 @@
+"""The intermediate representation as Gateway API documents: an HTTPRoute, and a Service for each version.
+
+Two things that Istio's own routes can do cannot be said here: retries (the standard channel has none; the
+gateway's own apply), and an answer of the gateway itself: requests for probes and for unknown versions get
+a 500 by the Gateway API's rule for a route without a backend, never another version's answer.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from mesh import cluster_cohorts
+from mesh.cluster_options import HeaderMatch, RouteMatch, Routing
+from mesh.errors import InvalidMesh
+from mesh.istio import duration
+from mesh.model import Mesh, subset_name
+from mesh.problem import POD_ONLY_PATHS
+from observability.names import ROUTE_HEADER, VERSION_HEADER
+
+API_VERSION: Final = "gateway.networking.k8s.io/v1"
+GROUP: Final = "gateway.networking.k8s.io"
+MAX_NAME: Final = 63
+MAX_RULES: Final = 16
+ANY_VALUE: Final = ".*"
+
+Document = dict[str, Any]
+
+
+def render(mesh: Mesh, routing: Routing) -> list[Document]:
+    """Return a Service for each version and the HTTPRoute, in this order.
+
+    Raises:
+        InvalidMesh: a Service's name, or the number of rules, would be beyond what Kubernetes takes.
+    """
+    return [*services(mesh, routing.port), http_route(mesh, routing)]
+
+
+def service_name(service: str, version: str) -> str:
+    """Return the name of the Service of one version: ``bert-v1-0``.
+
+    Raises:
+        InvalidMesh: it has more than 63 characters.
+    """
+    name = f"{service}-{subset_name(version)}"
+    if len(name) > MAX_NAME:
+        message = f"Service {name} has {len(name)} characters, {MAX_NAME} are allowed: shorten the version"
+        raise InvalidMesh(message)
+    return name
+
+
+def services(mesh: Mesh, port: int) -> list[Document]:
+    """Return a Service for each version, over the pods with its label."""
+    return [_service(mesh, version, port) for version in mesh.names]
+
+
+def _service(mesh: Mesh, version: str, port: int) -> Document:
+    # The name of the port tells Istio the protocol.
+    ports = [{"name": "http", "port": port, "protocol": "TCP", "targetPort": "http"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": service_name(mesh.service, version), "namespace": mesh.namespace},
+        "spec": {"selector": {"app": mesh.service, "version": version}, "ports": ports},
+    }
+
+
+def http_route(mesh: Mesh, routing: Routing) -> Document:
+    """Return the HTTPRoute; of rules that match alike the first wins, as in Istio.
+
+    Raises:
+        InvalidMesh: it would have more rules than the Gateway API takes.
+    """
+    rules = [_narrowed(rule, routing) for rule in _rules(mesh, routing)]
+    rules = [rule for rule in rules if rule["matches"]]
+    if len(rules) > MAX_RULES:
+        message = (
+            f"an HTTPRoute has {MAX_RULES} rules at most, {len(mesh.names)} versions would make "
+            f"{len(rules)}: "
+            "remove versions that are not used, or set routing.headerPin to false"
+        )
+        raise InvalidMesh(message)
+    hosts = [host for host in routing.hosts if host != "*"]
+    spec = {
+        "parentRefs": [_parent(name) for name in routing.gateways],
+        **({"hostnames": hosts} if hosts else {}),
+        "rules": rules,
+    }
+    metadata = {"name": mesh.service, "namespace": mesh.namespace}
+    return {"apiVersion": API_VERSION, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+
+
+def _parent(gateway: str) -> Document:
+    namespace, _, name = gateway.rpartition("/")
+    place = {"namespace": namespace} if namespace else {}
+    return {"group": GROUP, "kind": "Gateway", "name": name, **place}
+
+
+def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:
+    yield {"name": "pod-only", "matches": [_match("Exact", path) for path in POD_ONLY_PATHS]}
+    if routing.header_pin:
+        for version in mesh.names:
+            yield _rule(mesh, routing, f"pin-{version}", {version: 1}, _header(VERSION_HEADER, version))
+        yield {"name": "unknown-version", "matches": [_match(headers=[_header(VERSION_HEADER, None)])]}
+    canary, weight = mesh.split.canary, mesh.split.weights.canary
+    if routing.cohort and canary and 0 < weight < mesh.split.weights.stable + weight:
+        inside = _pattern(routing.cohort, cluster_cohorts.below(weight))
+        yield _rule(mesh, routing, "cohort-canary", {canary: 1}, inside)
+        outside = _pattern(routing.cohort, cluster_cohorts.ALL)
+        yield _rule(mesh, routing, "cohort-stable", {mesh.split.stable: 1}, outside)
+    split = _rule(mesh, routing, "split", dict(mesh.split.shares))
+    yield {**split, **_mirror(mesh, routing)}
+
+
+def _rule(mesh: Mesh, routing: Routing, name: str, shares: Mapping[str, int], *headers: Document) -> Document:
+    return {
+        "name": name,
+        "matches": [_match(headers=list(headers))],
+        "backendRefs": [_backend(mesh, routing, version, weight) for version, weight in shares.items()],
+        "timeouts": _timeouts(mesh),
+    }
+
+
+def _timeouts(mesh: Mesh) -> Document:
+    each = min(mesh.policy.retries.per_try_timeout_s, mesh.policy.timeout_s)
+    tries = {"backendRequest": duration(each)} if mesh.policy.retries.attempts else {}
+    return {"request": duration(mesh.policy.timeout_s), **tries}
+
+
+def _backend(mesh: Mesh, routing: Routing, version: str, weight: int) -> Document:
+    told = {"set": [{"name": ROUTE_HEADER, "value": version}]}
+    named = {"type": "RequestHeaderModifier", "requestHeaderModifier": told}
+    return {**_reference(mesh, routing, version), "weight": weight, "filters": [named]}
+
+
+def _reference(mesh: Mesh, routing: Routing, version: str) -> Document:
+    return {"group": "", "kind": "Service", "name": service_name(mesh.service, version), "port": routing.port}
+
+
+def _mirror(mesh: Mesh, routing: Routing) -> Document:
+    split = mesh.split
+    if split.canary is None or not split.mirror:
+        return {}
+    mirror = {"backendRef": _reference(mesh, routing, split.canary), "percent": split.mirror}
+    return {"filters": [{"type": "RequestMirror", "requestMirror": mirror}]}
+
+
+def _match(kind: str = "PathPrefix", path: str = "/", headers: list[Document] | None = None) -> Document:
+    named = {"headers": headers} if headers else {}
+    return {"path": {"type": kind, "value": path}, **named}
+
+
+def _header(name: str, value: str | None) -> Document:
+    return _pattern(name, ANY_VALUE) if value is None else {"type": "Exact", "name": name, "value": value}
+
+
+def _pattern(name: str, regex: str) -> Document:
+    return {"type": "RegularExpression", "name": name, "value": regex}
+
+
+def _narrowed(rule: Document, routing: Routing) -> Document:
+    """Return the rule for those requests alone that the rollout is about."""
+    wanted = routing.match or (RouteMatch(),)
+    both = [_both(match, narrow) for match in rule["matches"] for narrow in wanted]
+    return {**rule, "matches": [match for match in both if match is not None]}
+
+
+def _both(match: Document, narrow: RouteMatch) -> Document | None:
+    """Return what both match, or None where nothing can."""
+    path = match["path"]
+    if path["type"] == "PathPrefix":
+        path = {"type": "PathPrefix", "value": narrow.path_prefix or path["value"]}
+    elif not path["value"].startswith(narrow.path_prefix or "/"):
+        return None
+    headers = [*match.get("headers", ()), *(_wanted(header) for header in narrow.headers)]
+    return {"path": path, **({"headers": headers} if headers else {})}
+
+
+def _wanted(header: HeaderMatch) -> Document:
+    return _header(header.name, header.exact)

@@ -1,0 +1,186 @@
+"""What is written on a cluster, in each style, checked by the kinds' own definitions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped] # it ships no types
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mesh import cluster_istio, gateway_api
+from mesh.cluster_options import HeaderMatch, RouteMatch, Routing, Style
+from mesh.errors import InvalidMesh
+from mesh.model import Mesh, Split, Version, Weights, subset_name
+from mesh.policy import Policy, Retries
+from tests.mesh.cluster.routers import STYLES, at, rule, rules, targets, weights
+from tests.mesh.cluster.routers import routing as shape
+from tests.support.kubeapi import KubeApi
+from tests.support.kubeapi.known import mesh_api
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[KubeApi]:
+    with mesh_api() as server:
+        yield server
+
+
+def mesh(split: Split | None = None, *versions: str, policy: Policy | None = None) -> Mesh:
+    names = versions or ("1.0", "1.1")
+    known = tuple(Version(name) for name in names)
+    return Mesh("bert", "default", known, split or at(20), policy or Policy())
+
+
+def render(given_mesh: Mesh, routing: Routing) -> list[Document]:
+    renderer = gateway_api if routing.style is Style.GATEWAY_API else cluster_istio
+    return renderer.render(given_mesh, routing)
+
+
+def route(given_mesh: Mesh, routing: Routing) -> Document:
+    return render(given_mesh, routing)[-1]
+
+
+def hosts_reached(found: Document) -> set[str]:
+    """Return the subsets or Services that a rule may reach."""
+    names = [target.get("destination", target) for target in targets(found)]
+    return {name.get("subset") or name.get("host") or name["name"] for name in names}
+
+
+NAMES = st.from_regex(r"[a-z0-9]{1,3}([.-][a-z0-9]{1,3}){0,2}", fullmatch=True)
+
+
+@st.composite
+def meshes(draw: st.DrawFn) -> Mesh:
+    names = draw(st.lists(NAMES, min_size=2, max_size=4, unique_by=subset_name))
+    weight = draw(st.integers(0, 100))
+    mirror = 0 if weight else draw(st.integers(0, 100))
+    policy = Policy(timeout_s=draw(st.floats(0.01, 60)), retries=Retries(attempts=draw(st.integers(0, 3))))
+    return mesh(Split(names[0], names[1], Weights(weight), mirror), *names, policy=policy)
+
+
+MATCHES = st.builds(
+    RouteMatch,
+    path_prefix=st.sampled_from([None, "/", "/v1"]),
+    headers=st.sampled_from([(), (HeaderMatch("x-team", "nlp"),), (HeaderMatch("x-team"),)]),
+)
+
+
+@st.composite
+def routings(draw: st.DrawFn) -> Routing:
+    return shape(
+        draw(st.sampled_from(STYLES)),
+        hosts=draw(st.sampled_from([(), ("bert.example.org",)])),
+        match=tuple(draw(st.lists(MATCHES, max_size=2))),
+        header_pin=draw(st.booleans()),
+        cohort=draw(st.sampled_from([None, "x-cohort"])),
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(meshes(), routings())
+def test_every_document_is_valid_to_the_letter(checker: KubeApi, given_mesh: Mesh, routing: Routing) -> None:
+    for document in render(given_mesh, routing):
+        stored = checker.apply(document, "test", force=True, strict=True)
+        checker.delete(stored["kind"], stored["metadata"]["name"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(meshes(), routings())
+def test_weights_add_up_and_pins_reach_one_version(given_mesh: Mesh, routing: Routing) -> None:
+    found = route(given_mesh, routing)
+    assert sum(weights(found)) == 100
+    for each in rules(found):
+        if each["name"].startswith("pin-"):
+            version = subset_name(each["name"].removeprefix("pin-"))
+            [host] = hosts_reached(each)
+            assert host.split(".")[0] in (version, f"bert-{version}")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_shadow_is_mirrored_to_the_canary(style: Style) -> None:
+    split = rule(route(mesh(at(0, mirror=30)), shape(style)), "split")
+    if style is Style.GATEWAY_API:
+        [mirror] = [each["requestMirror"] for each in split["filters"]]
+        assert (mirror["backendRef"]["name"], mirror["percent"]) == ("bert-v1-1", 30)
+    else:
+        assert split["mirrorPercentage"] == {"value": 30}
+        assert "1-1" in str(split["mirror"])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_target_tells_its_requests_which_route_was_chosen(style: Style) -> None:
+    split = rule(route(mesh(), shape(style)), "split")
+    assert [name in str(target) for name, target in zip(("1.0", "1.1"), targets(split), strict=True)] == [
+        True,
+        True,
+    ]
+    assert "x-bertmesh-route" in str(targets(split)[0])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_without_the_header_pin_there_are_no_pins(style: Style) -> None:
+    names = [each["name"] for each in rules(route(mesh(), shape(style, header_pin=False)))]
+    assert names == ["pod-only", "split"]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(("weight", "there"), [(0, False), (1, True), (99, True), (100, False)])
+def test_cohorts_are_told_apart_only_while_both_sides_have_traffic(
+    style: Style, weight: int, there: bool
+) -> None:
+    names = [each["name"] for each in rules(route(mesh(at(weight)), shape(style, cohort="x-cohort")))]
+    assert ("cohort-canary" in names, "cohort-stable" in names) == (there, there)
+    assert names[-1] == "split"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_match_narrows_every_rule(style: Style) -> None:
+    narrow = RouteMatch(path_prefix="/v1", headers=(HeaderMatch("x-team", "nlp"),))
+    found = rules(route(mesh(), shape(style, match=(narrow,))))
+    assert "pod-only" not in [each["name"] for each in found], "no probe is below /v1"
+    for each in found:
+        for match in each.get("matches") or each["match"]:
+            assert "/v1" in str(match)
+            assert "x-team" in str(match)
+
+
+def test_each_version_of_the_services_style_has_its_service_and_its_policy() -> None:
+    *targets_first, last = render(mesh(), shape(Style.SERVICES))
+    assert [(each["kind"], each["metadata"]["name"]) for each in targets_first] == [
+        ("Service", "bert-v1-0"),
+        ("Service", "bert-v1-1"),
+        ("DestinationRule", "bert-v1-0"),
+        ("DestinationRule", "bert-v1-1"),
+    ]
+    assert last["kind"] == "VirtualService"
+    assert hosts_reached(rule(last, "split")) == {
+        "bert-v1-0.default.svc.cluster.local",
+        "bert-v1-1.default.svc.cluster.local",
+    }
+    assert "subset" not in str(last)
+
+
+def test_a_service_is_valid_to_kubernetes_and_selects_one_version() -> None:
+    for document in gateway_api.services(mesh(), 80):
+        kubernetes_validate.validate(document, "1.37.0", strict=True)
+    assert document["spec"]["selector"] == {"app": "bert", "version": "1.1"}
+
+
+@pytest.mark.parametrize("name", ["b" * 58, "b" * 57 + ".1"])
+def test_a_name_too_long_for_a_service_is_refused(name: str) -> None:
+    with pytest.raises(InvalidMesh, match="shorten the version"):
+        gateway_api.service_name("bert", name)
+
+
+def test_more_versions_than_a_route_can_pin_are_refused() -> None:
+    names = [f"1.{i}" for i in range(15)]
+    with pytest.raises(InvalidMesh, match="16 rules at most"):
+        render(mesh(at(20), *names), shape(Style.GATEWAY_API))
+    assert render(mesh(at(20), *names), shape(Style.GATEWAY_API, header_pin=False))
+
+
+def test_the_gateway_api_needs_a_gateway() -> None:
+    with pytest.raises(InvalidMesh, match="name it in gateways"):
+        Routing(style=Style.GATEWAY_API)
