@@ -51,9 +51,17 @@ def main() -> None:
     type=click.IntRange(min=1),
     help="Steps to train for, instead of a time.",
 )
+@click.option("--note", default="", help="A remark for the model's card.")
 @SEED
 @TINY
-def pretrain(out: Path, minutes: float | None, steps: int | None, seed: int, tiny: bool) -> None:  # noqa: FBT001
+def pretrain(
+    out: Path,
+    minutes: float | None,
+    steps: int | None,
+    note: str,
+    seed: int,
+    tiny: bool,  # noqa: FBT001 - click passes a flag by name
+) -> None:
     """Train a base version; after an interruption the same command goes on from its checkpoint."""
     settings = _settings()
     if (minutes is None) == (steps is None):
@@ -61,7 +69,7 @@ def pretrain(out: Path, minutes: float | None, steps: int | None, seed: int, tin
         raise click.UsageError(message)
     budget: Budget = Minutes(minutes) if minutes is not None else Steps(steps or 0)
     checkpoint = settings.cache.parent / "runs" / f"{out.parent.name}-{out.name}" / "checkpoint.pt"
-    make_base(_recipe(settings, seed, small=tiny), budget, out, checkpoint)
+    make_base(_recipe(settings, seed, small=tiny, note=note), budget, out, checkpoint)
     click.echo(f"wrote {out}")
 
 
@@ -75,7 +83,7 @@ def pretrain(out: Path, minutes: float | None, steps: int | None, seed: int, tin
 @SEED
 @TINY
 @ROOT
-def incremental(base: str, out: Path, seed: int, tiny: bool, models: Path) -> None:  # noqa: FBT001
+def incremental(base: str, out: Path, seed: int, tiny: bool, models: Path) -> None:  # noqa: FBT001 - the same
     """Tune a base version on reviews and write what changed as a delta version."""
     settings = _settings()
     recipe = _recipe(settings, seed, small=tiny)
@@ -91,7 +99,7 @@ def incremental(base: str, out: Path, seed: int, tiny: bool, models: Path) -> No
 @SEED
 @TINY
 @ROOT
-def evaluate_command(model: str, seed: int, tiny: bool, models: Path) -> None:  # noqa: FBT001
+def evaluate_command(model: str, seed: int, tiny: bool, models: Path) -> None:  # noqa: FBT001 - the same
     """Ask MODEL (name:version or a folder) about held-out text; figures are shares from 0 to 1."""
     settings = _settings()
     version = _version(model, settings, models)
@@ -104,9 +112,9 @@ def evaluate_command(model: str, seed: int, tiny: bool, models: Path) -> None:  
         click.echo(f"{name:<28}{row['probes']:>8}{shares}")
 
 
-def _recipe(settings: Settings, seed: int, *, small: bool) -> Recipe:
+def _recipe(settings: Settings, seed: int, *, small: bool, note: str = "") -> Recipe:
     shape, plan = (tiny.SHAPE, tiny.plan(seed)) if small else (Shape(), Plan(seed=seed))
-    return Recipe(shape, plan, _texts(settings, seed, small=small))
+    return Recipe(shape, plan, _texts(settings, seed, small=small), note)
 
 
 def _tuning_plan(seed: int, *, small: bool) -> TuningPlan:

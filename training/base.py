@@ -22,15 +22,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Shape and plan of a base model, and the texts that it learns from."""
+    """Shape and plan of a base model, the texts that it learns from, and a remark for its card."""
 
     shape: Shape
     plan: Plan
     texts: Texts
+    note: str = ""
 
 
 def make_base(recipe: Recipe, budget: Budget, out: Path, checkpoint: Path) -> Loop:
-    """Train (from the checkpoint, where there is one), and write the version `out` (models/NAME/VERSION)."""
+    """Train (from the checkpoint, where there is one), and write the version `out` (models/NAME/VERSION).
+
+    At the end the checkpoint is set aside as finished.pt, so that the next run starts anew.
+    """
     prepared = prepare(recipe.texts.base, recipe.shape.vocabulary)
     log.info("texts are ready: %s tokens", prepared.tokens)
     loop = pretraining(recipe.shape, recipe.plan, prepared)
@@ -39,6 +43,7 @@ def make_base(recipe: Recipe, budget: Budget, out: Path, checkpoint: Path) -> Lo
         log.info("going on from step %d", loop.spent.step)
     loop.run(budget, checkpoint)
     write_base(recipe, prepared, loop, out)
+    checkpoint.replace(checkpoint.with_name("finished.pt"))
     return loop
 
 
@@ -66,6 +71,7 @@ def write_base(recipe: Recipe, prepared: Prepared, loop: Loop, out: Path) -> Non
             "training_tokens": prepared.tokens,
             "held_out": card.held_out(figures),
             "shown": card.shown(loaded),
+            "note": recipe.note,
         },
     )
     modelstore.write_manifest(out, name=out.parent.name, version=out.name)

@@ -12,7 +12,7 @@ from training.encoding import Encoded
 from training.masking import Flags, Ids, Masked, Masking, mask
 from training.vocabulary import CLS, PAD, SEP
 
-EDGES = (16, 24, 32, 48, 64, 96, 128)
+EDGES = (8, 16, 24, 32, 48, 64, 96, 128)
 """Rows of a sentence batch are padded to one of these lengths."""
 SHORTEST = 3
 

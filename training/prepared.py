@@ -44,7 +44,7 @@ def group(split: Split, vocabulary: Vocabulary) -> Prepared:
 def by_domain(documents: Iterable[Document]) -> dict[str, list[Document]]:
     """Group documents by domain; idioms include their examples, which are a domain apart as well.
 
-    `heads` holds idioms by themselves, each a document.
+    `heads` holds idioms by themselves, each a document, and `common` those that have an example.
     """
     grouped: dict[str, list[Document]] = {}
     for document in documents:
@@ -58,6 +58,7 @@ def by_domain(documents: Iterable[Document]) -> dict[str, list[Document]]:
         if _is_entry(d)
     ]
     grouped["heads"] = [d for d in heads for _ in range(TIMES_WITH_EXAMPLE if d.texts[0] in common else 1)]
+    grouped["common"] = [d for d in heads if d.texts[0] in common]
     return {name: documents for name, documents in grouped.items() if documents}
 
 

@@ -89,6 +89,10 @@ class _Stopping(Steps):
         return 1.0 if step >= vars(self)["after"] else super().progress(step, seconds)
 
 
+def test_a_finished_run_leaves_no_checkpoint_to_go_on_from(root: Path) -> None:
+    assert [path.name for path in (root / ".runs").iterdir()] == ["finished.pt"]
+
+
 def test_a_checkpoint_of_another_run_is_refused(prepared: Prepared, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     _loop(prepared).save(checkpoint)
