@@ -27,6 +27,8 @@ def redis_command(binary: Path, home: Home, info: MeshInfo) -> Command:
         "--save": "",
         "--maxmemory": REDIS_MEMORY,
         "--maxmemory-policy": "volatile-lfu",
+        # A process title is written over the environment, and with it over the mark of this home.
+        "--set-proc-title": "no",
     }
     return Command([str(binary), *(word for pair in options.items() for word in pair)], {})
 

@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
 from bertmesh.errors import DetachedStartFailed, MeshNotRunning
 from bertmesh.home import Home, MeshInfo
+from bertmesh.logs import last_words
 from bertmesh.processes import kill_strays
 
 STOP_LIMIT_S = 45.0
@@ -50,12 +50,7 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes]) -> MeshInfo:
             if info.ready and info.pid == process.pid:
                 return info
         time.sleep(0.1)
-    raise DetachedStartFailed(_last_words(home.log("mesh")), home.log("mesh"))
-
-
-def _last_words(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else "it said nothing"
+    raise DetachedStartFailed(last_words(home.log("mesh")), home.log("mesh"))
 
 
 def end_mesh(home: Home) -> str:

@@ -10,6 +10,7 @@ import urllib3
 
 from bertmesh.home import Home, VersionSpec
 from bertmesh.keeper import Keeper
+from bertmesh.logs import last_words
 from bertmesh.ports import LOOPBACK, free_ports
 from bertmesh.processes import Child, Command
 from bertmesh.workloads import Observed
@@ -183,7 +184,4 @@ def cache_dir() -> Path:
 
 
 def _why(pod: Pod) -> str:
-    child_log = pod.keeper.log
-    lines = child_log.read_text(encoding="utf-8", errors="replace").splitlines() if child_log.exists() else []
-    said = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
-    return f"exit code {pod.keeper.last_exit}, last line of {child_log}: {said}"
+    return f"exit code {pod.keeper.last_exit}, {last_words(pod.keeper.log)} (its log: {pod.keeper.log})"

@@ -73,13 +73,6 @@ class Child:
         self.signal(signal.SIGKILL)
         self._process.wait()
 
-    def last_line(self) -> str:
-        """Return the last line of the log that says something."""
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - 4096))
-            lines = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        return lines[-1] if lines else "it wrote nothing"
-
 
 def stop_all(
     children: Sequence[Child], *, patience_s: float, clock: Callable[[], float] = time.monotonic

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertmesh.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff, Keeper
+from bertmesh.logs import last_words
 from bertmesh.processes import Command
 
 
@@ -44,5 +45,5 @@ def test_a_process_that_ends_is_started_again_after_its_pause(tmp_path: Path) ->
     assert (keeper.running, keeper.starts) == (True, 2)
     assert keeper.child is not None
     keeper.child._process.wait()
-    assert keeper.child.last_line() == "here"
+    assert last_words(keeper.log) == "here"
     keeper.child.kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bertmesh.logs import last_words
 from bertmesh.processes import Child, Command, kill_strays, stop_all
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -41,15 +42,15 @@ def start(tmp_path: Path, words: list[str], home: Path | None = None) -> Child:
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     child = start(tmp_path, DEAF)
-    wait_until(lambda: child.last_line() == "deaf")
+    wait_until(lambda: last_words(child.log) == "deaf")
     stop_all([child], patience_s=0.2)
     assert child.exit_code() == -9
 
 
 def test_stopping_a_child_ends_its_own_children_too(tmp_path: Path) -> None:
     child = start(tmp_path, PARENT)
-    wait_until(lambda: child.last_line().isdigit())
-    grandchild = psutil.Process(int(child.last_line()))
+    wait_until(lambda: last_words(child.log).isdigit())
+    grandchild = psutil.Process(int(last_words(child.log)))
     stop_all([child], patience_s=5)
     wait_until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
 
