@@ -20,7 +20,8 @@ class State:
     """The stable version, the last or present rollout, its evidence, and what has happened.
 
     ``live_since`` is when the gateway proved the present split to be live; None says that it has yet to be
-    applied. ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that is no news and therefore not in the history.
+    applied. ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that
+    is no news and therefore not in the history. Times are Unix seconds.
     """
 
     stable: str

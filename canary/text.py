@@ -25,9 +25,8 @@ def status_lines(status: View, now: float) -> list[str]:
 def entry_line(entry: View) -> str:
     """Return a history entry in one line."""
     clock = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
-    who = "" if entry["who"] == "controller" else f" by {entry['who']}"
     weight = f"{entry['weight_to']:3d} %" if entry["rollout"] else "     "
-    return f"{clock}  {weight}  {entry['action']} ({entry['reason']}){who}: {entry['sentence']}"
+    return f"{clock}  {weight}  {entry['action']} ({entry['reason']}): {entry['sentence']}"
 
 
 def _rollout_lines(rollout: View, now: float) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from canary.commands import Answer, Command, Order, Start
 from canary.counters import ALL, CounterSnapshot, Kind, Series
 from canary.errors import MetricsDown
-from canary.ports import WorkloadStatus
+from canary.ports import Store, WorkloadStatus
 from canary.state import State
 from canary.store import STATE
 from canary.wiring import Controller
@@ -16,9 +16,10 @@ from mesh.errors import RouterError
 from mesh.model import Split
 
 EDGE = "100"
+PROMETHEUS = "http://prometheus"
 
 
-class Killed(Exception):  # noqa: N818 - what happened
+class Killed(Exception):
     """The controller was killed at this point."""
 
 
@@ -50,7 +51,7 @@ class FakeClock:
 @dataclass
 class FakeRouter:
     executioner: Executioner
-    live: Split = Split("1.0")
+    live: Split = field(default_factory=lambda: Split("1.0"))
     past: list[Split] = field(default_factory=list)
     refuses: str = ""
 
@@ -150,7 +151,7 @@ class FakeTraffic:
         del edge
         self.advance()
         if self.down:
-            raise MetricsDown("http://prometheus", self.down)
+            raise MetricsDown(PROMETHEUS, self.down)
         if self.frozen and self.last is not None:
             return replace(self.last, at=at)
         series = [s for version in versions for pod in ("a", "b") for s in self._series(version, pod, at)]
@@ -159,7 +160,7 @@ class FakeTraffic:
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
         if self.down:
-            raise MetricsDown("http://prometheus", self.down)
+            raise MetricsDown(PROMETHEUS, self.down)
         steps = int(seconds / step)
         return [
             CounterSnapshot(
@@ -204,13 +205,14 @@ def _pod_series(version: str, pod: str, at: float, numbers: tuple[int, int, int]
 class Stage:
     """A whole fake world and the controller in it."""
 
-    def __init__(self, **traffic: Any) -> None:  # noqa: ANN401 - handed on to FakeTraffic
+    def __init__(self, store: Store | None = None, **traffic: Any) -> None:  # noqa: ANN401 - for FakeTraffic
         self.passes = 1
         self.executioner = Executioner()
         self.clock = FakeClock()
         self.router = FakeRouter(self.executioner)
         self.workloads = FakeWorkloads(self.executioner)
         self.store = FakeStore(self.executioner)
+        self._kept = store or self.store
         self.traffic = FakeTraffic(self.clock, self.router, **traffic)
         self.log: list[Mapping[str, Any]] = []
         self.controller = self.new_controller()
@@ -218,7 +220,7 @@ class Stage:
 
     def new_controller(self) -> Controller:
         """Return a controller that knows only what was stored."""
-        world = World(self.router, self.traffic, self.workloads, self.store, self.clock, self.log.append)
+        world = World(self.router, self.traffic, self.workloads, self._kept, self.clock, self.log.append)
         return Controller(world)
 
     @property

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -322,7 +323,7 @@ def test_a_second_rollout_follows_the_first() -> None:
         ({"steps": ()}, "are not usable"),
     ],
 )
-def test_a_start_that_makes_no_sense_is_refused_with_a_reason(options: dict[str, object], words: str) -> None:
+def test_a_start_that_makes_no_sense_is_refused_with_a_reason(options: dict[str, Any], words: str) -> None:
     stage = Stage()
     answer = stage.start(**options)
     assert not answer.ok

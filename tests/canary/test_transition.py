@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -43,7 +44,7 @@ def test_weights_always_sum_to_one_hundred(steps: list[Decision]) -> None:
 @given(st.lists(decisions, max_size=20))
 def test_a_final_phase_is_never_left(steps: list[Decision]) -> None:
     seen = after(steps)
-    for before, later in zip(seen, seen[1:], strict=False):
+    for before, later in pairwise(seen):
         assert before.phase not in FINAL or later == before
 
 
@@ -60,7 +61,7 @@ def test_after_a_rollback_the_canary_never_gets_traffic_again(steps: list[Decisi
 def test_a_weight_only_moves_one_step_at_a_time(steps: list[Decision]) -> None:
     ladder = [0, *(step.weight for step in FAST.steps), 100]
     seen = [rollout.weight for rollout in after(steps)]
-    for before, later in zip(seen, seen[1:], strict=False):
+    for before, later in pairwise(seen):
         assert later in {0, before} or ladder.index(later) == ladder.index(before) + 1
 
 
