@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from canary.resource_fields import Duration, Part, Rule, listed, seconds
+from mesh.policy import MAX_PERCENT
 
 MINUTE_S = 60
 MetricName = Literal["errors", "slow", "lowconf", "feedback", "shadow"]
@@ -114,6 +115,22 @@ class Policy(Part):
             "weights of the steps must ascend, each above the one before: 5, 20, 50, 100",
             ".steps",
             lambda self: all(a.weight < b.weight for a, b in pairwise(self.steps or ())),
+        ),
+        Rule(
+            "!has(self.steps) || self.steps.exists(s, s.weight < 100)",
+            "a step of 100 alone is no canary: begin lower, such as 5",
+            ".steps",
+            lambda self: self.steps is None or any(step.weight < MAX_PERCENT for step in self.steps),
+        ),
+        Rule(
+            "!has(self.steps) || self.steps.all(s, s.weight < 100 || (!has(s.soak) && !s.pause))",
+            "the step of 100 is the promotion: leave out its soak and pause, and set bake.duration, or "
+            "BeforePromotion in gates.manual",
+            ".steps",
+            lambda self: all(
+                step.weight < MAX_PERCENT or (step.soak is None and not step.pause)
+                for step in self.steps or ()
+            ),
         ),
         Rule(
             "duration(self.bake.duration) >= duration('1m') || self.bake.holdback == 0",

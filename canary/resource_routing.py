@@ -17,7 +17,6 @@ Retry = Literal[
     "refused-stream",
     "reset",
     "reset-before-request",
-    "retriable-status-codes",
 ]
 
 
@@ -71,11 +70,17 @@ class Retries(Part):
     )
     per_try_timeout: Duration = Field(default="2s", description="Time for each try.")
     retry_on: tuple[Retry, ...] = Field(
-        default=("connect-failure", "refused-stream", "reset", "retriable-status-codes"),
-        max_length=7,
+        default=("connect-failure", "refused-stream", "reset"),
+        max_length=6,
         description=(
             "What is tried again. `reset` is not in Istio's own list; without it a killed pod loses requests."
         ),
+        json_schema_extra=listed("set"),
+    )
+    status_codes: tuple[Annotated[int, Field(ge=500, le=599)], ...] = Field(
+        default=(503,),
+        max_length=8,
+        description="Answers that are tried again. Not 429: more requests make no overloaded model faster.",
         json_schema_extra=listed("set"),
     )
 

@@ -31,6 +31,11 @@ BAD: dict[str, tuple[Document, str]] = {
     "the same weight twice": ({"policy": {"steps": [{"weight": 5}, {"weight": 5}]}}, "must ascend"),
     "a weight of 0": ({"policy": {"steps": [{"weight": 0}]}}, "weight"),
     "a weight of 101": ({"policy": {"steps": [{"weight": 101}]}}, "weight"),
+    "a canary of everything": ({"policy": {"steps": [{"weight": 100}]}}, "begin lower"),
+    "a promotion that soaks": (
+        {"policy": {"steps": [{"weight": 5}, {"weight": 100, "soak": "1m"}]}},
+        "set bake.duration",
+    ),
     "no steps at all": ({"policy": {"steps": []}}, "steps"),
     "a bake that is too short": ({"policy": {"bake": {"duration": "10s"}}}, "bake.duration"),
     "a deadline before the fallback": ({"policy": {"progressDeadline": "5m"}}, "longer than fallback"),
@@ -292,6 +297,7 @@ def test_the_api_server_and_python_agree_on_every_spec(spec: Document) -> None:
 def test_steps_are_taken_if_and_only_if_they_ascend(weights: list[int]) -> None:
     ascending = all(a < b for a, b in pairwise(weights))
     spec = {"steps": [{"weight": weight} for weight in weights]}
+    ascending = ascending and weights != [100]
     try:
         ModelRollout.read(rollout(policy=spec))
     except InvalidResource:

@@ -1,0 +1,130 @@
+"""From a ModelRollout's spec to what the parts of the controller work with."""
+
+from dataclasses import replace
+
+from canary import profiles
+from canary.policy import Margin, Metric, Profile, Step
+from canary.resource import Spec
+from canary.resource_errors import InvalidResource
+from canary.resource_fields import seconds
+from canary.resource_policy import Margin as MarginSpec
+from canary.resource_policy import Metric as MetricSpec
+from canary.resource_policy import Policy as PolicySpec
+from canary.resource_policy import Step as StepSpec
+from mesh.cluster_options import HeaderMatch, RouteMatch, Routing, Style
+from mesh.errors import InvalidMesh
+from mesh.policy import MAX_PERCENT, Policy, Retries
+
+POINT = 0.01
+
+
+def routing_of(spec: Spec) -> Routing:
+    """Return the shape of the routes."""
+    given = spec.routing
+    return Routing(
+        style=Style(given.style),
+        gateways=given.gateways,
+        hosts=given.hosts,
+        match=tuple(
+            RouteMatch(
+                match.path_prefix, tuple(HeaderMatch(header.name, header.exact) for header in match.headers)
+            )
+            for match in given.match
+        ),
+        header_pin=given.header_pin,
+        cohort=given.cohort.header if given.cohort else None,
+        adopt=given.adopt,
+    )
+
+
+def mesh_policy_of(spec: Spec) -> Policy:
+    """Return time limits and retries; the rest of the mesh's policy is its default.
+
+    Raises:
+        InvalidResource: a time is zero.
+    """
+    given, default = spec.routing, Policy()
+    try:
+        retries = Retries(
+            attempts=given.retries.attempts,
+            per_try_timeout_s=seconds(given.retries.per_try_timeout),
+            on=given.retries.retry_on,
+            status_codes=given.retries.status_codes,
+        )
+        timeout_s = seconds(given.timeout) if given.timeout else default.timeout_s
+        return Policy(timeout_s=timeout_s, retries=retries)
+    except InvalidMesh as error:
+        raise InvalidResource(spec.service, [f"spec.routing: {error}"]) from error
+
+
+def profile_of(spec: Spec) -> Profile:
+    """Return the profile that the policy names, with what the policy says differently.
+
+    Raises:
+        InvalidResource: a metric is not in the metric table of this version.
+    """
+    given = spec.policy
+    base = profiles.profile(given.profile)
+    return replace(
+        base,
+        steps=_steps(given, base),
+        metrics=_metrics(spec, base),
+        fallback_s=seconds(given.fallback),
+        bake_s=seconds(given.bake.duration),
+    )
+
+
+def pauses_of(spec: Spec) -> frozenset[int]:
+    """Return the numbers of the steps (from 0) that wait for a person."""
+    return frozenset(number for number, step in enumerate(_below_all(spec.policy)) if step.pause)
+
+
+def _below_all(given: PolicySpec) -> tuple[StepSpec, ...]:
+    """Return the steps without that of 100 %, which follows by itself."""
+    return tuple(step for step in given.steps or () if step.weight < MAX_PERCENT)
+
+
+def _steps(given: PolicySpec, base: Profile) -> tuple[Step, ...]:
+    soaks = [step.soak_s for step in base.steps]
+    return (
+        tuple(
+            Step(step.weight, seconds(step.soak) if step.soak else soaks[min(number, len(soaks) - 1)])
+            for number, step in enumerate(_below_all(given))
+        )
+        or base.steps
+    )
+
+
+def _metrics(spec: Spec, base: Profile) -> tuple[Metric, ...]:
+    table = {metric.name: metric for metric in base.metrics}
+    wanted: dict[str, MetricSpec] = {
+        metric.name: metric for metric in spec.policy.metrics if metric.use != "off"
+    }
+    unknown = sorted(wanted.keys() - table.keys())
+    if unknown:
+        raise InvalidResource(
+            spec.service,
+            [
+                f"spec.policy.metrics: {', '.join(unknown)} cannot be measured by this controller: set use to off"
+            ],
+        )
+    off = {metric.name for metric in spec.policy.metrics if metric.use == "off"}
+    return tuple(_merged(metric, wanted.get(name)) for name, metric in table.items() if name not in off)
+
+
+def _merged(base: Metric, given: MetricSpec | None) -> Metric:
+    if given is None:
+        return base
+    judged = replace(base, required=given.use == "required")
+    if given.margins is None:
+        return judged
+    return replace(
+        judged,
+        tolerated=_margin(given.margins.tolerated),
+        tight=_margin(given.margins.tight),
+        loose=_margin(given.margins.stated),
+    )
+
+
+def _margin(given: MarginSpec) -> Margin:
+    return Margin(given.ratio, given.points * POINT)
