@@ -99,7 +99,7 @@ class MetricEvidence:
 
     def observe(self, metric: Metric, tick: Tick, context: Context) -> Self:
         """Return the evidence after a fresh tick that may convict or clear the canary."""
-        pair = tick.pair(metric.name, skip_young_s=metric.skip_young_s)
+        pair = _pair(metric, tick, context.stage)
         watched = self if context.stage.baking else self._watch(tick.at, pair, context.profile)
         weighing = Weighing(metric, context, self, incident=watched.watch.incident)
         return replace(
@@ -186,3 +186,9 @@ def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[
         weighing.case(case, tick.pair(metric.name, skip_young_s=metric.skip_young_s, without=case.pod))
         for case in kept
     )
+
+
+def _pair(metric: Metric, tick: Tick, stage: Stage) -> Pair:
+    """Return the counts of a tick; what is left to the stable at 100 %, pinned requests, is no control."""
+    pair = tick.pair(metric.name, skip_young_s=metric.skip_young_s)
+    return pair._replace(stable_n=0, stable_x=0) if stage.baking else pair

@@ -163,7 +163,8 @@ class _Hearing:
         return words.conviction(metric, known, balance.total)
 
     def _comparison(self) -> str:
-        return "; ".join(words.comparison(metric, known.step) for metric, known in self._rows)
+        rows = ((metric, known, known.dispersion.stable_rate) for metric, known in self._rows)
+        return "; ".join(words.comparison(metric, known.step, rate) for metric, known, rate in rows)
 
     @property
     def _rows(self) -> list[tuple[Metric, MetricEvidence]]:

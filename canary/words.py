@@ -49,19 +49,23 @@ def times(sample: Sample) -> str:
     return f" (x{ratio:.2g})" if ratio < WHOLE_FROM else f" (x{ratio:.0f})"
 
 
-def comparison(metric: Metric, sample: Sample) -> str:
-    """Write "errors: canary 0.81 % vs stable 0.10 % (x8)"."""
-    canary = percent(sample.canary.bad, sample.canary.requests)
-    stable = percent(sample.stable.bad, sample.stable.requests)
-    return f"{metric.name}: canary {canary} vs stable {stable}{times(sample)}"
+def comparison(metric: Metric, sample: Sample, former_rate: float) -> str:
+    """Write "errors: canary 0.81 % vs stable 0.10 % (x8)".
+
+    Without stable requests beside it, the canary is compared with the stable's ``former_rate``.
+    """
+    canary = f"{metric.name}: canary {percent(sample.canary.bad, sample.canary.requests)}"
+    if not sample.stable.requests:
+        return f"{canary} vs {100 * former_rate:.2f} % of the stable before"
+    return f"{canary} vs stable {percent(sample.stable.bad, sample.stable.requests)}{times(sample)}"
 
 
 def conviction(metric: Metric, known: MetricEvidence, total: float) -> str:
     """Write why the canary goes back."""
     sample = known.step if known.step.canary.bad else known.rollout
     return (
-        f"{comparison(metric, sample)}; evidence {evidence(total)}, 100 is enough to roll back; "
-        f"{count(sample.canary.requests)} requests"
+        f"{comparison(metric, sample, known.dispersion.stable_rate)}; evidence {evidence(total)}, "
+        f"100 is enough to roll back; {count(sample.canary.requests)} requests"
     )
 
 
@@ -82,8 +86,9 @@ def need(metric: Metric, claim: Claim, foreseen: Forecast | None) -> str:
 
 def proof(metric: Metric, claim: Claim, known: MetricEvidence) -> str:
     """Write what has been proved."""
+    seen = comparison(metric, known.step, known.dispersion.stable_rate)
     return (
-        f"{comparison(metric, known.step)}, proved not worse than {claim.margin} "
+        f"{seen}, proved not worse than {claim.margin} "
         f"(evidence {evidence(claim.value)}, {claim.enough:g} is enough; "
         f"{count(known.step.canary.requests)} requests)"
     )

@@ -134,8 +134,9 @@ def test_the_bake_is_judged_against_the_stable_s_former_rate_and_says_so() -> No
     good = verdict([(0, 0, 500, 2)] * 12, stage=BAKE)
     assert good.reason == "bake"
     assert "judged against the stable's former rate" in good.sentence
-    bad = verdict([(0, 0, 500, 25)] * 12, stage=BAKE)
+    bad = verdict([(3, 0, 500, 25)] * 12, stage=BAKE)
     assert bad.outcome is Outcome.ROLL_BACK
+    assert bad.sentence.startswith("errors: canary 5.00 % vs 0.20 % of the stable before; evidence ")
 
 
 def test_a_bake_ends_well_when_its_time_is_over() -> None:
