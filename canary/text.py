@@ -45,7 +45,7 @@ def _step_line(step: View, rollout: View, now: float) -> str:
     if step["since"] is None:
         return f"{name}  -"
     end = step["until"] or rollout["ended_at"]
-    seconds = words.duration((end or now) - step["since"])
+    seconds = words.duration(max(0.0, (end or now) - step["since"]))
     return f"{name}  {seconds}" if end else f"{name}  {seconds} so far (at least {step['soak_s']:g} s)"
 
 
