@@ -104,9 +104,7 @@ def _metrics(spec: Spec, base: Profile) -> tuple[Metric, ...]:
     if unknown:
         raise InvalidResource(
             spec.service,
-            [
-                f"spec.policy.metrics: {', '.join(unknown)} cannot be measured by this controller: set use to off"
-            ],
+            [f"spec.policy.metrics: {', '.join(unknown)} cannot be measured here: set use to off"],
         )
     off = {metric.name for metric in spec.policy.metrics if metric.use == "off"}
     return tuple(_merged(metric, wanted.get(name)) for name, metric in table.items() if name not in off)

@@ -26,6 +26,8 @@ def reference(kind: str, description: str, schema: Schema) -> str:
             "",
             description,
             "",
+            f"[An example]({kind.lower()}.example.yaml). How its routes are written: [routing](routing.md).",
+            "",
             "| field | type | default | what it means |",
             "|---|---|---|---|",
             *rows,

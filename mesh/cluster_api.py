@@ -169,6 +169,6 @@ def _advice(code: int, about: Mapping[str, Any]) -> str:
         case 401:
             return "check the controller's token or kubeconfig"
         case 403:
-            return f"give the controller's Role get and patch on {kind} in namespace {namespace}"
+            return f"give the controller's Role get, create and patch on {kind} in namespace {namespace}"
         case _:
             return "this is a mistake in bertmesh or an admission rule of the cluster; the answer says which"

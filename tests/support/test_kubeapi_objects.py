@@ -1,5 +1,8 @@
 """The test server's objects, seen by the real client."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from kubernetes.client import (
     ApiClient,
@@ -207,6 +210,16 @@ def test_of_two_that_want_a_lease_one_gets_it(client: ApiClient) -> None:
     assert leases.read_namespaced_lease("leader", "default").spec.holder_identity == "one"
 
 
+def test_the_times_of_a_lease_have_six_digits_of_a_second(api: KubeApi, client: ApiClient) -> None:
+    leases = untyped(CoordinationV1Api(client))
+    now = datetime(2026, 11, 21, 10, 0, 0, 250, tzinfo=UTC)
+    spec = V1LeaseSpec(holder_identity="one", renew_time=now, lease_duration_seconds=15)
+    leases.create_namespaced_lease("default", V1Lease(metadata=V1ObjectMeta(name="leader"), spec=spec))
+    assert leases.read_namespaced_lease("leader", "default").spec.renew_time == now
+    with pytest.raises(ApiError, match=r"spec\.renewTime"):
+        api.edit("Lease", "leader", {"spec": {"renewTime": "2026-11-21T10:00:00Z"}})
+
+
 def test_a_wrong_type_in_a_built_in_kind_is_refused(api: KubeApi) -> None:
     broken = deployment("bert-1.1")
     broken["spec"]["replicas"] = "two"
@@ -230,6 +243,27 @@ def test_a_token_may_do_what_its_roles_say_and_nothing_else(api: KubeApi) -> Non
         with pytest.raises(ApiException) as refused:
             call()
         assert refused.value.status == 403
+
+
+def test_who_creates_by_apply_needs_the_right_to_create(api: KubeApi) -> None:
+    rule = {"apiGroups": ["bertmesh.dev"], "resources": ["modelrollouts"], "verbs": ["get", "patch"]}
+    api.grant("patcher", [{"kind": "Role", "metadata": {"namespace": "default"}, "rules": [rule]}])
+    custom = untyped(CustomObjectsApi(api.client(token="patcher")))
+
+    def apply(**spec: Any) -> None:  # noqa: ANN401 - any JSON
+        custom.patch_namespaced_custom_object(
+            *MODELROLLOUTS,
+            "bert",
+            rollout(**spec),
+            field_manager="me",
+            _content_type="application/apply-patch+yaml",
+        )
+
+    with pytest.raises(ApiException) as refused:
+        apply()
+    assert refused.value.status == 403
+    api.create(rollout(), manager="me")
+    apply(suspend=False)
 
 
 def test_a_fault_happens_as_often_as_was_said(api: KubeApi, client: ApiClient) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from canary.resource_fields import seconds
 from canary.resource_policy import Policy
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.cel import broken_rules
-from tests.support.kubeapi.known import OWN
+from tests.support.kubeapi.known import OWN, ROOT
 from tests.support.kubeapi.problem import ApiError
 from tests.support.kubeapi.samples import rollout
 from tests.support.kubeapi.schema import fill_defaults, problems
@@ -308,3 +309,10 @@ def test_steps_are_taken_if_and_only_if_they_ascend(weights: list[int]) -> None:
 
 def test_a_policy_can_be_written_in_python() -> None:
     assert Policy(profile="fast").bake.duration == "10m"
+
+
+def test_the_example_is_taken_to_the_letter(api: KubeApi) -> None:
+    example = yaml.safe_load((ROOT / "docs" / "reference" / "modelrollout.example.yaml").read_text("utf-8"))
+    stored = api.apply(example, "kubectl", strict=True)
+    assert ModelRollout.read(stored).spec == ModelRollout.read(example).spec
+    api.delete("ModelRollout", "bert")

@@ -327,7 +327,8 @@ def test_a_missing_right_is_named(api: KubeApi) -> None:
     reader = {"apiGroups": ["networking.istio.io"], "resources": ["*"], "verbs": ["get"]}
     api.grant("reader", [{"kind": "Role", "metadata": {"namespace": "default"}, "rules": [reader]}])
     with pytest.raises(
-        ApiRefused, match="give the controller's Role get and patch on destinationrules in namespace default"
+        ApiRefused,
+        match="give the controller's Role get, create and patch on destinationrules in namespace default",
     ):
         router(api, client=api.client(token="reader")).apply(at(5))
 
@@ -340,11 +341,11 @@ def test_a_missing_right_is_named(api: KubeApi) -> None:
         (Style.GATEWAY_API, {"httproutes", "services"}),
     ],
 )
-def test_get_and_patch_on_these_kinds_are_all_the_rights_that_a_router_needs(
+def test_get_create_and_patch_on_these_kinds_are_all_the_rights_that_a_router_needs(
     api: KubeApi, style: Style, kinds: set[str]
 ) -> None:
     groups = ["", "networking.istio.io", "gateway.networking.k8s.io"]
-    enough = {"apiGroups": groups, "resources": sorted(kinds), "verbs": ["get", "patch"]}
+    enough = {"apiGroups": groups, "resources": sorted(kinds), "verbs": ["get", "create", "patch"]}
     api.grant("router", [{"kind": "Role", "metadata": {"namespace": "default"}, "rules": [enough]}])
     here = router(api, style, client=api.client(token="router"))
     here.apply(at(5))

@@ -11,7 +11,8 @@ from tests.support.kubeapi.schema import Schema
 
 VERSION = "1.37.0"
 CORE = "io.k8s.api.core.v1"
-TIMES = ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime")
+META = "io.k8s.apimachinery.pkg.apis.meta.v1"
+TIMES = {f"{META}.Time": "date-time", f"{META}.MicroTime": "micro-time"}
 
 
 def kinds() -> list[Kind]:
@@ -87,7 +88,7 @@ def _definitions() -> Mapping[str, Any]:
 def _schema(name: str) -> Schema:
     """Return a definition with all references put in their places."""
     if name in TIMES:
-        return {"type": "string", "format": "date-time"}
+        return {"type": "string", "format": TIMES[name]}
     found = _definitions()[name]
     return _plain(found) | {"type": found.get("type", "object")} if "properties" in found else _plain(found)
 

@@ -180,6 +180,9 @@ class Router:
             return Answer(200, scale.write(self.verbs, target, new, options))
         with self.verbs.storage.lock:
             there = self.verbs.storage.get(target.kind.key, target.place) is not None
+            # Who creates by apply needs both rights, as in the real server.
+            if not there and not self.access.allows(request.token, "create", target):
+                raise forbidden(request.token, "create", target.kind.full_name)
             document = self.verbs.patch(target, request.content_type, request.body, options)
         return Answer(200 if there else 201, document, warnings=tuple(options.warnings))
 
