@@ -47,8 +47,9 @@ def prometheus_command(binary: Path, home: Home, info: MeshInfo) -> Command:
 
 
 def controller_command(home: Home) -> Command:
-    """Return the command of the canary controller."""
-    return Command([sys.executable, "-m", "bertmesh", "controller", "--home", str(home.root)], {})
+    """Return the command of the canary controller; at a scrape a second, 15 s of samples are plenty."""
+    words = [sys.executable, "-m", "bertmesh", "controller", "--home", str(home.root)]
+    return Command(words, {"BERTMESH_METRICS_WINDOW": "15"})
 
 
 def answers_http(url: str) -> Callable[[], bool]:
