@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from canary import crd
 from canary.resource_schema import NotStructural, structural_schema
+from tests.canary.crd.typed_rules import type_error
 from tests.support.kubeapi import cel
 from tests.support.kubeapi.known import OWN, ROOT
 
@@ -105,6 +106,16 @@ def test_a_rule_compiles_names_a_field_and_says_what_to_do(path: str, rule: dict
     assert path + rule["fieldPath"] in OURS
     assert len(rule["message"]) <= LONGEST_MESSAGE
     assert any(sign in rule["message"] for sign in (":", ",")), "first what is wrong, then what to do"
+
+
+@pytest.mark.parametrize(("path", "rule"), RULES, ids=[rule["message"][:40] for _, rule in RULES])
+def test_a_rule_fits_the_types_of_its_fields(path: str, rule: dict[str, str]) -> None:
+    assert type_error(OURS[path], rule["rule"]) is None
+
+
+@pytest.mark.parametrize("rule", ["self.wieght > 1", "self.stable > 1", "self.policy.steps.weight == 1"])
+def test_a_rule_that_does_not_fit_is_found(rule: str) -> None:
+    assert type_error(OURS[".spec"], rule) is not None
 
 
 def test_every_printer_column_shows_a_field_that_is_there() -> None:

@@ -95,18 +95,22 @@ def program(expression: str) -> Json:
 
 @functools.cache
 def _environment() -> Json:
+    return cel.NewEnv(
+        variables={"self": cel.Type.DYN, "oldSelf": cel.Type.DYN},
+        extensions=[ext_strings.ExtStrings()],
+        functions=list_library(),
+    )
+
+
+def list_library() -> list[Json]:
+    """Return Kubernetes' own functions on lists, as far as they are here."""
     anything, numbers = cel.Type.DYN, cel.Type.List(cel.Type.DYN)
-    libraries = [
+    return [
         _function("isSorted", cel.Type.BOOL, numbers, lambda values: list(values) == sorted(values)),
         _function("sum", anything, numbers, math.fsum),
         _function("min", anything, numbers, min),
         _function("max", anything, numbers, max),
     ]
-    return cel.NewEnv(
-        variables={"self": anything, "oldSelf": anything},
-        extensions=[ext_strings.ExtStrings()],
-        functions=libraries,
-    )
 
 
 def _function(name: str, returns: Json, receiver: Json, do: Json) -> Json:
