@@ -41,7 +41,7 @@ def run_demo(home: Home, *, rate: float, seed: int, stay: bool, console: Console
             outcomes = _play_all(home, traffic, rate, console)
         kept = print_report(outcomes, traffic.answers(), console)
     except BaseException:
-        end_mesh(home)
+        console.print(end_mesh(home), highlight=False)
         raise
     _finish(home, info, stay=stay, console=console)
     return kept
