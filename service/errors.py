@@ -128,6 +128,22 @@ class NotReady(ServiceError):
         return {"Retry-After": "1"}
 
 
+class UnknownModel(ServiceError):
+    """A model or version is named that this pod does not serve."""
+
+    status, slug, title = 404, "unknown-model", "Model is not served here"
+
+    def __init__(self, name: str, version: str | None, *, known: str) -> None:
+        seen = f"{name} in version {version}" if version else name
+        super().__init__(f"{seen} is asked for; {known} needed, which is served here: name that")
+
+
+class FixedModel(ServiceError):
+    """The model in service cannot be taken away."""
+
+    status, slug, title = 409, "fixed-model", "Model cannot be taken out of service"
+
+
 class EngineFailed(ServiceError):
     """The engine raised while computing; the cause is in the log."""
 

@@ -126,6 +126,7 @@ class Pod:
         self.metrics.queue_tokens.set_function(lambda: batcher.waiting_tokens)
         predictor = Predictor(
             digest=model.version.digest,
+            name=model.version.name,
             version=settings.version or model.version.version,
             reader=model.reader,
             batcher=batcher,

@@ -32,6 +32,7 @@ class Predictor:
     """Answers queries with one model."""
 
     digest: str
+    name: str
     version: str
     reader: Reader
     batcher: Compute

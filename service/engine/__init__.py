@@ -21,6 +21,8 @@ class Want(Enum):
     """The last hidden state of the first token, [CLS]: (hidden,)."""
     MEAN = "mean"
     """The mean of the last hidden states of all tokens but [CLS] and [SEP]: (hidden,)."""
+    MAX = "max"
+    """The largest value of each element among the last hidden states of the same tokens: (hidden,)."""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ class TorchEngine:
                 answer = hidden[0]
             case Want.MEAN:
                 answer = hidden[1 : len(item.ids) - 1].mean(dim=0)
+            case Want.MAX:
+                answer = hidden[1 : len(item.ids) - 1].amax(dim=0)
         array: Array = answer.contiguous().numpy().copy()
         return array
 

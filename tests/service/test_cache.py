@@ -101,6 +101,7 @@ def predictor(
     engine = Constant(number)
     made = Predictor(
         digest=digest,
+        name="tiny",
         version="1.0",
         reader=read,
         batcher=engine,

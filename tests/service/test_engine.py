@@ -25,6 +25,7 @@ def expected(model: BertForMaskedLM, item: Item) -> Array:
             Want.LOGITS: lambda: model(ids).logits[0, list(item.positions)],
             Want.FIRST: lambda: hidden[0],
             Want.MEAN: lambda: hidden[1:-1].mean(dim=0),
+            Want.MAX: lambda: hidden[1:-1].amax(dim=0),
         }
         array: Array = answers[item.want]().numpy()
         return array
