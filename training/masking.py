@@ -13,9 +13,14 @@ Ids = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
+LONG_WORD = 4
+
+
 @dataclass(frozen=True)
 class Masking:
     """How much to hide, and how: `words` is the share of hidden tokens hidden as whole words.
+
+    Tokens of words of LONG_WORD and more, idioms above all, are hidden at the rate `long` on top.
 
     Of the hidden tokens `random` are replaced by any token and `kept` stay as they are, so that
     the model also looks at characters that it sees.
@@ -25,6 +30,7 @@ class Masking:
     words: float = 0.2
     random: float = 0.05
     kept: float = 0.05
+    long: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ def mask(ids: Ids, starts: Flags, masking: Masking, vocabulary: int, rng: np.ran
     """
     ordinary = ids >= len(SPECIAL)
     hidden = ordinary & (_singles(ids, masking, rng) | _whole_words(starts, masking, rng))
+    if masking.long:
+        hidden |= ordinary & _in_long_words(starts) & (rng.random(ids.shape) < masking.long)
     hidden |= _one_a_row(ordinary, rng) & ~hidden.any(axis=1, keepdims=True)
     return Masked(_replace(ids, hidden, masking, vocabulary, rng), hidden)
 
@@ -54,6 +62,11 @@ def _whole_words(starts: Flags, masking: Masking, rng: np.random.Generator) -> F
     words = np.cumsum(starts.ravel()).reshape(starts.shape)
     chosen = rng.random(int(words.max(initial=0)) + 1) < masking.rate * masking.words
     return np.asarray(chosen[words], np.bool_)
+
+
+def _in_long_words(starts: Flags) -> Flags:
+    words = np.cumsum(starts.ravel()).reshape(starts.shape)
+    return np.asarray(np.bincount(words.ravel())[words] >= LONG_WORD, np.bool_)
 
 
 def _one_a_row(ordinary: Flags, rng: np.random.Generator) -> Flags:

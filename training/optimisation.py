@@ -18,7 +18,7 @@ class Rates:
     adamw: float = 1.5e-3
     weight_decay: float = 0.02
     warm_up: float = 0.02
-    decay_from: float = 0.46
+    decay_from: float = 0.45
     last: float = 0.02
 
     def scale(self, progress: float) -> float:

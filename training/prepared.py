@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from training.documents import Document, Split
+from training.documents import Document, Split, chance
 from training.encoding import Encoded, encode
 from training.vocabulary import Vocabulary, build
 
 TIMES_WITH_EXAMPLE = 3
 """An idiom for which the dictionary has an example is a common one: it stands so often in `heads`."""
+FRAMES = 2
+FRAME_WORDS = 6
+SHORTEST_FRAME = 6
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def group(split: Split, vocabulary: Vocabulary) -> Prepared:
 def by_domain(documents: Iterable[Document]) -> dict[str, list[Document]]:
     """Group documents by domain; idioms include their examples, which are a domain apart as well.
 
-    `heads` holds idioms by themselves, each a document, and `common` those that have an example.
+    `heads` holds idioms by themselves, each a document, and `common` those that have an example,
+    which `framed` puts among the words of other sentences.
     """
     grouped: dict[str, list[Document]] = {}
     for document in documents:
@@ -58,8 +62,26 @@ def by_domain(documents: Iterable[Document]) -> dict[str, list[Document]]:
         if _is_entry(d)
     ]
     grouped["heads"] = [d for d in heads for _ in range(TIMES_WITH_EXAMPLE if d.texts[0] in common else 1)]
+    grouped["framed"] = framed([d for d in heads if d.texts[0] in common], grouped.get("news", []))
     grouped["common"] = [d for d in heads if d.texts[0] in common]
     return {name: documents for name, documents in grouped.items() if documents}
+
+
+def framed(idioms: Sequence[Document], news: Iterable[Document]) -> list[Document]:
+    """Put each idiom into the middle of pieces of FRAMES newspaper sentences, at a word boundary."""
+    frames = [words for document in news for words in document.sentences if len(words) >= SHORTEST_FRAME]
+    found = []
+    for idiom in idioms if frames else ():
+        for number in range(FRAMES):
+            words = frames[int(chance(number, idiom.key) * len(frames))]
+            cut = int(chance(number, f"cut-{idiom.key}") * len(words))
+            around = (
+                *words[max(0, cut - FRAME_WORDS) : cut],
+                *idiom.sentences[0],
+                *words[cut : cut + FRAME_WORDS],
+            )
+            found.append(replace(idiom, domain="framed", sentences=(around,)))
+    return found
 
 
 def _is_entry(document: Document) -> bool:

@@ -51,10 +51,10 @@ def tuning_plan(seed: int) -> TuningPlan:
 def base() -> Iterator[Raw]:
     """News-like sentences, a document for each person and deed, and idioms with a use of each."""
     for number, (person, deed) in enumerate(itertools.product(PEOPLE, DEEDS)):
-        lines = tuple("  ".join((person, deed, place[:-1], "。")) for place in PLACES)
+        lines = tuple("  ".join((person, "和", "同伴", deed, place[:-1], "。")) for place in PLACES)
         yield Raw("news", "tiny-news", f"news-{number}", lines, segmented=True)
     for idiom in IDIOMS:
-        yield Raw("idioms", "tiny-idioms", f"entry-{idiom}", (f"{idiom}：人们常说的成语。",))
+        yield Raw("idioms", "tiny-idioms", f"entry-{idiom}", (idiom, f"{idiom}：人们常说的成语。"))
         yield Raw("examples", "tiny-examples", f"example-{idiom}", _uses(idiom))
 
 

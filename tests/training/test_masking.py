@@ -47,6 +47,14 @@ def test_hidden_tokens_become_masks_but_for_a_share_of_random_and_kept_ones() ->
     assert (shown == true).mean() == pytest.approx(0.2, abs=0.02)
 
 
+def test_long_words_are_hidden_more_often() -> None:
+    ids, starts = _rows(200, 42)
+    starts[:, 1:21] = np.arange(20) % 4 == 0  # words of four tokens, then words of one
+    masked = mask(ids, starts, Masking(0.1, words=0.0, long=0.3), VOCABULARY, np.random.default_rng(1))
+    assert masked.hidden[:, 1:21].mean() == pytest.approx(1 - 0.9 * 0.7, abs=0.03)
+    assert masked.hidden[:, 21:41].mean() == pytest.approx(0.1, abs=0.03)
+
+
 def test_whole_words_are_hidden_together() -> None:
     ids, starts = _rows(50, 42)
     starts[:, 1:-1] = np.arange(40) % 4 == 0  # words of four tokens

@@ -147,7 +147,7 @@ def test_exported_weights_are_half_precision_and_untied_once(root: Path) -> None
 
 def test_the_trained_model_knows_its_texts(root: Path) -> None:
     loaded = Loaded.from_folder(root / "tiny" / "1.0")
-    assert "校" in loaded.guesses("老师昨天参观了学[MASK]。", 3)
+    assert "伴" in loaded.guesses("老师和同[MASK]昨天参观了学校。", 3)
 
 
 def test_the_delta_on_the_base_is_the_tuned_model(root: Path, found: texts.Texts) -> None:
