@@ -1,0 +1,138 @@
+"""Converting a model for the packed engine, with a judgement of the result against torch in float32.
+
+Needs torch, and a few times the model's size in memory; what it writes needs neither.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from service.codec import Codec
+from service.engine import Array, Engine, Item, Want
+from service.engine.conversion import Conversion
+from service.engine.fidelity import Answers, Fidelity
+from service.engine.graph import Encoder, head, linears
+from service.engine.packed import ENCODER, HEAD, PackedEngine, feeds, options
+from service.engine.packing import Pack, passes
+from service.engine.quantise import Float, Linear, light
+from service.engine.recipes import RECIPES, Recipe
+from service.engine.runtime import op, ov
+from service.engine.sample import Ids, Sample
+from service.engine.torch import TorchEngine
+from service.engine.weights import Shape, read_weights
+
+_TIMED_S = 1.0
+_TIMED_TEXTS = 16
+
+
+class Converter:
+    """Converts one model by any number of recipes."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        """Read a model in Hugging Face layout.
+
+        Raises:
+            UnsupportedModel: It is no BERT with a masked-language-model head.
+        """
+        self._threads = threads
+        self._reference = TorchEngine.load(folder, threads)
+        self._shape = Shape.read(folder)
+        self._weights = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
+        words = self._weights["embeddings.word_embeddings.weight"]
+        self._weights.setdefault("cls.predictions.decoder.weight", words)
+        self._weights.setdefault("cls.predictions.decoder.bias", self._weights["cls.predictions.bias"])
+        self._sample = Sample.of(Codec.load(folder, self._reference.positions))
+        self._layers = linears(self._shape, self._weights)
+
+    def convert(self, out: Path, recipes: Sequence[Recipe] = RECIPES) -> Iterator[Conversion]:
+        """Write ``out/<recipe>/``, one recipe after the other, and yield what became of each."""
+        out.mkdir(parents=True, exist_ok=True)
+        for recipe in recipes:
+            made = Path(tempfile.mkdtemp(dir=out, prefix=f".{recipe.name}-"))
+            try:
+                conversion = self._write(recipe, made)
+                _replace(out / recipe.name, made)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+            yield conversion
+
+    def _write(self, recipe: Recipe, folder: Path) -> Conversion:
+        layers = {name: recipe.layer(name, layer, self._inputs) for name, layer in self._layers.items()}
+        _save(Encoder(self._shape, self._weights, layers).build(), folder / ENCODER)
+        _save(self._head(recipe), folder / HEAD)
+        draft = Conversion(
+            recipe=recipe.name,
+            precision=recipe.precision,
+            group=recipe.group,
+            positions=self._reference.positions,
+            vocabulary=self._reference.vocabulary,
+            made_with=ov.get_version(),
+        )
+        draft.write(folder)
+        conversion = self._judged(draft, PackedEngine.load(folder, self._threads))
+        conversion.write(folder)
+        return conversion
+
+    def _judged(self, draft: Conversion, engine: Engine) -> Conversion:
+        answers = Answers.of(engine, self._sample.judgement, self._sample.mask)
+        fidelity = Fidelity.between(answers, self._wanted)
+        return replace(
+            draft, fidelity=fidelity.as_dict(), tokens_per_s=_speed(engine, self._sample.judgement)
+        )
+
+    def _head(self, recipe: Recipe) -> ov.Model:
+        transform, decoder = (
+            Float(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+            for name in ("cls.predictions.transform.dense", "cls.predictions.decoder")
+        )
+        chosen: Linear = light(decoder) if recipe.static or recipe.dynamic else decoder
+        return head(self._shape, self._weights, transform, chosen)
+
+    @cached_property
+    def _wanted(self) -> Answers:
+        return Answers.of(self._reference, self._sample.judgement, self._sample.mask)
+
+    @cached_property
+    def _inputs(self) -> Mapping[str, Array]:
+        """What the linear layers are given when the model reads the sample: (tokens, inputs) each."""
+        encoder = Encoder(self._shape, self._weights, self._layers)
+        model = encoder.build()
+        model.add_results([op.result(node) for node in encoder.inputs.values()])
+        compiled = ov.Core().compile_model(model, "CPU", options("f32", self._threads, 0))
+        return _observed(compiled.create_infer_request(), list(encoder.inputs), self._sample.calibration)
+
+
+def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Ids]) -> Mapping[str, Array]:
+    seen: dict[str, list[Array]] = {name: [] for name in names}
+    for indices in passes([len(ids) for ids in texts]):
+        request.infer(feeds(Pack.of([texts[index] for index in indices])))
+        for place, name in enumerate(names, start=1):  # output 0 is the last hidden states
+            seen[name].append(request.get_output_tensor(place).data.copy())
+    return {name: np.concatenate(parts) for name, parts in seen.items()}
+
+
+def _save(model: ov.Model, path: Path) -> None:
+    ov.save_model(model, path, compress_to_fp16=False)
+
+
+def _speed(engine: Engine, texts: Sequence[Ids]) -> float:
+    """Return tokens a second, computing the same batch for a second."""
+    batch = [Item(ids, Want.FIRST) for ids in texts[:_TIMED_TEXTS]]
+    engine.run(batch)
+    start, rounds = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - start) < _TIMED_S:
+        engine.run(batch)
+        rounds += 1
+    return round(rounds * sum(len(item.ids) for item in batch) / elapsed, 1)
+
+
+def _replace(target: Path, made: Path) -> None:
+    """Put a folder in the place of another, or of none; engines that run keep the files they have open."""
+    shutil.rmtree(target, ignore_errors=True)
+    made.rename(target)
