@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from canary.policy import Profile
+
 
 @dataclass(frozen=True)
 class Start:
     """Begin a rollout of ``canary``; ``stable``, if given, must be the version that is stable now.
 
     ``replicas`` is how many canary pods there shall be (None: as many as the stable has).
+    ``policy``, if given, is taken as it is, whatever ``profile`` and ``steps`` say.
     """
 
     id: str
@@ -19,6 +22,7 @@ class Start:
     profile: str = "default"
     steps: tuple[int, ...] | None = None
     replicas: int | None = None
+    policy: Profile | None = None
     verb: Literal["start"] = "start"
 
 

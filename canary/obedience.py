@@ -34,7 +34,7 @@ def _start(state: State, start: Start, workloads: Workloads, now: float) -> Stat
     if start.canary == state.stable:
         message = f"{start.canary!r} is the stable version already: name another one as the canary"
         raise BadCommand(message)
-    policy = profile(start.profile, start.steps)
+    policy = start.policy or profile(start.profile, start.steps)
     replicas = start.replicas or max(1, workloads.status(state.stable).wanted)
     return begun(state, start, policy, replicas, now)
 

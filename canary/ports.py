@@ -6,8 +6,14 @@ from typing import Protocol
 
 from canary.commands import Answer, Command
 from canary.counters import CounterSnapshot
+from canary.decision import Decision
+from canary.errors import CanaryError
 from canary.state import State
 from mesh.model import Split
+
+
+class NotYetLive(CanaryError):
+    """A split is written, and its proof needs more time or requests: apply it again."""
 
 
 class Router(Protocol):
@@ -26,6 +32,7 @@ class Router(Protocol):
 
         Raises:
             mesh.errors.MeshError: it could not be proved; the last good split keeps serving.
+            NotYetLive: it is written, and nothing is wrong; only the proof is not there yet.
         """
         ...
 
@@ -106,6 +113,14 @@ class Store(Protocol):
 
     def beat(self, now: float) -> None:
         """Leave a sign of life."""
+        ...
+
+
+class Review(Protocol):
+    """Has the last word on what the judge's verdict leads to: gates and deadlines."""
+
+    def __call__(self, state: State, decision: Decision, now: float, /) -> tuple[State, Decision]:
+        """Return the state with what was asked, and what is done instead of ``decision``, or itself."""
         ...
 
 

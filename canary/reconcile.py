@@ -14,6 +14,7 @@ from canary.errors import CanaryError
 from canary.inquiry import Inquiry
 from canary.model import Phase
 from canary.obedience import obey
+from canary.ports import NotYetLive
 from canary.state import State
 from canary.view import entry_view
 from canary.world import World
@@ -84,7 +85,8 @@ class Reconciler:
         rollout = self.state.active
         if finding is None or rollout is None:
             return
-        self._commit(decided(finding.state, decide(rollout, finding.verdict), now))
+        known, decision = self._world.review(finding.state, decide(rollout, finding.verdict), now)
+        self._commit(decided(known, decision, now))
 
     def _act(self) -> None:
         """Make the split live, then the pods as they should be."""
@@ -97,14 +99,22 @@ class Reconciler:
     def _route(self) -> bool:
         try:
             self._world.router.apply(self.state.split)
+        except NotYetLive as wait:
+            self._wait(Decision(Action.HOLD, "weight_unproved", str(wait)))
+            return False
         except MeshError as error:
-            decision = Decision(Action.HOLD, "router", str(error), alert=True)
-            self._commit(noted(self.state, decision, self._world.clock.now()))
+            self._wait(Decision(Action.HOLD, "router", str(error), alert=True))
             return False
         self._verified = True
         if self.state.live_since is None:
             self._commit(proved(self.state, self._world.clock.now()))
         return True
+
+    def _wait(self, decision: Decision) -> None:
+        """Say once why the split is not live: the same words again are not worth a write."""
+        latest = self.state.latest
+        if latest is None or (latest.reason, latest.sentence) != (decision.reason, decision.sentence):
+            self._commit(noted(self.state, decision, self._world.clock.now()))
 
     def _close_rollback(self) -> None:
         words = (

@@ -16,6 +16,15 @@ MAX_ANSWERS: Final = 50
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A gate that was asked at one point of a rollout: since when (Unix seconds), and whether it said yes."""
+
+    point: str
+    since: float
+    passed: bool = False
+
+
+@dataclass(frozen=True)
 class State:
     """The stable version, the last or present rollout, its evidence, and what has happened.
 
@@ -36,6 +45,7 @@ class State:
     answers: tuple[Answer, ...] = ()
     entries: int = 0
     rollouts: int = 0
+    gates: tuple[Asked, ...] = ()
 
     @property
     def split(self) -> Split:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canary.ports import Clock, Metrics, Router, Store, Workloads
+from canary.decision import Decision
+from canary.ports import Clock, Metrics, Review, Router, Store, Workloads
+from canary.state import State
 
 Log = Callable[[Mapping[str, Any]], None]
 _logger = logging.getLogger("canary")
@@ -28,6 +30,11 @@ def log_line(entry: Mapping[str, Any]) -> None:
     _logger.log(level, "%s", json.dumps({"event": "decision", **entry}, ensure_ascii=False))
 
 
+def as_judged(state: State, decision: Decision, _now: float) -> tuple[State, Decision]:
+    """Let every decision pass."""
+    return state, decision
+
+
 @dataclass(frozen=True)
 class World:
     """The ports of one controller; ``log`` takes one history entry as a JSON object."""
@@ -38,3 +45,4 @@ class World:
     store: Store
     clock: Clock = field(default_factory=SystemClock)
     log: Log = log_line
+    review: Review = as_judged
