@@ -6,7 +6,7 @@ import sys
 
 from flask import Flask
 
-from service import exchange, problems
+from service import problems, surround
 from service.errors import SettingsError
 from service.pod import Pod, build
 from service.probes import probes
@@ -40,8 +40,8 @@ def wrap(pod: Pod) -> Flask:
     app = Flask("service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["bertmesh"] = pod
-    exchange.install(app, pod)
+    surround.install(app, pod)
     problems.install(app)
-    app.register_blueprint(predictions(pod))
+    app.register_blueprint(predictions())
     app.register_blueprint(probes(pod))
     return app

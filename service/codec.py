@@ -92,6 +92,14 @@ class Codec:
         )
         return Encoded(tuple(encoding.ids), tuple(masks))
 
+    def ids_of(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a text without [CLS] and [SEP]; a token's own name, as in ##a, is that token."""
+        known = self._tokenizer.token_to_id(text)
+        if known is not None:
+            return (known,)
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return tuple(encoding.ids)
+
     def token(self, token_id: int) -> str | None:
         """Return the token of an id; None for an id that no token has, and for special tokens."""
         if token_id in self.unspeakable:

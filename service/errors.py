@@ -84,10 +84,16 @@ class TooManyMasks(RequestError):
     slug, title = "too-many-masks", "Text has too many masks"
 
 
-class TextTooLong(RequestError):
-    """A text has more tokens than the model has positions."""
+class InvalidTarget(RequestError):
+    """A target is not one token that the model could put in place of a mask."""
 
-    slug, title = "text-too-long", "Text is too long for the model"
+    slug, title = "invalid-target", "Target is not one token"
+
+
+class InvalidHeader(RequestError):
+    """A header that the pod reads has no usable value."""
+
+    status, slug, title = 400, "invalid-header", "Header is not as needed"
 
 
 class TextEmpty(RequestError):
@@ -103,7 +109,7 @@ class BatchTooLarge(RequestError):
 
 
 class Overloaded(ServiceError):
-    """The queue is full, or the request waited past its deadline. Never 503: that ejects the pod."""
+    """The queue is full, or the pod's own time limit is over. Never 503: that ejects the pod."""
 
     status, slug, title = 429, "overloaded", "Too many requests"
 
@@ -115,6 +121,17 @@ class Overloaded(ServiceError):
     def headers(self) -> Mapping[str, str]:
         """When to come back."""
         return {"Retry-After": str(self.retry_after_s)}
+
+
+class DeadlinePassed(ServiceError):
+    """The client's own deadline passed before its answer was there; what waited was dropped."""
+
+    status, slug, title = 504, "deadline-passed", "Deadline passed"
+
+    def __init__(self, asked_ms: int) -> None:
+        super().__init__(
+            f"no answer within the {asked_ms} ms of X-Request-Timeout-Ms; more time needed: raise it"
+        )
 
 
 class NotReady(ServiceError):

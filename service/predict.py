@@ -1,14 +1,15 @@
 """From queries to answers: check, cache, batch, read. Knows nothing of HTTP."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from service.cache import AnswerCache, CacheStatus, Lookup, key
+from service.deadline import Deadline
 from service.engine import Array, Item
-from service.errors import InjectedFault
+from service.errors import InjectedFault, Overloaded
 from service.faults import Faults
-from service.tasks import Answer, Computed, Query, Reader, Task, encode
+from service.tasks import Answer, Query, Reader, Steps, Task, window_count
 
 
 class Compute(Protocol):
@@ -21,10 +22,14 @@ class Compute(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answers, in the order of the queries, and what became of the cache lookup."""
+    """The answers, in the order of the queries, and what became of the cache lookup.
+
+    ``windows`` says into how many windows each query's text was cut.
+    """
 
     answers: tuple[Answer, ...]
     cache: CacheStatus
+    windows: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,15 @@ class Predictor:
     faults: Faults
     timeout_s: float
 
-    def predict(self, task: Task, queries: Sequence[Query], *, mirrored: bool = False) -> Outcome:
+    def predict(
+        self, task: Task, queries: Sequence[Query], deadline: Deadline, *, mirrored: bool = False
+    ) -> Outcome:
         """Return an answer for each query; a mirrored request neither reads nor writes the cache.
 
         Raises:
             RequestError: A text cannot be served.
             Overloaded: The queue is full, or the answer took too long.
+            DeadlinePassed: The client's own time is up.
             InjectedFault: This pod has a fault for a drill.
         """
         for query in queries:
@@ -53,39 +61,85 @@ class Predictor:
         fate = self.faults.strike()
         if fate.error:
             raise InjectedFault
-        compute = self._spoilt if fate.wrong else self._computed
+        windows = tuple(window_count(query, self.reader.codec) for query in queries)
         if self.cache is None or mirrored or fate.wrong:
             status = CacheStatus.OFF if self.cache is None else CacheStatus.BYPASS
-            return Outcome(tuple(compute(task, queries)), status)
-        return self._through(self.cache, task, queries)
+            change = _turned if fate.wrong else None
+            return Outcome(tuple(self._computed(task, queries, deadline, change)), status, windows)
+        answers, status = self._through(self.cache, task, queries, deadline)
+        return Outcome(answers, status, windows)
 
-    def _through(self, cache: AnswerCache, task: Task, queries: Sequence[Query]) -> Outcome:
+    def _through(
+        self, cache: AnswerCache, task: Task, queries: Sequence[Query], deadline: Deadline
+    ) -> tuple[tuple[Answer, ...], CacheStatus]:
         keys = [key(self.digest, self.version, task, query) for query in queries]
         found = cache.find(keys)
         missing = [index for index, answer in enumerate(found.answers) if answer is None]
-        fresh = dict(zip(missing, self._computed(task, [queries[index] for index in missing]), strict=True))
+        wanted = [queries[index] for index in missing]
+        fresh = dict(zip(missing, self._computed(task, wanted, deadline), strict=True))
         if fresh and found.status is not CacheStatus.ERROR:
             cache.keep({keys[index]: answer for index, answer in fresh.items()})
-        return Outcome(_merged(found, fresh), found.status)
+        return _merged(found, fresh), found.status
 
     def _computed(
-        self, task: Task, queries: Sequence[Query], change: Callable[[Array], Array] | None = None
+        self,
+        task: Task,
+        queries: Sequence[Query],
+        deadline: Deadline,
+        change: Callable[[Array], Array] | None = None,
     ) -> list[Answer]:
-        encoded = [encode(query, self.reader.codec) for query in queries]
-        items = [task.items(texts) for texts in encoded]
-        flat = [item for group in items for item in group]
-        arrays = self.batcher.compute(flat, self.timeout_s) if flat else []
-        if change:
-            arrays = [change(arrays[0]), *arrays[1:]]
-        waiting = iter(arrays)
-        return [
-            task.answer(Computed(query, texts, [next(waiting) for _ in group], self.reader))
-            for query, texts, group in zip(queries, encoded, items, strict=True)
-        ]
+        """Take all queries through their steps, a round for all of them at a time."""
 
-    def _spoilt(self, task: Task, queries: Sequence[Query]) -> list[Answer]:
-        """Answer the first query wrongly: its least likely tokens, or a vector turned about."""
-        return self._computed(task, queries, change=lambda array: -array)
+        def compute(items: Sequence[Item]) -> list[Array]:
+            try:
+                return self.batcher.compute(items, deadline.left_s())
+            except Overloaded:
+                deadline.left_s()  # the client's time being up says more than the queue does
+                raise
+
+        return together([task.steps(query, self.reader) for query in queries], compute, change)
+
+
+def together(
+    steps: Sequence[Steps],
+    compute: Callable[[Sequence[Item]], Sequence[Array]],
+    change: Callable[[Array], Array] | None = None,
+) -> list[Answer]:
+    """Return what all the steps return; the items of a round are computed together.
+
+    ``change`` is applied to the very first array.
+    """
+    answers: dict[int, Answer] = {}
+    sent: dict[int, Sequence[Array] | None] = dict.fromkeys(range(len(steps)))
+    while sent:
+        asked: dict[int, Sequence[Item]] = {}
+        for index, arrays in sent.items():
+            try:
+                # A generator's first round is begun by sending None.
+                asked[index] = steps[index].send(arrays)  # type: ignore[arg-type] # typeshed leaves None out
+            except StopIteration as stop:
+                answers[index] = stop.value
+        sent = _round(asked, compute, change)
+        change = None
+    return [answers[index] for index in range(len(steps))]
+
+
+def _round(
+    asked: Mapping[int, Sequence[Item]],
+    compute: Callable[[Sequence[Item]], Sequence[Array]],
+    change: Callable[[Array], Array] | None,
+) -> dict[int, Sequence[Array] | None]:
+    flat = [item for items in asked.values() for item in items]
+    arrays = list(compute(flat)) if flat else []
+    if change and arrays:
+        arrays[0] = change(arrays[0])
+    waiting = iter(arrays)
+    return {index: [next(waiting) for _ in items] for index, items in asked.items()}
+
+
+def _turned(array: Array) -> Array:
+    """Make an answer wrong: the least likely tokens, or a vector turned about."""
+    return -array
 
 
 def _merged(found: Lookup, fresh: dict[int, Answer]) -> tuple[Answer, ...]:

@@ -8,8 +8,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from service.errors import ServiceError
-from service.exchange import current
 from service.schema import MAX_BODY_BYTES
+from service.surround import current
 
 TYPE_PREFIX = "urn:bertmesh:problem:"
 MEDIA_TYPE = "application/problem+json"

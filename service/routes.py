@@ -2,42 +2,41 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import uuid4
 
+import orjson
 from flask import Blueprint, Response, request
 
-from service.cache import CacheStatus, to_json
 from service.errors import WrongContentType
-from service.exchange import current
-from service.pod import Pod
-from service.predict import Outcome
+from service.predict import Outcome, Predictor
 from service.schema import REQUESTS, Request
+from service.surround import current
 
 
-def predictions(pod: Pod) -> Blueprint:
+def predictions() -> Blueprint:
     """Return the endpoints, one a task, under the tasks' names."""
     blueprint = Blueprint("predictions", __name__)
     for name, schema in REQUESTS.items():
-        blueprint.add_url_rule(f"/{name}", name, _endpoint(pod, name, schema), methods=["POST"])
+        blueprint.add_url_rule(f"/{name}", name, _endpoint(name, schema), methods=["POST"])
     return blueprint
 
 
-def _endpoint(pod: Pod, name: str, schema: type[Request]) -> Callable[[], Response]:
+def _endpoint(name: str, schema: type[Request]) -> Callable[[], Response]:
     def endpoint() -> Response:
         exchange = current()
-        exchange.task = name
-        exchange.cache = CacheStatus.BYPASS if pod.cache else CacheStatus.OFF
-        predictor = pod.predictor
-        asked = schema.parse(_body())
-        outcome = predictor.predict(asked.task, asked.queries, mirrored=exchange.mirrored)
-        exchange.cache = outcome.cache
-        exchange.prediction_id = str(uuid4())
-        return _answer(pod, asked, outcome, exchange.prediction_id)
+        predictor = exchange.begin(name)
+        asked = schema.parse(json_body())
+        outcome = exchange.ask(predictor, asked.task, asked.queries)
+        return _answer(predictor, asked, outcome, exchange.prediction_id)
 
     return endpoint
 
 
-def _body() -> bytes:
+def json_body() -> bytes:
+    """Return the body of a request that says it is JSON.
+
+    Raises:
+        WrongContentType: It says something else.
+    """
     kind = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or kind not in ("utf-8", "utf8"):
         raise WrongContentType(
@@ -48,12 +47,18 @@ def _body() -> bytes:
     return request.get_data(cache=False)
 
 
-def _answer(pod: Pod, asked: Request, outcome: Outcome, prediction_id: str) -> Response:
-    name = pod.served.model.version.name if pod.served else ""
+def json_response(document: object) -> Response:
+    """Return JSON; arrays of float32 are written as short as they can be read back."""
+    body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, content_type="application/json")
+
+
+def _answer(predictor: Predictor, asked: Request, outcome: Outcome, prediction_id: str | None) -> Response:
     document = {
         "result": outcome.answers[0] if asked.single else outcome.answers,
-        "model": {"name": name, "version": pod.version},
+        "windows": outcome.windows[0] if asked.single else outcome.windows,
+        "model": {"name": predictor.name, "version": predictor.version},
         "prediction_id": prediction_id,
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    return Response(to_json(document), content_type="application/json")
+    return json_response(document)

@@ -1,7 +1,7 @@
 """What requests look like. Unknown fields are refused; what is wrong is said in sentences."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
@@ -16,10 +16,13 @@ from pydantic import (
 )
 
 from service.errors import InvalidFields, NotJson
-from service.tasks import Features, FillMask, Query, Similarity, Task
+from service.fill import FillMask
+from service.tasks import Features, Pooling, Query, Similarity, Task
 
 MAX_TEXTS = 32
 MAX_CHARACTERS = 8192
+MAX_CANDIDATES, DEFAULT_CANDIDATES = 100, 5
+MAX_TARGET_CHARACTERS = 64
 MAX_BODY_BYTES = 1 << 20
 
 
@@ -42,10 +45,25 @@ def _is_batch(texts: list[object]) -> list[object]:
     return texts
 
 
+def _is_choice(targets: object) -> object:
+    if isinstance(targets, list) and not 1 <= len(targets) <= MAX_CANDIDATES:
+        message = f"has {len(targets)} targets; 1 to {MAX_CANDIDATES} needed: leave it out, or send fewer"
+        raise ValueError(message)
+    return targets
+
+
+def _is_short(target: str) -> str:
+    if not 1 <= len(target) <= MAX_TARGET_CHARACTERS:
+        message = f"has {len(target):,} characters; 1 to {MAX_TARGET_CHARACTERS} needed: send one token"
+        raise ValueError(message)
+    return target
+
+
 def _kind(value: object) -> str:
     return "list" if isinstance(value, list) else "text"
 
 
+Target = Annotated[str, AfterValidator(_is_short)]
 Text = Annotated[str, AfterValidator(_has_characters)]
 # Length first, so that a list of a million texts is refused before its texts are looked at.
 Texts = Annotated[
@@ -93,12 +111,19 @@ class Request(BaseModel):
 class FillMaskRequest(Request):
     """Texts with at least one [MASK] each."""
 
-    top_k: Annotated[int, Field(ge=1, le=100)] = Field(5, description="How many candidates a mask gets.")
+    top_k: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] | None = Field(
+        None, description="How many candidates a mask gets; 5 by default, or one for each target."
+    )
+    targets: Annotated[list[Target], BeforeValidator(_is_choice)] | None = Field(
+        None, description="Give the scores of these tokens only.", examples=[["好", "坏"]]
+    )
 
     @property
     def task(self) -> Task:
         """Fill the masks."""
-        return FillMask(self.top_k)
+        if self.targets is None:
+            return FillMask(self.top_k or DEFAULT_CANDIDATES)
+        return FillMask(self.top_k or len(self.targets), tuple(self.targets))
 
 
 class SimilarityRequest(Request):
@@ -134,10 +159,15 @@ class SimilarityRequest(Request):
 class FeaturesRequest(Request):
     """Texts to turn into vectors."""
 
+    pooling: Literal["cls", "mean", "max"] = Field(
+        "cls", description="Take the vector of [CLS], or the mean or the maximum over the tokens."
+    )
+    normalize: bool = Field(False, description="Give the vector the length 1.")  # noqa: FBT003 - pydantic's own
+
     @property
     def task(self) -> Task:
         """Return the vectors."""
-        return Features()
+        return Features(Pooling(self.pooling), self.normalize)
 
 
 REQUESTS: Mapping[str, type[Request]] = {
@@ -176,6 +206,9 @@ _SAID: Mapping[str, str] = {
     "extra_forbidden": "is unknown; only known fields are taken: remove it or check its spelling",
     "string_type": "is {kind}; a string needed: put the text in quotes",
     "int_type": "is {kind}; a whole number needed: send it without quotes or point",
+    "bool_type": "is {kind}; true or false needed: send it without quotes",
+    "list_type": "is {kind}; a list needed: put it in brackets",
+    "literal_error": "is {seen!r}; {expected} needed: send one of them",
     "greater_than_equal": "is {seen}; at least {ge} needed: raise it",
     "less_than_equal": "is {seen}; at most {le} needed: lower it",
 }
@@ -195,7 +228,7 @@ def _said(problem: Mapping[str, Any]) -> str:
     context = problem.get("ctx", {})
     if problem["type"] == "value_error":
         return str(context["error"])
-    kinds = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+    kinds: dict[type, str] = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
     kinds |= {str: "a string", list: "a list", dict: "an object"}
     said = _SAID.get(problem["type"], "is {kind}; another value needed: see the documentation")
     return said.format(seen=problem["input"], kind=kinds[type(problem["input"])], **context)

@@ -1,20 +1,26 @@
-"""What a pod can do with a text, as functions over token ids and an engine's arrays. No I/O."""
+"""What a pod can do with a text, as steps over token ids and an engine's arrays. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from service.codec import CONTINUATION, Codec, Encoded, Mask
+from service.codec import Codec, Encoded
 from service.engine import Array, Item, Want
-from service.errors import NoMask, TextEmpty, TextTooLong, TooManyMasks
+from service.errors import TextEmpty
+from service.windows import windows
 
-Answer = list[Any] | Array | float
+Answer = dict[str, Any] | list[Any] | Array | float
 """What stands in ``result`` for one query, ready for JSON."""
 
-MAX_MASKS = 16
+Steps = Generator[Sequence[Item], Sequence[Array], Answer]
+"""Yields items, is sent an array for each, and returns the answer after as many rounds as it needs."""
+
 _SPECIAL = 2  # [CLS] and [SEP]
+_TOKENS_A_CHARACTER = 4
+"""At most, by decomposition to NFD (https://unicode.org/faq/normalization.html)."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +49,6 @@ class Reader:
     center: Array
 
 
-@dataclass(frozen=True)
-class Computed:
-    """All that an answer is made from: the query, its texts' ids, an array for each, and the reader."""
-
-    query: Query
-    encoded: Sequence[Encoded]
-    arrays: Sequence[Array]
-    reader: Reader
-
-
 class Task(Protocol):
     """One kind of question."""
 
@@ -64,64 +60,50 @@ class Task(Protocol):
         ...
 
     def check(self, query: Query, codec: Codec) -> None:
-        """Raise RequestError if the text cannot be served, as far as it can be told cheaply."""
+        """Raise RequestError if the query cannot be served, as far as it can be told cheaply."""
         ...
 
-    def items(self, encoded: Sequence[Encoded]) -> tuple[Item, ...]:
-        """Return what to compute, one item a text."""
+    def steps(self, query: Query, reader: Reader) -> Steps:
+        """Ask for arrays and return the answer; raises RequestError at the first step."""
         ...
 
-    def answer(self, computed: Computed) -> Answer:
-        """Turn the arrays of the items into the answer, ready for JSON."""
-        ...
+
+class Pooling(Enum):
+    """How the states of a text's tokens become one vector."""
+
+    CLS = "cls"
+    """The state of [CLS]; the average over the windows of a long text."""
+    MEAN = "mean"
+    """The average over the tokens; over the windows of a long text, the average of theirs."""
+    MAX = "max"
+    """The largest value of each element, over all tokens of all windows."""
+
+
+_WANTS = {Pooling.CLS: Want.FIRST, Pooling.MEAN: Want.MEAN, Pooling.MAX: Want.MAX}
 
 
 @dataclass(frozen=True)
-class FillMask:
-    """The likeliest tokens for each [MASK].
+class Features:
+    """The vector of a text; with ``normalize`` of length 1 (a vector of zeros stays one)."""
 
-    The answer is a list of {token, score, sequence, offset}, best first; with several masks a list
-    of such lists, in the order of the masks. A score is the calibrated probability among the whole
-    vocabulary; special tokens are left out of the ranking but keep their share. ``sequence`` is the
-    text with this one mask filled. ``offset`` is where the mask starts, in code points.
-    """
-
-    top_k: int = 5
-    name: ClassVar[str] = "fill-mask"
+    pooling: Pooling = Pooling.CLS
+    normalize: bool = False
+    name: ClassVar[str] = "feature-extraction"
 
     @property
     def parameters(self) -> str:
-        """The number of candidates."""
-        return f"top_k={self.top_k}"
+        """The pooling and the length."""
+        return f"pooling={self.pooling.value},normalize={self.normalize}"
 
     def check(self, query: Query, codec: Codec) -> None:
-        """Count the masks."""
-        masks = query.text.count(codec.mask_token)
-        if not masks:
-            raise NoMask(
-                seen="a text without a mask",
-                needed=f"at least one {codec.mask_token}",
-                do=f"put it where a token is to be found, as in 中国的首都是{codec.mask_token}。",
-            )
-        if masks > MAX_MASKS:
-            raise TooManyMasks(
-                seen=f"a text with {masks} masks", needed=f"at most {MAX_MASKS}", do="split the text"
-            )
+        """Accept any text."""
 
-    def items(self, encoded: Sequence[Encoded]) -> tuple[Item, ...]:
-        """Ask for the scores at the masks."""
-        return tuple(
-            Item(text.ids, Want.LOGITS, tuple(mask.position for mask in text.masks)) for text in encoded
-        )
-
-    def answer(self, computed: Computed) -> Answer:
-        """Rank the tokens for each mask."""
-        text, reader = computed.query.text, computed.reader
-        answers = [
-            [_candidate(text, mask, token, score) for token, score in ranked(logits, self.top_k, reader)]
-            for mask, logits in zip(computed.encoded[0].masks, computed.arrays[0], strict=True)
-        ]
-        return answers[0] if len(answers) == 1 else answers
+    def steps(self, query: Query, reader: Reader) -> Steps:
+        """Ask for the pooled states of each window and merge them."""
+        arrays = yield items(query.text, reader.codec, _WANTS[self.pooling])
+        vector = merged(arrays, self.pooling)
+        length = float(np.linalg.norm(vector))
+        return vector / np.float32(length) if self.normalize and length else vector
 
 
 @dataclass(frozen=True)
@@ -142,87 +124,56 @@ class Similarity:
     def check(self, query: Query, codec: Codec) -> None:
         """Accept any text."""
 
-    def items(self, encoded: Sequence[Encoded]) -> tuple[Item, ...]:
-        """Ask for the mean of the hidden states."""
-        return tuple(Item(text.ids, Want.MEAN) for text in encoded)
-
-    def answer(self, computed: Computed) -> Answer:
-        """Compare the two vectors."""
-        first, second = (array - computed.reader.center for array in computed.arrays)
-        return _short(similarity(first, second))
-
-
-@dataclass(frozen=True)
-class Features:
-    """The vector of a text: the last hidden state of [CLS]."""
-
-    name: ClassVar[str] = "feature-extraction"
-
-    @property
-    def parameters(self) -> str:
-        """There are none."""
-        return ""
-
-    def check(self, query: Query, codec: Codec) -> None:
-        """Accept any text."""
-
-    def items(self, encoded: Sequence[Encoded]) -> tuple[Item, ...]:
-        """Ask for the first hidden state."""
-        return tuple(Item(text.ids, Want.FIRST) for text in encoded)
-
-    def answer(self, computed: Computed) -> Answer:
-        """Return the vector."""
-        return computed.arrays[0]
+    def steps(self, query: Query, reader: Reader) -> Steps:
+        """Ask for the mean of each text's states and compare the two."""
+        sides = [items(text, reader.codec, Want.MEAN) for text in query.texts]
+        arrays = yield [item for side in sides for item in side]
+        cut = len(sides[0])
+        first, second = (merged(part, Pooling.MEAN) - reader.center for part in (arrays[:cut], arrays[cut:]))
+        return short(similarity(first, second))
 
 
-def encode(query: Query, codec: Codec) -> tuple[Encoded, ...]:
-    """Turn a query's texts into token ids.
+def encode(text: str, codec: Codec) -> Encoded:
+    """Turn a text into token ids.
 
     Raises:
-        TextEmpty: A text has no token that a model could see.
-        TextTooLong: A text has more tokens than the model has positions.
+        TextEmpty: It has no token that a model could see.
     """
-    encoded = tuple(codec.encode(text) for text in query.texts)
-    for text in encoded:
-        if len(text.ids) <= _SPECIAL:
-            raise TextEmpty(
-                seen="a text of nothing but blanks", needed="at least one character", do="send text"
-            )
-        if len(text.ids) > codec.limit:
-            raise TextTooLong(
-                seen=f"a text of {len(text.ids)} tokens, [CLS] and [SEP] included",
-                needed=f"at most {codec.limit}",
-                do="shorten or split the text",
-            )
+    encoded = codec.encode(text)
+    if len(encoded.ids) <= _SPECIAL:
+        raise TextEmpty(seen="a text of nothing but blanks", needed="at least one character", do="send text")
     return encoded
 
 
-def _candidate(text: str, mask: Mask, token: str, score: float) -> dict[str, str | float | int]:
-    filled = text[: mask.start] + token.removeprefix(CONTINUATION) + text[mask.end :]
-    return {"token": token, "score": _short(score), "sequence": filled, "offset": mask.start}
+def items(text: str, codec: Codec, want: Want) -> tuple[Item, ...]:
+    """Return an item for each window of a text."""
+    return tuple(Item(view.ids, want) for view in windows(encode(text, codec).ids, codec.limit))
 
 
-def _short(number: float) -> float:
+def window_count(query: Query, codec: Codec) -> int:
+    """Return into how many windows the longer text of a query is cut; 1 is a text that fits."""
+    return max(_windows(text, codec) for text in query.texts)
+
+
+def _windows(text: str, codec: Codec) -> int:
+    # Most texts are far shorter than the model: they need not be encoded to know that.
+    if len(text) * _TOKENS_A_CHARACTER + _SPECIAL <= codec.limit:
+        return 1
+    return len(windows(codec.encode(text).ids, codec.limit))
+
+
+def merged(arrays: Sequence[Array], pooling: Pooling) -> Array:
+    """Return one vector for a text from those of its windows (see `Pooling`)."""
+    if len(arrays) == 1:
+        return arrays[0]
+    stack = np.stack(arrays)
+    vector: Array = stack.max(axis=0) if pooling is Pooling.MAX else stack.mean(axis=0)
+    return vector
+
+
+def short(number: float) -> float:
     """Keep what a float32 knows, six digits."""
     return float(f"{number:.6g}")
-
-
-def ranked(logits: Array, top_k: int, reader: Reader) -> list[tuple[str, float]]:
-    """Return the ``top_k`` likeliest tokens of one mask with their calibrated probabilities."""
-    probabilities = softmax(logits / reader.temperature)
-    # Special tokens are skipped below, so that many more may be needed.
-    enough = min(top_k + len(reader.codec.unspeakable), len(probabilities))
-    best = np.argpartition(-logits, enough - 1)[:enough]
-    best = best[np.lexsort((best, -logits[best]))]
-    named = ((reader.codec.token(int(index)), float(probabilities[index])) for index in best)
-    return [(token, score) for token, score in named if token is not None][:top_k]
-
-
-def softmax(logits: Array) -> Array:
-    """Return the probabilities that logits stand for."""
-    raised: Array = np.exp(logits - logits.max())
-    probabilities: Array = raised / raised.sum()
-    return probabilities
 
 
 def similarity(first: Array, second: Array) -> float:

@@ -2,6 +2,7 @@ import json
 import logging
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -23,6 +24,12 @@ def post(client: FlaskClient, path: str, body: object, **headers: str) -> TestRe
     )
 
 
+def json_of(response: TestResponse) -> Any:  # noqa: ANN401 - JSON
+    """Return the document of an answer that succeeded."""
+    assert response.status_code == 200, response.data
+    return response.json
+
+
 def problem(response: TestResponse, status: int, slug: str) -> dict[str, object]:
     """Assert that this is a complete problem document of this type, and return it."""
     assert response.status_code == status
@@ -39,7 +46,8 @@ def problem(response: TestResponse, status: int, slug: str) -> dict[str, object]
 def test_a_filled_mask_has_the_promised_shape(client: FlaskClient) -> None:
     answer = post(client, "/fill-mask", FILL | {"top_k": 3}).json
     assert answer is not None
-    assert answer.keys() == {"result", "model", "prediction_id", "timestamp"}
+    assert answer.keys() == {"result", "windows", "model", "prediction_id", "timestamp"}
+    assert answer["windows"] == 1
     assert answer["model"]["name"] == "tiny"
     assert len(answer["result"]) == 3
     best = answer["result"][0]
@@ -67,9 +75,11 @@ def test_a_list_of_texts_gets_a_list_of_results_in_order(client: FlaskClient) ->
     ] == tokens
 
 
-def masks_of(result: list[object]) -> list[list[dict[str, object]]]:
+def masks_of(
+    result: list[object] | dict[str, list[list[dict[str, object]]]],
+) -> list[list[dict[str, object]]]:
     """Return the candidates by mask, whether there are one or several."""
-    return [result] if isinstance(result[0], dict) else result  # type: ignore[list-item, return-value] # JSON
+    return result["masks"] if isinstance(result, dict) else [result]  # type: ignore[list-item] # JSON
 
 
 def test_similarity_is_a_number_from_0_to_1(client: FlaskClient) -> None:
@@ -82,6 +92,71 @@ def test_similarity_is_a_number_from_0_to_1(client: FlaskClient) -> None:
     assert 0 <= answer["result"] <= 1
     assert same["result"] == pytest.approx(1)
     assert pairs["result"] == pytest.approx([1, 1])
+
+
+def test_several_masks_are_also_filled_together(client: FlaskClient) -> None:
+    answer = json_of(post(client, "/fill-mask", {"text": "中[MASK]的首[MASK]", "top_k": 3}))
+    result = answer["result"]
+    assert [len(mask) for mask in result["masks"]] == [3, 3]
+    scores = [sequence["score"] for sequence in result["sequences"]]
+    assert scores == sorted(scores, reverse=True)
+    best = result["sequences"][0]
+    assert best["sequence"] == f"中{best['tokens'][0]}的首{best['tokens'][1]}"
+
+
+def test_a_filling_scores_the_product_of_what_the_model_says_step_by_step(client: FlaskClient) -> None:
+    best = json_of(post(client, "/fill-mask", {"text": "[MASK]的[MASK]"}))["result"]["sequences"][0]
+    one, other = best["tokens"]
+    first = json_of(post(client, "/fill-mask", {"text": "[MASK]的[MASK]", "targets": [one]}))
+    second = json_of(post(client, "/fill-mask", {"text": f"{one}的[MASK]", "targets": [other]}))
+    product = first["result"]["masks"][0][0]["score"] * second["result"][0]["score"]
+    assert best["score"] == pytest.approx(product, rel=1e-3)
+
+
+def test_given_targets_get_their_scores(client: FlaskClient) -> None:
+    answer = json_of(post(client, "/fill-mask", FILL | {"targets": ["不", "好", "一"]}))
+    assert sorted(candidate["token"] for candidate in answer["result"]) == sorted(["不", "好", "一"])
+    assert (
+        len(json_of(post(client, "/fill-mask", FILL | {"targets": ["不", "好"], "top_k": 1}))["result"]) == 1
+    )
+
+
+def test_a_long_text_is_read_in_windows_and_the_answer_says_so(client: FlaskClient) -> None:
+    long = "今天天气很好" * 100
+    filled = json_of(post(client, "/fill-mask", {"text": [f"{long}[MASK]{long}", "[MASK]"]}))
+    assert filled["windows"] == [13, 1]
+    assert len(filled["result"][0]) == 5
+    assert json_of(post(client, "/feature-extraction", {"text": long}))["windows"] == 7
+    alike = json_of(post(client, "/semantic-similarity", {"text": long, "text_pair": long[:300]}))
+    assert alike["windows"] == 7
+    assert alike["result"] > 0.9
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+def test_features_are_pooled_and_normalised_as_asked(client: FlaskClient, pooling: str) -> None:
+    plain = json_of(post(client, "/feature-extraction", {"text": "天气很好", "pooling": pooling}))["result"]
+    body = {"text": "天气很好", "pooling": pooling, "normalize": True}
+    unit = json_of(post(client, "/feature-extraction", body))["result"]
+    length = sum(value**2 for value in plain) ** 0.5
+    assert unit == pytest.approx([value / length for value in plain], abs=1e-5)
+    assert len(plain) == WIDTH
+
+
+def test_what_a_client_no_longer_waits_for_is_a_504_and_a_bad_deadline_a_400(tiny: Tiny) -> None:
+    pod = build(tiny.settings(fault=Fault(latency_s=0.05)))
+    pod.load()
+    client = wrap(pod).test_client()
+    late = post(client, "/fill-mask", FILL, X_Request_Timeout_Ms="20")
+    assert "20 ms of X-Request-Timeout-Ms" in str(problem(late, 504, "deadline-passed")["detail"])
+    problem(post(client, "/fill-mask", FILL, X_Request_Timeout_Ms="soon"), 400, "invalid-header")
+    assert post(client, "/fill-mask", FILL, X_Request_Timeout_Ms="60000").status_code == 200
+    pod.close()
+
+
+def test_an_answer_belongs_to_the_trace_of_its_request(client: FlaskClient) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    response = post(client, "/fill-mask", FILL, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    assert response.headers["traceparent"].split("-")[1] == trace
 
 
 def test_features_are_one_vector_a_text(client: FlaskClient) -> None:
@@ -119,7 +194,12 @@ def test_a_request_id_is_kept_if_it_is_harmless(client: FlaskClient) -> None:
         (b'{"text": "a", "x": 1}', "application/json", 422, "invalid-fields"),
         (b'{"text": "a"}', "application/json", 422, "no-mask"),
         (b'{"text": "' + b"[MASK]" * 1000 + b'"}', "application/json", 422, "too-many-masks"),
-        (b'{"text": "[MASK]' + b"a b " * 1000 + b'"}', "application/json", 422, "text-too-long"),
+        (
+            b'{"text": "[MASK]", "targets": ["\xe5\x8c\x97\xe4\xba\xac"]}',
+            "application/json",
+            422,
+            "invalid-target",
+        ),
         (b'{"text": "' + b"a" * 100_000 + b'"}', "application/json", 422, "invalid-fields"),
         (b'{"text": "' + b"a" * 2_000_000 + b'"}', "application/json", 413, "body-too-large"),
     ],

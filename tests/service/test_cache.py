@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from service.breaker import Breaker
 from service.cache import AnswerCache, CacheStatus, key
+from service.deadline import Deadline
 from service.engine import Array, Item
 from service.errors import StoreDown
 from service.faults import Fault, Faults
+from service.fill import FillMask
 from service.predict import Predictor
-from service.tasks import Answer, Features, FillMask, Query, Reader, Similarity, Task
+from service.tasks import Answer, Features, Query, Reader, Similarity, Task
 from tests.service.tiny import WIDTH, reader
 
 
@@ -69,6 +71,10 @@ class Constant:
         assert timeout_s > 0
         self.computed += len(items)
         return [np.full(WIDTH, self._number, dtype=np.float32) for _ in items]
+
+
+def soon() -> Deadline:
+    return Deadline.starting(Clock(), 0.0, 1.0, None)
 
 
 class Clock:
@@ -138,12 +144,12 @@ def test_a_cache_that_is_shared_never_serves_another_digest(
     store = MemoryStore()
     models = [predictor(tiny_reader, store, digest=f"sha256:{n}", number=n)[0] for n in range(3)]
     for number, text in steps:
-        outcome = models[number].predict(Features(), [Query(text)])
+        outcome = models[number].predict(Features(), [Query(text)], soon())
         assert vector(outcome.answers[0]) == [float(number)] * WIDTH
 
 
 def ask(made: Predictor, *texts: str, mirrored: bool = False) -> tuple[CacheStatus, tuple[Answer, ...]]:
-    outcome = made.predict(Features(), [Query(text) for text in texts], mirrored=mirrored)
+    outcome = made.predict(Features(), [Query(text) for text in texts], soon(), mirrored=mirrored)
     return outcome.cache, outcome.answers
 
 
@@ -230,6 +236,6 @@ def test_an_answer_of_zero_is_an_answer(tmp_path: Path) -> None:
     store = MemoryStore()
     made, engine = predictor(reader(tmp_path), store, number=0.0)
     query = [Query("一", "不")]
-    assert made.predict(Similarity(), query).answers == (0.0,)
-    assert made.predict(Similarity(), query).cache is CacheStatus.HIT
+    assert made.predict(Similarity(), query, soon()).answers == (0.0,)
+    assert made.predict(Similarity(), query, soon()).cache is CacheStatus.HIT
     assert engine.computed == 2

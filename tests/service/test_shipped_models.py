@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import modelstore
+from service.fill import FillMask
 from service.models import Model, load_model
+from service.predict import together
 from service.settings import Settings
-from service.tasks import Computed, FillMask, Query, Similarity, Task, encode
+from service.tasks import Query, Similarity, Task
 
 MODELS = Path(os.environ.get("BERTMESH_MODELS_DIR") or Path(__file__).parents[2] / "models")
 
@@ -42,10 +44,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def ask(model: Model, task: Task, *texts: str) -> object:
-    query = Query(*texts)
-    encoded = encode(query, model.reader.codec)
-    arrays = model.engine.run(task.items(encoded))
-    return task.answer(Computed(query, encoded, arrays, model.reader))
+    return together([task.steps(Query(*texts), model.reader)], model.engine.run)[0]
 
 
 def test_both_versions_are_there_and_intact() -> None:

@@ -1,26 +1,29 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service.engine import Array, Want
-from service.errors import NoMask, TextEmpty, TextTooLong, TooManyMasks
+from service.engine import Array, Item, Want
+from service.errors import TextEmpty
+from service.predict import together
 from service.tasks import (
     Answer,
-    Computed,
     Features,
-    FillMask,
+    Pooling,
     Query,
     Reader,
     Similarity,
     Task,
     encode,
-    ranked,
     similarity,
-    softmax,
+    window_count,
 )
-from tests.service.tiny import POSITIONS, VOCABULARY, reader
+from tests.service.tiny import POSITIONS, reader
+
+LONG = "好" * (POSITIONS * 2)
 
 
 @pytest.fixture(scope="module")
@@ -28,79 +31,14 @@ def tiny_reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return reader(tmp_path_factory.mktemp("tokenizer"))
 
 
-def logits(*best: str) -> Array:
-    """Return logits of one mask by which the tokens rank in this order."""
-    row = np.zeros(len(VOCABULARY), dtype=np.float32)
-    for place, token in enumerate(best):
-        row[VOCABULARY[token]] = 10.0 - place
-    return row
-
-
 def answer(task: Task, query: Query, arrays: list[Array], reader: Reader) -> Answer:
-    return task.answer(Computed(query, encode(query, reader.codec), arrays, reader))
+    """Answer a query that is done in one round, with these arrays for its items."""
 
+    def compute(items: Sequence[Item]) -> list[Array]:
+        assert len(items) == len(arrays)
+        return arrays
 
-def test_a_mask_is_filled_in_the_text_as_it_was_written(tiny_reader: Reader) -> None:
-    query = Query("😀 中国 的首都是[MASK]！")
-    seen = answer(FillMask(top_k=2), query, [logits("北", "京")[None]], tiny_reader)
-    assert isinstance(seen, list)
-    assert [candidate["token"] for candidate in seen] == ["北", "京"]
-    assert seen[0]["sequence"] == "😀 中国 的首都是北！"
-    assert seen[0]["offset"] == query.text.index("[MASK]")
-
-
-def test_several_masks_get_a_list_each_in_their_order(tiny_reader: Reader) -> None:
-    scores = np.stack([logits("北"), logits("京")])
-    seen = answer(FillMask(top_k=1), Query("[MASK]和[MASK]"), [scores], tiny_reader)
-    assert isinstance(seen, list)
-    assert [[candidate["sequence"] for candidate in mask] for mask in seen] == [
-        ["北和[MASK]"],
-        ["[MASK]和京"],
-    ]
-
-
-def test_a_piece_of_a_word_is_joined_without_its_sign(tiny_reader: Reader) -> None:
-    seen = answer(FillMask(top_k=1), Query("a[MASK]"), [logits("##a")[None]], tiny_reader)
-    assert isinstance(seen, list)
-    assert (seen[0]["token"], seen[0]["sequence"]) == ("##a", "aa")
-
-
-def test_special_tokens_are_left_out_but_keep_their_share(tiny_reader: Reader) -> None:
-    seen = ranked(logits("[UNK]", "[MASK]", "[unused1]", "北"), 1, tiny_reader)
-    assert seen[0][0] == "北"
-    assert seen[0][1] < 0.1
-
-
-SCORES = arrays(np.float32, len(VOCABULARY), elements=st.floats(-30, 30, width=32))
-
-
-@given(row=SCORES, top_k=st.integers(1, 100))
-def test_candidates_are_the_best_in_order_and_their_scores_are_probabilities(
-    tiny_reader: Reader, row: Array, top_k: int
-) -> None:
-    seen = ranked(row, top_k, tiny_reader)
-    scores = [score for _, score in seen]
-    assert len(seen) == min(top_k, len(VOCABULARY) - 6)
-    assert scores == sorted(scores, reverse=True)
-    assert 0 <= sum(scores) <= 1 + 1e-4
-    left = [
-        row[index]
-        for token, index in VOCABULARY.items()
-        if tiny_reader.codec.token(index) not in {None, *dict(seen)}
-    ]
-    assert not left or max(left) <= row[VOCABULARY[seen[-1][0]]]
-
-
-@given(row=SCORES)
-def test_a_temperature_changes_scores_and_not_the_order(
-    tmp_path_factory: pytest.TempPathFactory, row: Array
-) -> None:
-    cold = reader(tmp_path_factory.getbasetemp() / "cold", temperature=1.0)
-    warm = Reader(cold.codec, 2.0, cold.center)
-    best_cold, best_warm = ranked(row, 1, cold)[0], ranked(row, 1, warm)[0]
-    assert row[VOCABULARY[best_cold[0]]] == row[VOCABULARY[best_warm[0]]]
-    if softmax(row).argmax() >= 6:
-        assert best_warm[1] <= best_cold[1] + 1e-6
+    return together([task.steps(query, reader)], compute)[0]
 
 
 @given(
@@ -131,26 +69,54 @@ def test_the_center_is_taken_off_both_texts(tiny_reader: Reader) -> None:
 
 def test_features_are_the_vector_itself(tiny_reader: Reader) -> None:
     vector: Array = np.arange(32, dtype=np.float32)
-    assert np.array_equal(answer(Features(), Query("好"), [vector], tiny_reader), vector)
+    assert answer(Features(), Query("好"), [vector], tiny_reader) is vector
 
 
-def test_only_the_scores_at_the_masks_are_asked_for(tiny_reader: Reader) -> None:
-    items = FillMask().items(encode(Query("的[MASK]是[MASK]"), tiny_reader.codec))
-    assert [(item.want, item.positions) for item in items] == [(Want.LOGITS, (2, 4))]
+def test_a_normalised_vector_has_length_1_and_zeros_stay_zeros(tiny_reader: Reader) -> None:
+    task = Features(normalize=True)
+    vector: Array = np.arange(32, dtype=np.float32)
+    seen = answer(task, Query("好"), [vector], tiny_reader)
+    assert np.linalg.norm(np.asarray(seen)) == pytest.approx(1)
+    assert np.asarray(answer(task, Query("好"), [vector * 0], tiny_reader)).tolist() == [0.0] * 32
 
 
-def test_texts_that_cannot_be_served_are_told_what_was_seen(tiny_reader: Reader) -> None:
+@pytest.mark.parametrize(
+    ("pooling", "want"), [(Pooling.CLS, Want.FIRST), (Pooling.MEAN, Want.MEAN), (Pooling.MAX, Want.MAX)]
+)
+def test_each_pooling_asks_the_engine_for_its_own(pooling: Pooling, want: Want, tiny_reader: Reader) -> None:
+    steps = Features(pooling).steps(Query("好"), tiny_reader)
+    assert [item.want for item in next(steps)] == [want]
+
+
+@pytest.mark.parametrize(("pooling", "expected"), [("cls", 2.0), ("mean", 2.0), ("max", 3.0)])
+def test_the_windows_of_a_long_text_are_averaged_or_their_maximum_taken(
+    pooling: str, expected: float, tiny_reader: Reader
+) -> None:
+    parts: list[Array] = [np.full(32, value, dtype=np.float32) for value in (1, 2, 3)]
+    seen = answer(Features(Pooling(pooling)), Query(LONG), parts, tiny_reader)
+    assert np.asarray(seen).tolist() == [expected] * 32
+
+
+def test_both_sides_of_a_pair_may_be_long(tiny_reader: Reader) -> None:
+    one, other = np.eye(32, dtype=np.float32)[:2]
+    long, short = [one, one, one], [other]
+    assert answer(Similarity(), Query(LONG, "好"), long + short, tiny_reader) == 0
+    assert answer(Similarity(), Query("好", LONG), [one, one, one, one], tiny_reader) == 1
+
+
+def test_the_windows_of_the_longer_text_are_counted(tiny_reader: Reader) -> None:
     codec = tiny_reader.codec
-    with pytest.raises(NoMask, match=r"a text without a mask; at least one \[MASK\] needed"):
-        FillMask().check(Query("中国"), codec)
-    with pytest.raises(TooManyMasks, match="a text with 10000 masks; at most 16 needed"):
-        FillMask().check(Query("[MASK]" * 10_000), codec)
-    with pytest.raises(TextTooLong, match=rf"a text of {POSITIONS + 1} tokens.* at most {POSITIONS} needed"):
-        encode(Query("好" * (POSITIONS - 1)), codec)
+    assert window_count(Query("好"), codec) == 1
+    assert window_count(Query("好" * (POSITIONS - 2)), codec) == 1
+    assert window_count(Query("好" * (POSITIONS - 1)), codec) == 2
+    assert window_count(Query("好", LONG), codec) == 3
+
+
+def test_a_text_of_nothing_is_told_so(tiny_reader: Reader) -> None:
     with pytest.raises(TextEmpty, match="nothing but blanks"):
-        encode(Query("\u200b\u200b"), codec)
-    assert len(encode(Query("好" * (POSITIONS - 2)), codec)[0].ids) == POSITIONS
+        encode("\u200b\u200b", tiny_reader.codec)
 
 
 def test_the_parameters_of_an_answer_are_told_apart() -> None:
-    assert FillMask(5).parameters != FillMask(6).parameters
+    tasks = [Features(pooling, normalize) for pooling in Pooling for normalize in (True, False)]
+    assert len({task.parameters for task in tasks}) == len(tasks)
