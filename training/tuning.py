@@ -28,7 +28,7 @@ class TuningPlan:
     """
 
     seed: int = 7
-    epochs: float = 3.0
+    epochs: float = 2.0
     tokens_a_step: int = 4096
     length: int = 128
     frozen_layers: int = 2
