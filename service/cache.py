@@ -1,24 +1,20 @@
 """Answers that were given before. The store may be slow or away: then the pod is slower, not broken."""
 
 import hashlib
-import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, TypeVar
+from random import Random
+from typing import Protocol
 
 import orjson
 
-from service.breaker import Breaker
-from service.errors import StoreDown
+from service.flight import Flights
+from service.leases import Compute, Leases, Patience
+from service.store import Calls, Claim, Guard, Value
 from service.tasks import Answer, Query, Task
-
-T = TypeVar("T")
-
-MAX_VALUE_BYTES = 64 * 1024
-
-log = logging.getLogger(__name__)
+from service.values import pack, unpack
 
 
 class CacheStatus(Enum):
@@ -27,24 +23,13 @@ class CacheStatus(Enum):
     HIT = "hit"
     """Every answer was there."""
     MISS = "miss"
+    """At least one was computed, by this request or by another that was at it already."""
     BYPASS = "bypass"
     """Not asked, on purpose: a mirrored request, or one that was refused before."""
     ERROR = "error"
     """The store did not answer in time, or is being left alone."""
     OFF = "off"
     """There is no store."""
-
-
-class Store(Protocol):
-    """Where answers lie: keys to bytes, for a time."""
-
-    def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        """Return the values of keys; raise StoreDown."""
-        ...
-
-    def put(self, values: Mapping[str, bytes], ttl_s: int) -> None:
-        """Keep values for ``ttl_s`` seconds; raise StoreDown."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,9 +40,18 @@ class Lookup:
     status: CacheStatus
 
 
-def to_json(document: object) -> bytes:
-    """Return JSON; arrays of float32 are written as short as they can be read back."""
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+@dataclass(frozen=True)
+class Rules:
+    """How answers are kept.
+
+    ``ttl_s`` is shortened at random by up to the share ``jitter``, so that what was kept together does
+    not expire together. Values of more than ``max_bytes`` are not kept.
+    """
+
+    ttl_s: float = 3600
+    jitter: float = 0.1
+    max_bytes: int = 64 * 1024
+    patience: Patience = field(default_factory=Patience)
 
 
 def key(digest: str, version: str, task: Task, query: Query) -> str:
@@ -70,12 +64,8 @@ def key(digest: str, version: str, task: Task, query: Query) -> str:
     return f"bertmesh:answer:{task.name}:{hashlib.blake2b(parts, digest_size=20).hexdigest()}"
 
 
-class Observer(Protocol):
+class Observer(Calls, Protocol):
     """Learns what the cache does."""
-
-    def calling(self, operation: str) -> AbstractContextManager[object]:
-        """Surround a call to the store."""
-        ...
 
     def looked_up(self, status: CacheStatus, answers: int) -> None:
         """Note how a lookup of some answers went."""
@@ -83,49 +73,72 @@ class Observer(Protocol):
 
 
 class AnswerCache:
-    """Finds and keeps answers; never raises because of the store."""
+    """Finds and keeps answers, and has each computed once; never raises because of the store."""
 
-    def __init__(self, store: Store, *, ttl_s: int, breaker: Breaker, observer: Observer) -> None:
+    def __init__(
+        self,
+        store: Guard,
+        rules: Rules,
+        *,
+        observer: Observer,
+        random: Random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
-        self._ttl_s = ttl_s
-        self._breaker = breaker
+        self._rules = rules
         self._observer = observer
+        self._random = random
+        self._flights: Flights[Answer] = Flights(clock)
+        self._leases = Leases(self, rules.patience, clock=clock)
+
+    def answers(
+        self, keys: Sequence[str], compute: Compute, timeout_s: float
+    ) -> tuple[tuple[Answer, ...], CacheStatus]:
+        """Return an answer for each key: from the store, or computed once for all who want it now.
+
+        Whatever ``compute`` raises is raised.
+
+        Raises:
+            Overloaded: Another thread computes a key and came to no end within ``timeout_s``.
+        """
+        found = self.find(keys)
+        known = {name: answer for name, answer in zip(keys, found.answers, strict=True) if answer is not None}
+        if missing := [name for name in keys if name not in known]:
+            away = found.status is CacheStatus.ERROR
+            lead = compute if away else lambda names, left_s: self._leases.share(names, compute, left_s)
+            known |= self._flights.share(missing, lead, timeout_s)
+        return tuple(known[name] for name in keys), found.status
 
     def find(self, keys: Sequence[str]) -> Lookup:
         """Look all keys up at once."""
-        values = self._call("MGET", lambda: self._store.get(keys))
+        values = self._store.get(keys)
         if values is None:
             self._observer.looked_up(CacheStatus.ERROR, len(keys))
             return Lookup((None,) * len(keys), CacheStatus.ERROR)
-        answers = tuple(_decode(value) for value in values)
-        self._observer.looked_up(CacheStatus.MISS, answers.count(None))
-        self._observer.looked_up(CacheStatus.HIT, len(answers) - answers.count(None))
-        return Lookup(answers, CacheStatus.MISS if None in answers else CacheStatus.HIT)
+        answers = tuple(unpack(value) for value in values)
+        missing = sum(answer is None for answer in answers)
+        self._observer.looked_up(CacheStatus.MISS, missing)
+        self._observer.looked_up(CacheStatus.HIT, len(answers) - missing)
+        return Lookup(answers, CacheStatus.MISS if missing else CacheStatus.HIT)
 
-    def keep(self, answers: Mapping[str, Answer]) -> None:
-        """Keep answers, except those that are very large."""
-        values = {name: to_json(answer) for name, answer in answers.items()}
-        small = {name: value for name, value in values.items() if len(value) <= MAX_VALUE_BYTES}
-        if small:
-            self._call("SET", lambda: self._store.put(small, self._ttl_s))
+    def bypassed(self, answers: int) -> None:
+        """Note that some answers were not looked up, on purpose."""
+        self._observer.looked_up(CacheStatus.BYPASS, answers)
 
-    def _call(self, operation: str, call: Callable[[], T]) -> T | None:
-        if not self._breaker.allows():
-            return None
-        try:
-            with self._observer.calling(operation):
-                result = call()
-        except StoreDown as error:
-            self._breaker.failed()
-            log.warning("cache is away, answers are computed: %s", error)
-            return None
-        self._breaker.succeeded()
-        return result
+    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim] | None:
+        """Lease keys that nobody else computes; see `service.leases`."""
+        return self._store.claim(keys, lease_s)
 
+    def keep(self, answers: Mapping[str, Answer], released: Sequence[str] = ()) -> None:
+        """Keep answers, except those that are very large, and give leases back."""
+        packed = {name: pack(answer) for name, answer in answers.items()}
+        values = {
+            name: Value(content, self._ttl_s())
+            for name, content in packed.items()
+            if len(content) <= self._rules.max_bytes
+        }
+        if values or released:
+            self._store.put(values, released)
 
-def _decode(value: bytes | None) -> Answer | None:
-    try:
-        answer: Answer | None = None if value is None else orjson.loads(value)
-    except orjson.JSONDecodeError:  # somebody else's value: compute and overwrite it
-        return None
-    return answer
+    def _ttl_s(self) -> float:
+        return self._rules.ttl_s * (1 - self._rules.jitter * self._random.random())

@@ -52,7 +52,7 @@ class Exchange:
             started=pod.clock(),
             request_id=sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4()),
             # The route chose another version: then this pod holds a shadow copy.
-            mirrored=bool(chosen) and chosen != pod.version,
+            mirrored=bool(chosen) and chosen != pod.deployed,
             timeout=headers.get(TIMEOUT_HEADER.lower()),
         )
 

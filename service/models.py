@@ -22,14 +22,21 @@ class Model:
     reader: Reader
 
 
-def load_model(settings: Settings) -> Model:
-    """Load and warm the model that the settings name.
+def find(ref: str, settings: Settings) -> ModelVersion:
+    """Return the version that ``ref`` names, its files verified.
 
     Raises:
         ModelStoreError: Its files are missing or not what they should be.
+    """
+    return resolve(ref, root=settings.models_dir, cache=settings.cache_dir)
+
+
+def load_model(version: ModelVersion, settings: Settings) -> Model:
+    """Load and warm a model.
+
+    Raises:
         UnsupportedModel: No engine can compute it, or it computes no numbers.
     """
-    version = resolve(settings.model, root=settings.models_dir, cache=settings.cache_dir)
     engine = load(version.folder, settings.threads)
     codec = Codec.load(version.folder, engine.positions)
     if codec.size > engine.vocabulary:

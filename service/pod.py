@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from threading import Thread
@@ -14,14 +15,17 @@ from modelstore import ModelStoreError
 from observability.telemetry import shut_down, tracer_provider
 from service.batching import Batcher
 from service.breaker import Breaker
-from service.cache import AnswerCache
+from service.cache import AnswerCache, Rules
 from service.errors import NotReady, ServiceError
 from service.faults import Faults
 from service.metrics import Metrics
-from service.models import Model, load_model
+from service.models import Model, find, load_model
+from service.normalise import Change, normaliser, unchanged
 from service.predict import Predictor
 from service.redis_store import RedisStore
 from service.settings import Settings
+from service.slots import Slots
+from service.store import Guard
 from service.telemetry import Telemetry, Waiting
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,10 @@ class Served:
     predictor: Predictor
     batcher: Batcher[Waiting]
 
+    def close(self) -> None:
+        """Finish what is queued and end the batcher's thread."""
+        self.batcher.close()
+
 
 @dataclass
 class Pod:
@@ -56,15 +64,21 @@ class Pod:
     cache: AnswerCache | None
     telemetry: Telemetry
     clock: Callable[[], float]
+    normalise: Change = unchanged
     state: State = State.STARTING
-    served: Served | None = field(default=None)
+    slots: Slots[Served] = field(default_factory=Slots)
+    deployed: str = ""
+    """The version that the mesh knows this pod as, whatever model is in service by now."""
+
+    @property
+    def served(self) -> Served | None:
+        """The model of this request; outside of one, the model in service."""
+        return self.slots.active
 
     @property
     def version(self) -> str:
-        """The version this pod answers as; empty while it is not known."""
-        if self.settings.version:
-            return self.settings.version
-        return self.served.model.version.version if self.served else ""
+        """The version that answers this request; empty while it is not known."""
+        return self.served.predictor.version if self.served else self.deployed
 
     @property
     def predictor(self) -> Predictor:
@@ -73,10 +87,15 @@ class Pod:
         Raises:
             NotReady: The model is not loaded yet.
         """
-        if self.served is None:
+        served = self.served
+        if served is None:
             message = f"the pod is {self.state.value}; a warm model needed: wait for /readyz to answer 200"
             raise NotReady(message)
-        return self.served.predictor
+        return served.predictor
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Stay with one model while the block runs, though another is put in service meanwhile."""
+        return self.slots.pinned()
 
     def start(self, on_failure: Callable[[], None]) -> None:
         """Load in the background, so that /livez and /startupz answer meanwhile."""
@@ -90,9 +109,10 @@ class Pod:
             UnsupportedModel: No engine can compute it.
         """
         started = self.clock()
-        model = load_model(self.settings)
-        self.served = self._serve(model)
-        self.metrics.model.labels(model.version.name, self.version, model.version.digest).set(1)
+        model = load_model(find(self.settings.model, self.settings), self.settings)
+        self.deployed = self.settings.version or model.version.version
+        self.slots.put(self.serve(model, self.deployed))
+        self.tell()
         self._warn_of_faults()
         if self.state is State.STARTING:
             self.state = State.READY
@@ -107,9 +127,37 @@ class Pod:
 
     def close(self) -> None:
         """Finish what is queued and send the last spans."""
-        if self.served:
-            self.served.batcher.close()
+        self.slots.close()
         shut_down(self.provider)
+
+    def serve(self, model: Model, version: str) -> Served:
+        """Put what answers around a model; ``version`` is what it answers as."""
+        settings = self.settings
+        batcher = Batcher(model.engine.run, settings.limits, observer=self.telemetry, clock=self.clock)
+        predictor = Predictor(
+            digest=model.version.digest,
+            name=model.version.name,
+            version=version,
+            reader=model.reader,
+            batcher=batcher,
+            cache=self.cache,
+            faults=Faults(settings.fault, random.Random(), time.sleep),
+            timeout_s=settings.deadline_s,
+            normalise=self.normalise,
+        )
+        return Served(model, predictor, batcher)
+
+    def tell(self) -> None:
+        """Say in the metrics which model is in service."""
+        self.metrics.model.clear()
+        if served := self.slots.newest:
+            predictor = served.predictor
+            self.metrics.model.labels(predictor.name, predictor.version, predictor.digest).set(1)
+
+    def waiting_tokens(self) -> int:
+        """Return the tokens in the queues of both models."""
+        held = (self.slots.newest, self.slots.former)
+        return sum(served.batcher.waiting_tokens for served in held if served)
 
     def _load_or(self, on_failure: Callable[[], None]) -> None:
         try:
@@ -120,22 +168,6 @@ class Pod:
             self.state = State.FAILED
             on_failure()
 
-    def _serve(self, model: Model) -> Served:
-        settings = self.settings
-        batcher = Batcher(model.engine.run, settings.limits, observer=self.telemetry, clock=self.clock)
-        self.metrics.queue_tokens.set_function(lambda: batcher.waiting_tokens)
-        predictor = Predictor(
-            digest=model.version.digest,
-            name=model.version.name,
-            version=settings.version or model.version.version,
-            reader=model.reader,
-            batcher=batcher,
-            cache=self.cache,
-            faults=Faults(settings.fault, random.Random(), time.sleep),
-            timeout_s=settings.deadline_s,
-        )
-        return Served(model, predictor, batcher)
-
     def _warn_of_faults(self) -> None:
         if self.settings.fault:
             log.warning("this pod has a fault for a drill: %s", self.settings.fault)
@@ -145,18 +177,25 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Po
     """Put a pod together; nothing is loaded yet.
 
     Raises:
-        SettingsError: The Redis URL is no URL.
+        SettingsError: The Redis URL is no URL, or a step of normalisation is unknown.
     """
     attributes = {"service.instance.id": settings.pod, "service.version": settings.version or ""}
     provider = tracer_provider("bertmesh-pod", attributes)
     metrics = Metrics()
     tracer = provider.get_tracer("bertmesh.service")
     telemetry = Telemetry(tracer, metrics, clock)
-    return Pod(settings, provider, tracer, metrics, _cache(settings, telemetry, clock), telemetry, clock)
+    cache = _cache(settings, telemetry, clock)
+    change = normaliser(settings.normalise)
+    pod = Pod(settings, provider, tracer, metrics, cache, telemetry, clock, change)
+    pod.deployed = settings.version or ""
+    metrics.queue_tokens.set_function(pod.waiting_tokens)
+    return pod
 
 
 def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float]) -> AnswerCache | None:
     if settings.redis_url is None:
         return None
     store = RedisStore.connect(settings.redis_url, settings.redis_timeout_s)
-    return AnswerCache(store, ttl_s=settings.cache_ttl_s, breaker=Breaker(clock), observer=telemetry)
+    rules = Rules(ttl_s=settings.cache_ttl_s, max_bytes=settings.cache_value_bytes)
+    guard = Guard(store, Breaker(clock), telemetry)
+    return AnswerCache(guard, rules, observer=telemetry, random=random.Random(), clock=clock)

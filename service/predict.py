@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.cache import AnswerCache, CacheStatus, Lookup, key
+from service.cache import AnswerCache, CacheStatus, key
 from service.deadline import Deadline
 from service.engine import Array, Item
 from service.errors import InjectedFault, Overloaded
 from service.faults import Faults
+from service.normalise import Change, normalised, unchanged
 from service.tasks import Answer, Query, Reader, Steps, Task, window_count
 
 
@@ -44,6 +45,7 @@ class Predictor:
     cache: AnswerCache | None
     faults: Faults
     timeout_s: float
+    normalise: Change = unchanged
 
     def predict(
         self, task: Task, queries: Sequence[Query], deadline: Deadline, *, mirrored: bool = False
@@ -56,6 +58,7 @@ class Predictor:
             DeadlinePassed: The client's own time is up.
             InjectedFault: This pod has a fault for a drill.
         """
+        queries = [normalised(query, self.normalise) for query in queries]
         for query in queries:
             task.check(query, self.reader.codec)
         fate = self.faults.strike()
@@ -63,23 +66,29 @@ class Predictor:
             raise InjectedFault
         windows = tuple(window_count(query, self.reader.codec) for query in queries)
         if self.cache is None or mirrored or fate.wrong:
-            status = CacheStatus.OFF if self.cache is None else CacheStatus.BYPASS
+            status = self._passed_by(len(queries))
             change = _turned if fate.wrong else None
             return Outcome(tuple(self._computed(task, queries, deadline, change)), status, windows)
         answers, status = self._through(self.cache, task, queries, deadline)
         return Outcome(answers, status, windows)
 
+    def _passed_by(self, answers: int) -> CacheStatus:
+        if self.cache is None:
+            return CacheStatus.OFF
+        self.cache.bypassed(answers)
+        return CacheStatus.BYPASS
+
     def _through(
         self, cache: AnswerCache, task: Task, queries: Sequence[Query], deadline: Deadline
     ) -> tuple[tuple[Answer, ...], CacheStatus]:
         keys = [key(self.digest, self.version, task, query) for query in queries]
-        found = cache.find(keys)
-        missing = [index for index, answer in enumerate(found.answers) if answer is None]
-        wanted = [queries[index] for index in missing]
-        fresh = dict(zip(missing, self._computed(task, wanted, deadline), strict=True))
-        if fresh and found.status is not CacheStatus.ERROR:
-            cache.keep({keys[index]: answer for index, answer in fresh.items()})
-        return _merged(found, fresh), found.status
+        asked = dict(zip(keys, queries, strict=True))
+
+        def compute(names: Sequence[str], _timeout_s: float) -> dict[str, Answer]:
+            fresh = self._computed(task, [asked[name] for name in names], deadline)
+            return dict(zip(names, fresh, strict=True))
+
+        return cache.answers(keys, compute, deadline.left_s())
 
     def _computed(
         self,
@@ -140,8 +149,3 @@ def _round(
 def _turned(array: Array) -> Array:
     """Make an answer wrong: the least likely tokens, or a vector turned about."""
     return -array
-
-
-def _merged(found: Lookup, fresh: dict[int, Answer]) -> tuple[Answer, ...]:
-    known = (fresh.get(index, answer) for index, answer in enumerate(found.answers))
-    return tuple(answer for answer in known if answer is not None)

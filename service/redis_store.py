@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from service.errors import SettingsError, StoreDown
+from service.store import Claim, Value
 
 URL = "BERTMESH_REDIS_URL"
 MAX_CONNECTIONS = 1024  # more than there are request threads: a full pool must not look like a dead Redis
+_LEASE = ":lease"
 
 
 class RedisStore:
@@ -54,16 +56,41 @@ class RedisStore:
             raise StoreDown(error) from error
         return values
 
-    def put(self, values: Mapping[str, bytes], ttl_s: int) -> None:
-        """Keep values for ``ttl_s`` seconds.
+    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
+        """Lease those keys that nobody else has leased, then read them all.
+
+        A value is written before its lease is given back, so that whoever gets the lease sees it.
+
+        Raises:
+            StoreDown: Redis failed or did not answer in time.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        for name in keys:
+            pipeline.set(name + _LEASE, b"1", nx=True, px=_milliseconds(lease_s))
+        pipeline.mget(list(keys))
+        *leased, values = self._execute(pipeline)
+        return [Claim(bool(mine), value) for mine, value in zip(leased, values, strict=True)]
+
+    def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
+        """Keep values, then give leases back.
 
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
         pipeline = self._client.pipeline(transaction=False)
         for name, value in values.items():
-            pipeline.set(name, value, ex=ttl_s)
+            pipeline.set(name, value.content, px=_milliseconds(value.ttl_s))
+        if released:
+            pipeline.delete(*(name + _LEASE for name in released))
+        self._execute(pipeline)
+
+    def _execute(self, pipeline: Any) -> list[Any]:  # noqa: ANN401 - the same
         try:
-            pipeline.execute()
+            results: list[Any] = pipeline.execute()
         except self._failures as error:
             raise StoreDown(error) from error
+        return results
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

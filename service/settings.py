@@ -11,6 +11,7 @@ from typing import Self
 from service.errors import SettingsError
 from service.faults import VARIABLE as FAULT
 from service.faults import Fault
+from service.normalise import VARIABLE as NORMALISE
 from service.policy import Limits
 
 MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
@@ -32,9 +33,13 @@ class Settings:
     redis_url: str | None = None
     redis_timeout_s: float = 0.02
     cache_ttl_s: int = 3600
+    cache_value_bytes: int = 64 * 1024
+    normalise: tuple[str, ...] = ()
     threads: int = 1
     deadline_s: float = 4.5  # below the route's timeout of 5 s, so that the pod answers first
     drain_s: float = 1.0
+    bake_s: float = 0.0
+    """How long a former model is kept after a swap; 0 keeps it until it is freed."""
     limits: Limits = field(default_factory=Limits)
     fault: Fault | None = None
     log_level: str = "INFO"
@@ -57,8 +62,11 @@ class Settings:
             redis_url=env.get("BERTMESH_REDIS_URL") or None,
             redis_timeout_s=_number(env, "BERTMESH_REDIS_TIMEOUT_MS", 20, 1, 1000) / 1000,
             cache_ttl_s=int(_number(env, "BERTMESH_CACHE_TTL_S", 3600, 1, 30 * 86400)),
+            cache_value_bytes=int(_number(env, "BERTMESH_CACHE_VALUE_BYTES", 64 * 1024, 1, 1 << 29)),
+            normalise=tuple(name.strip() for name in env.get(NORMALISE, "").split(",") if name.strip()),
             threads=int(_number(env, "BERTMESH_THREADS", cpu_quota(CGROUP), 1, 1024)),
             deadline_s=_number(env, "BERTMESH_DEADLINE_S", 4.5, 0.01, MAX_DEADLINE_S),
+            bake_s=_number(env, "BERTMESH_BAKE_S", 0, 0, 7 * 86400),
             drain_s=_number(env, "BERTMESH_DRAIN_S", 1.0, 0, 60),
             limits=_limits(env),
             fault=_fault(env),

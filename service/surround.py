@@ -24,9 +24,11 @@ def install(app: Flask, pod: Pod) -> None:
     """Surround the app's requests."""
 
     def begin() -> None:
+        g.stack = ExitStack()
+        # First of all: whatever else is asked of the pod is then asked of one and the same model.
+        g.stack.enter_context(pod.pinned())
         headers = {name.lower(): value for name, value in request.headers}
         g.exchange = exchange = Exchange.arriving(pod, headers, method=request.method, path=request.path)
-        g.stack = ExitStack()
         if request.path not in _QUIET:
             g.stack.enter_context(pod.metrics.in_flight.track_inprogress())
             g.stack.enter_context(_span(pod, mirrored=exchange.mirrored))

@@ -1,9 +1,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -11,15 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.breaker import Breaker
-from service.cache import AnswerCache, CacheStatus, key
+from service.cache import AnswerCache, CacheStatus, Rules, key
 from service.deadline import Deadline
 from service.engine import Array, Item
-from service.errors import StoreDown
+from service.errors import Overloaded, StoreDown
 from service.faults import Fault, Faults
 from service.fill import FillMask
+from service.normalise import normaliser
 from service.predict import Predictor
+from service.store import Claim, Guard, Store, Value
 from service.tasks import Answer, Features, Query, Reader, Similarity, Task
 from tests.service.tiny import WIDTH, reader
+
+RULES = Rules(ttl_s=60)
 
 
 @dataclass
@@ -27,7 +32,8 @@ class MemoryStore:
     """A store that can be taken away."""
 
     values: dict[str, bytes] = field(default_factory=dict)
-    ttls: dict[str, int] = field(default_factory=dict)
+    ttls: dict[str, float] = field(default_factory=dict)
+    leases: set[str] = field(default_factory=set)
     away: bool = False
     calls: int = 0
 
@@ -35,10 +41,18 @@ class MemoryStore:
         self._call()
         return [self.values.get(name) for name in keys]
 
-    def put(self, values: Mapping[str, bytes], ttl_s: int) -> None:
+    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
         self._call()
-        self.values |= values
-        self.ttls |= dict.fromkeys(values, ttl_s)
+        assert lease_s > 0
+        free = [name not in self.leases for name in keys]
+        self.leases |= set(keys)
+        return [Claim(mine, self.values.get(name)) for mine, name in zip(free, keys, strict=True)]
+
+    def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
+        self._call()
+        self.values |= {name: value.content for name, value in values.items()}
+        self.ttls |= {name: value.ttl_s for name, value in values.items()}
+        self.leases -= set(released)
 
     def _call(self) -> None:
         self.calls += 1
@@ -53,7 +67,7 @@ class Counts:
     lookups: Counter[CacheStatus] = field(default_factory=Counter)
 
     def calling(self, operation: str) -> AbstractContextManager[None]:
-        assert operation in ("MGET", "SET")
+        assert operation in ("MGET", "SET NX", "SET")
         return nullcontext()
 
     def looked_up(self, status: CacheStatus, answers: int) -> None:
@@ -66,15 +80,14 @@ class Constant:
     def __init__(self, number: float) -> None:
         self._number = number
         self.computed = 0
+        self.error: Exception | None = None
 
     def compute(self, items: Sequence[Item], timeout_s: float) -> list[Array]:
         assert timeout_s > 0
+        if self.error:
+            raise self.error
         self.computed += len(items)
         return [np.full(WIDTH, self._number, dtype=np.float32) for _ in items]
-
-
-def soon() -> Deadline:
-    return Deadline.starting(Clock(), 0.0, 1.0, None)
 
 
 class Clock:
@@ -86,8 +99,12 @@ class Clock:
         return self.now
 
 
-def cache_over(store: MemoryStore, clock: Clock | None = None) -> AnswerCache:
-    return AnswerCache(store, ttl_s=60, breaker=Breaker(clock or Clock()), observer=Counts())
+def cache_over(
+    store: Store, clock: Clock | None = None, observer: Counts | None = None, rules: Rules = RULES
+) -> AnswerCache:
+    counts, ticks = observer or Counts(), clock or Clock()
+    guard = Guard(store, Breaker(ticks), counts)
+    return AnswerCache(guard, rules, observer=counts, random=Random(1), clock=ticks)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +133,11 @@ def predictor(
         timeout_s=1.0,
     )
     return made, engine
+
+
+def soon() -> Deadline:
+    """Return a deadline that no test reaches."""
+    return Deadline(monotonic, monotonic() + 20, 20)
 
 
 def vector(answer: Answer) -> list[float]:
@@ -169,7 +191,14 @@ def test_only_what_is_not_there_is_computed_and_answers_keep_their_places(tiny_r
 def test_every_key_has_a_time_to_live(tiny_reader: Reader) -> None:
     store = MemoryStore()
     ask(predictor(tiny_reader, store)[0], "一", "不")
-    assert list(store.ttls.values()) == [60, 60]
+    assert len(store.ttls) == 2
+    assert all(54 <= ttl_s <= 60 for ttl_s in store.ttls.values())
+
+
+def test_answers_that_were_kept_together_do_not_expire_together() -> None:
+    store = MemoryStore()
+    cache_over(store).keep({str(number): 1.0 for number in range(100)})
+    assert len(set(store.ttls.values())) > 90
 
 
 def test_a_mirrored_request_neither_reads_nor_writes(tiny_reader: Reader) -> None:
@@ -208,18 +237,24 @@ def test_a_value_that_is_no_answer_is_computed_and_overwritten(tiny_reader: Read
 
 def test_lookups_are_counted_a_text_each() -> None:
     store, counts = MemoryStore(), Counts()
-    cache = AnswerCache(store, ttl_s=60, breaker=Breaker(Clock()), observer=counts)
+    cache = cache_over(store, observer=counts)
     cache.keep({"there": 1.0})
     cache.find(["there", "not", "there"])
     store.away = True
     cache.find(["there", "not"])
-    assert counts.lookups == {CacheStatus.HIT: 2, CacheStatus.MISS: 1, CacheStatus.ERROR: 2}
+    cache.bypassed(3)
+    assert counts.lookups == {
+        CacheStatus.HIT: 2,
+        CacheStatus.MISS: 1,
+        CacheStatus.ERROR: 2,
+        CacheStatus.BYPASS: 3,
+    }
 
 
 def test_very_large_answers_are_not_kept() -> None:
     store = MemoryStore()
-    cache = cache_over(store)
-    cache.keep({"small": [1.0], "large": [0.123456789] * 20_000})
+    cache = cache_over(store, rules=Rules(max_bytes=1000))
+    cache.keep({"small": [1.0], "large": [0.123456789] * 200})
     assert list(store.values) == ["small"]
 
 
@@ -239,3 +274,52 @@ def test_an_answer_of_zero_is_an_answer(tmp_path: Path) -> None:
     assert made.predict(Similarity(), query, soon()).answers == (0.0,)
     assert made.predict(Similarity(), query, soon()).cache is CacheStatus.HIT
     assert engine.computed == 2
+
+
+def test_a_text_that_comes_twice_in_a_batch_is_computed_once(tiny_reader: Reader) -> None:
+    made, engine = predictor(tiny_reader, MemoryStore())
+    assert [vector(answer)[0] for answer in ask(made, "一", "不", "一")[1]] == [1.0, 1.0, 1.0]
+    assert engine.computed == 2
+
+
+def test_a_batch_is_looked_up_and_kept_in_one_call_each(tiny_reader: Reader) -> None:
+    store = MemoryStore()
+    made, _ = predictor(tiny_reader, store)
+    ask(made, "一", "不", "人")
+    assert store.calls == 3  # read, lease and keep
+    ask(made, "一", "不", "人")
+    assert store.calls == 4
+
+
+def test_an_answer_that_another_pod_has_just_given_is_taken_and_no_lease_is_left(tiny_reader: Reader) -> None:
+    class Late(MemoryStore):
+        """A store in which answers appear after the first look."""
+
+        def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+            return [None for _ in super().get(keys)]
+
+    store = Late()
+    ask(predictor(tiny_reader, store, number=1.0)[0], "一")
+    made, engine = predictor(tiny_reader, store, number=2.0)
+    assert vector(ask(made, "一")[1][0])[0] == 1.0
+    assert engine.computed == 0
+    assert store.leases == set()
+
+
+def test_a_failed_computation_gives_its_lease_back(tiny_reader: Reader) -> None:
+    store = MemoryStore()
+    made, engine = predictor(tiny_reader, store)
+    engine.error = Overloaded("full", 1)
+    with pytest.raises(Overloaded):
+        ask(made, "一")
+    assert store.calls == 3
+    assert store.leases == set()
+
+
+def test_all_spellings_of_a_text_share_one_answer_where_texts_are_normalised(tiny_reader: Reader) -> None:
+    store = MemoryStore()
+    made, engine = predictor(tiny_reader, store)
+    made = replace(made, normalise=normaliser(["nfkc"]))
+    assert ask(made, "ａ")[0] is CacheStatus.MISS
+    assert ask(made, "a")[0] is CacheStatus.HIT
+    assert engine.computed == 1

@@ -2,6 +2,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -10,8 +11,9 @@ from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSett
 from bertmesh.ports import free_ports
 from service.app import wrap
 from service.breaker import Breaker
-from service.cache import AnswerCache
+from service.cache import AnswerCache, Rules
 from service.pod import Pod, build
+from service.store import Guard
 from tests.service.conftest import Tiny
 from tests.service.test_cache import MemoryStore
 
@@ -37,9 +39,8 @@ def spans_of(
     def serve() -> None:
         pod = build(tiny.settings(version="1.1"))
         if cached:
-            pod.cache = AnswerCache(
-                MemoryStore(), ttl_s=60, breaker=Breaker(pod.clock), observer=pod.telemetry
-            )
+            guard = Guard(MemoryStore(), Breaker(pod.clock), pod.telemetry)
+            pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
         pod.load()
         use(pod)
         pod.close()
