@@ -100,7 +100,7 @@ class MetricEvidence:
     def observe(self, metric: Metric, tick: Tick, context: Context) -> Self:
         """Return the evidence after a fresh tick that may convict or clear the canary."""
         pair = _pair(metric, tick, context.stage)
-        watched = self if context.stage.baking else self._watch(tick.at, pair, context.profile)
+        watched = self if context.stage.alone else self._watch(tick.at, pair, context.profile)
         weighing = Weighing(metric, context, self, incident=watched.watch.incident)
         return replace(
             watched,
@@ -142,7 +142,7 @@ class Weighing:
 
     def safety(self, safety: Safety, pair: Pair) -> Safety:
         """Return the case for the canary; an incident, or a bake without a control, proves nothing."""
-        if self.incident or self.context.stage.baking:
+        if self.incident or self.context.stage.alone:
             return safety
         return Safety(
             self._bets(safety.step, pair, self.context.stage.margin(self.metric)),
@@ -161,7 +161,7 @@ class Weighing:
     def _null(self, compared: Margin, alone: Margin) -> Margin:
         """Return the null: against the stable now, or at 100 % against what the stable's rate was."""
         return (
-            Margin(0.0, alone.of(self.past.dispersion.stable_rate)) if self.context.stage.baking else compared
+            Margin(0.0, alone.of(self.past.dispersion.stable_rate)) if self.context.stage.alone else compared
         )
 
     def _gains(self, pair: Pair, null: Margin, phi: float, cap: float) -> list[float]:
@@ -191,4 +191,4 @@ def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[
 def _pair(metric: Metric, tick: Tick, stage: Stage) -> Pair:
     """Return the counts of a tick; what is left to the stable at 100 %, pinned requests, is no control."""
     pair = tick.pair(metric.name, skip_young_s=metric.skip_young_s)
-    return pair._replace(stable_n=0, stable_x=0) if stage.baking else pair
+    return pair._replace(stable_n=0, stable_x=0) if stage.alone else pair

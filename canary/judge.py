@@ -83,7 +83,7 @@ class _Hearing:
 
     def common_incident(self) -> Verdict | None:
         for metric, known in self._rows:
-            if known.watch.incident and not self.stage.baking:
+            if known.watch.incident and not self.stage.alone:
                 return hold("common_incident", words.incident(metric, known, self.profile.incident_s))
         return None
 
@@ -128,7 +128,7 @@ class _Hearing:
 
     def cleared(self) -> Verdict:
         if self.stage.baking:
-            return advance("baked", f"{words.BAKE}; {self._comparison()}")
+            return advance("baked", f"{words.bake(self.stage)}; {self._comparison()}")
         elapsed = self.moment.elapsed_s or 0.0
         proofs = []
         for metric, known in self._rows:
@@ -138,9 +138,12 @@ class _Hearing:
 
     def _unbaked(self, elapsed: float) -> Verdict | None:
         if elapsed < self.profile.bake_s:
-            return hold("bake", f"{words.BAKE}, {elapsed:.0f} of {self.profile.bake_s:g} s")
+            return hold("bake", f"{words.bake(self.stage)}, {elapsed:.0f} of {self.profile.bake_s:g} s")
         if not any(known.step.canary.requests for known in self.ledger.metrics):
-            return hold("collecting:bake", "no request was answered at 100 %: no data is never success")
+            return hold(
+                "collecting:bake",
+                f"no request was answered at {self.stage.weight} %: no data is never success",
+            )
         return None
 
     def _need(self, metric: Metric, known: MetricEvidence, wanted: tuple[Claim, ...]) -> str:

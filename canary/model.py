@@ -24,7 +24,7 @@ class Phase(StrEnum):
     PAUSED = "Paused"
     """A person holds it; it is still judged and can still be rolled back."""
     BAKING = "Baking"
-    """The canary gets everything; the old stable is kept warm."""
+    """The canary gets everything but the holdback; the old stable is kept warm."""
     PROMOTED = "Promoted"
     ROLLING_BACK = "RollingBack"
     """Traffic is on its way back; the canary's pods still run."""
@@ -50,8 +50,8 @@ class StepRecord:
 class Rollout:
     """One attempt to replace ``stable`` by ``canary``.
 
-    ``step`` counts weights: -1 before the first, ``len(profile.steps)`` at 100 %. ``paused_in`` is the phase
-    that a pause interrupted. ``ended_at`` is when a final phase began; ``settled`` says that the pods of the
+    ``step`` counts weights: -1 before the first, ``len(profile.steps)`` while it bakes. ``paused_in`` is the
+    phase that a pause interrupted. ``ended_at`` is when a final phase began; ``settled`` says that the pods of the
     losing side have been let go. ``edge`` is the latency bucket (its ``le``) above which a request is slow.
     The whole profile is kept, so that a new release of the controller does not change the rules of a
     rollout under way. Times are Unix seconds.
@@ -98,7 +98,9 @@ class Rollout:
         """What the judge must know."""
         if not self.weighted:
             return Stage()
-        return Stage(self.step, self.weight, self._weight_of(self.step + 1))
+        steps = self.profile.steps
+        after = steps[self.step + 1].weight if self.step + 1 < len(steps) else MAX_PERCENT
+        return Stage(self.step, self.weight, after, final=self.acting is Phase.BAKING)
 
     @property
     def split(self) -> Split:
@@ -126,4 +128,4 @@ class Rollout:
 
     def _weight_of(self, step: int) -> int:
         steps = self.profile.steps
-        return steps[step].weight if step < len(steps) else MAX_PERCENT
+        return steps[step].weight if step < len(steps) else self.profile.bake_weight

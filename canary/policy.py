@@ -4,9 +4,12 @@ Times are in seconds, rates are fractions (0.005 is half a point), weights are p
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from mesh.policy import MAX_PERCENT
+
+MAX_HOLDBACK: Final = 5
+"""Per cent; more would be a step, not a bake."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Profile:
     ``no_data_s`` how long a silent canary and absent samples are borne; ``incident_s`` over how long a
     common incident is looked for; ``bake_s`` how long 100 % is watched with the old stable kept warm;
     ``ready_s`` how long canary pods may take to become ready. ``phi_max`` bounds how much evidence is
-    discounted because bad events cluster.
+    discounted because bad events cluster. ``holdback`` is how many per cent stay with the stable during the
+    bake, so that there is still something to compare with; 0 compares with the stable's past.
     """
 
     name: str
@@ -82,12 +86,16 @@ class Profile:
     incident_s: float = 60.0
     phi_max: float = 10.0
     bake_s: float = 600.0
+    holdback: int = 5
     ready_s: float = 600.0
 
     def __post_init__(self) -> None:
         weights = [step.weight for step in self.steps]
         if not weights or weights != sorted(set(weights)):
             message = f"the weights of a profile rise from step to step, got {weights}"
+            raise ValueError(message)
+        if not 0 <= self.holdback <= MAX_HOLDBACK:
+            message = f"the holdback is from 0 to {MAX_HOLDBACK} per cent, got {self.holdback}"
             raise ValueError(message)
 
     def with_weights(self, weights: tuple[int, ...]) -> Self:
@@ -99,6 +107,11 @@ class Profile:
         soaks = [step.soak_s for step in self.steps]
         steps = tuple(Step(weight, soaks[min(i, len(soaks) - 1)]) for i, weight in enumerate(weights))
         return replace(self, steps=steps)
+
+    @property
+    def bake_weight(self) -> int:
+        """The canary's weight during the bake: all but the holdback, and never less than a step before."""
+        return max(MAX_PERCENT - self.holdback, self.steps[-1].weight)
 
     @property
     def grace_s(self) -> float:

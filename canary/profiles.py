@@ -74,6 +74,7 @@ FAST: Final = Profile(
     incident_s=5.0,
     phi_max=1.5,
     bake_s=5.0,
+    holdback=0,
     ready_s=120.0,
 )
 PROFILES: Final = {profile.name: profile for profile in (DEFAULT, LOW_TRAFFIC, FAST)}

@@ -15,16 +15,23 @@ next weight."""
 class Stage:
     """A weight step: its number (-1 before the first weight), its weight and the next one (per cent).
 
-    ``live`` says that the gateway has proved the weight, so that canary requests may be expected.
+    ``live`` says that the gateway has proved the weight, so that canary requests may be expected. ``final``
+    says that the steps are over: the canary has all the traffic but, perhaps, a holdback.
     """
 
     step: int = -1
     weight: int = 0
     next_weight: int = MAX_PERCENT
     live: bool = True
+    final: bool = False
 
     @property
     def baking(self) -> bool:
+        """Whether the steps are over, so that nothing more has to be proved, only watched."""
+        return self.final or self.alone
+
+    @property
+    def alone(self) -> bool:
         """Whether the canary has all the traffic, so that there is no stable to compare with."""
         return self.weight >= MAX_PERCENT
 

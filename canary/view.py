@@ -57,7 +57,8 @@ def _rollout(state: State, rollout: Rollout) -> dict[str, Any]:
 
 def _steps(rollout: Rollout) -> list[dict[str, Any]]:
     passed = {record.weight: record for record in rollout.passed}
-    soaks = {step.weight: step.soak_s for step in rollout.profile.steps} | {100: rollout.profile.bake_s}
+    profile = rollout.profile
+    soaks = {step.weight: step.soak_s for step in profile.steps} | {profile.bake_weight: profile.bake_s}
     return [
         {
             "weight": weight,

@@ -1,19 +1,28 @@
 """Numbers as people read them."""
 
-from typing import Final
-
 from canary.evidence import MetricEvidence, Sample
 from canary.forecast import Claim, Forecast
 from canary.policy import Metric
 from canary.presence import Presence
+from canary.stage import Stage
+from mesh.policy import MAX_PERCENT
 
 MINUTE, HOUR = 60.0, 3600.0
 WHOLE_FROM = 100.0
 SCIENTIFIC_FROM = 1e6
-BAKE: Final = (
-    "baking at 100 %: judged against the stable's former rate, for no traffic is left to compare with; "
-    "the old stable is kept warm"
-)
+
+
+def bake(stage: Stage) -> str:
+    """Write what the bake compares the canary with."""
+    if stage.alone:
+        return (
+            "baking at 100 %: judged against the stable's former rate, for no traffic is left to compare "
+            "with; the old stable is kept warm"
+        )
+    return (
+        f"baking at {stage.weight} %: the other {MAX_PERCENT - stage.weight} % stay with the stable, "
+        "to compare with"
+    )
 
 
 def count(number: float) -> str:
