@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,49 +48,70 @@ def windows(
     return ids, starts
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Sentences that are padded to one length: which they are, and how they are drawn.
+
+    `members` has a row a sentence (number of its domain, number in the domain), `cumulative` the
+    running sum of their weights, `tokens` the weight of the group in tokens.
+    """
+
+    length: int
+    members: npt.NDArray[np.int64]
+    cumulative: npt.NDArray[np.float64]
+    tokens: float
+
+
 class SentencePool:
     """Single sentences of all domains, grouped by length, drawn by the domains' shares of tokens."""
 
     def __init__(self, domains: Mapping[str, Encoded], shares: Mapping[str, float]) -> None:
-        self._domains = {name: domains[name] for name in shares if name in domains}
-        names, numbers, lengths, weights = [], [], [], []
-        for which, (name, encoded) in enumerate(self._domains.items()):
-            usable = encoded.lengths >= SHORTEST
-            names.append(np.full(int(usable.sum()), which))
-            numbers.append(np.flatnonzero(usable))
-            lengths.append(np.minimum(encoded.lengths[usable] + 2, EDGES[-1]))
-            weights.append(np.full(int(usable.sum()), shares[name] / encoded.lengths[usable].sum()))
-        self._where = np.stack([np.concatenate(names), np.concatenate(numbers)], axis=1)
-        self._groups = self._grouped(np.concatenate(lengths), np.concatenate(weights))
-
-    @staticmethod
-    def _grouped(
-        lengths: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
-    ) -> list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float64], float]]:
+        self._domains = [domains[name] for name in shares if name in domains]
+        parts = [
+            _weighed(number, domains[name], shares[name])
+            for number, name in enumerate(name for name in shares if name in domains)
+        ]
+        members, lengths, weights = (np.concatenate([part[column] for part in parts]) for column in range(3))
         edges = np.array(EDGES)[np.searchsorted(EDGES, lengths)]
-        groups = []
-        for edge in EDGES:
-            members = np.flatnonzero(edges == edge)
-            if len(members):
-                cumulative = np.cumsum(weights[members])
-                groups.append((edge, members, cumulative, float((weights * lengths)[members].sum())))
-        return groups
+        self._groups = [_group(edge, edges == edge, members, lengths, weights) for edge in np.unique(edges)]
 
     def draw(self, tokens: int, rng: np.random.Generator) -> tuple[Ids, Flags]:
         """Draw sentences of like length, about `tokens` tokens in all, padded with [PAD]."""
-        share = np.array([group[3] for group in self._groups])
-        edge, members, cumulative, _ = self._groups[rng.choice(len(share), p=share / share.sum())]
-        rows = max(1, tokens // edge)
-        drawn = members[np.searchsorted(cumulative, rng.random(rows) * cumulative[-1], side="right")]
-        ids = np.full((rows, edge), PAD, np.int64)
-        starts = np.ones((rows, edge), np.bool_)
-        encodeds = list(self._domains.values())
-        for row, (which, number) in enumerate(self._where[drawn]):
-            found, first = encodeds[which].sentence(int(number))
-            size = min(len(found), edge - 2)
+        share = np.array([group.tokens for group in self._groups])
+        group = self._groups[rng.choice(len(share), p=share / share.sum())]
+        rows = max(1, tokens // group.length)
+        places = np.searchsorted(group.cumulative, rng.random(rows) * group.cumulative[-1], side="right")
+        return self._padded(group.members[places], group.length)
+
+    def _padded(self, drawn: npt.NDArray[np.int64], length: int) -> tuple[Ids, Flags]:
+        ids = np.full((len(drawn), length), PAD, np.int64)
+        starts = np.ones(ids.shape, np.bool_)
+        for row, (domain, number) in enumerate(drawn):
+            found, first = self._domains[domain].sentence(int(number))
+            size = min(len(found), length - 2)
             ids[row, : size + 2] = [CLS, *found[:size], SEP]
             starts[row, 1 : size + 1] = first[:size]
         return ids, starts
+
+
+def _weighed(domain: int, encoded: Encoded, share: float) -> tuple[npt.NDArray[Any], ...]:
+    """Members, padded-to-be lengths and weights of a domain's sentences that are long enough."""
+    usable = np.flatnonzero(encoded.lengths >= SHORTEST)
+    members = np.stack([np.full(len(usable), domain), usable], axis=1)
+    lengths = np.minimum(encoded.lengths[usable] + 2, EDGES[-1])
+    weights = np.full(len(usable), share / encoded.lengths[usable].sum())
+    return members, lengths, weights
+
+
+def _group(
+    edge: int,
+    chosen: Flags,
+    members: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+) -> _Group:
+    tokens = float((weights * lengths)[chosen].sum())
+    return _Group(int(edge), members[chosen], np.cumsum(weights[chosen]), tokens)
 
 
 def finish(ids: Ids, starts: Flags, masking: Masking, vocabulary: int, rng: np.random.Generator) -> Batch:

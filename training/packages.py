@@ -40,7 +40,7 @@ def fetch(package: Package, cache: Path) -> Path:
     """Return the folder with the unpacked package, downloading it the first time."""
     folder = cache / f"{package.manager}-{package.name}-{package.version or 'any'}"
     if not folder.exists():
-        partial = folder.with_suffix(".partial")
+        partial = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         (partial / "archive").mkdir(parents=True)
         archive = _download(package, partial / "archive")
