@@ -135,4 +135,5 @@ def _speed(engine: Engine, texts: Sequence[Ids]) -> float:
 def _replace(target: Path, made: Path) -> None:
     """Put a folder in the place of another, or of none; engines that run keep the files they have open."""
     shutil.rmtree(target, ignore_errors=True)
+    made.chmod(0o755)  # other users may serve what one converted
     made.rename(target)

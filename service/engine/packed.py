@@ -88,6 +88,8 @@ class PackedEngine:
                     yield text[1:-1].mean(axis=0)
                 case Want.MAX:
                     yield text[1:-1].max(axis=0)
+                case Want.MAX:
+                    yield text[1:-1].max(axis=0)
 
     def _encode(self, pack: Pack) -> Array:
         """Return the last hidden states, (tokens, width); the next call writes over them."""

@@ -1,0 +1,63 @@
+"""Starting and ending the servers, and what they take."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE_S = 120
+MIB = 1 << 20
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
+    """Run a command in a process group of its own; end the whole group."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env={**os.environ, **env}, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def first_answer(process: psutil.Process, port: int, path: str, body: bytes, log: Path) -> float:
+    """Return the seconds from the start of the process to its first good answer."""
+    started = time.perf_counter()
+    while time.perf_counter() - started < PATIENCE_S:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            break
+        with suppress(OSError):
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - the same
+                answer.read()
+            return round(time.perf_counter() - started, 2)
+        time.sleep(0.01)
+    message = f"no answer from {' '.join(process.cmdline())}:\n{log.read_text(errors='replace')[-3000:]}"
+    raise RuntimeError(message)
+
+
+def pss(process: psutil.Process) -> int:
+    """Return the memory of a process and its children in MiB; what they share is counted once."""
+    family = [process, *process.children(recursive=True)]
+    return round(sum(each.memory_full_info().pss for each in family) / MIB)

@@ -1,0 +1,160 @@
+"""Measures the pod against its peers, on the same machine in the same run.
+
+    python benchmarks/serving/run.py [--rounds 5] [--only NAME ...] [--json FILE]
+
+Prints a line for each server, then the ratios that `docs/performance.md` speaks of.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import clients
+import psutil
+from contestants import FILL_MASK, HERE, Contestant, Material, contestants
+from material import sentences, write_model
+from processes import first_answer, free_port, pss, running
+from ratios import ratios
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
+TEXTS = 4096
+MANY = 32
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured of one server."""
+
+    name: str
+    start_s: float
+    """From the start of its process to its first answer."""
+    pss_mib: int
+    alone: clients.Load
+    together: clients.Load
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs and has answered once."""
+
+    contestant: Contestant
+    process: psutil.Process
+    port: int
+    start_s: float
+    requests: Sequence[bytes]
+
+    def ask(self, number: int, seconds: float) -> clients.Load:
+        """Ask it by so many clients for a while."""
+        return clients.run(self.port, self.requests, number, seconds)
+
+
+def main() -> None:
+    """Measure, print, and write down."""
+    arguments = _arguments()
+    everyone = contestants(_material(arguments.threads))
+    results = measure([everyone[name] for name in arguments.only or everyone], arguments)
+    for line in (*map(_line, results.values()), *ratios(results)):
+        print(line)
+    if arguments.json:
+        found = {name: asdict(result) for name, result in results.items()}
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(chosen: Sequence[Contestant], arguments: argparse.Namespace) -> dict[str, Result]:
+    """Start all servers, then ask them in turns, so that what else the machine does hits all alike."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers = [_started(contestant, stack, folder) for contestant in chosen]
+        for server in servers:
+            server.ask(MANY, arguments.seconds / 2)  # shapes met for the first time cost more
+        rounds = [
+            [
+                (server.ask(1, arguments.seconds / 2), server.ask(MANY, arguments.seconds))
+                for server in servers
+            ]
+            for _ in range(arguments.rounds)
+        ]
+        return {
+            server.contestant.name: Result(
+                name=server.contestant.name,
+                start_s=server.start_s,
+                pss_mib=pss(server.process),
+                alone=clients.median([turn[place][0] for turn in rounds]),
+                together=clients.median([turn[place][1] for turn in rounds]),
+            )
+            for place, server in enumerate(servers)
+        }
+
+
+def _started(contestant: Contestant, stack: ExitStack, folder: Path) -> Server:
+    port, bodies = free_port(), _bodies(contestant.task)
+    log = folder / f"{contestant.name}.log"
+    process = stack.enter_context(running(*contestant.at(port), log))
+    start_s = first_answer(process, port, contestant.path, bodies[0], log)
+    return Server(
+        contestant, process, port, start_s, [clients.request(contestant.path, body) for body in bodies]
+    )
+
+
+def _bodies(task: str) -> list[bytes]:
+    texts = sentences(TEXTS)
+    if task == FILL_MASK:
+        texts = [f"{text[: len(text) // 2]}[MASK]{text[len(text) // 2 + 1 :]}" for text in texts]
+    return [json.dumps({"text": text}, ensure_ascii=False).encode() for text in texts]
+
+
+def _material(threads: int) -> Material:
+    """Make what the servers need, unless it is there: minutes the first time."""
+    model, conversions = write_model(CACHE / "base"), CACHE / "converted"
+    peers, onnx = CACHE / "venv" / "bin" / "python", CACHE / "base.int8.onnx"
+    if not peers.exists():
+        _make_environment(peers)
+    if not onnx.exists():
+        subprocess.run([peers, HERE / "peers" / "export_onnx.py", model, onnx], check=True)
+    if not (conversions / "bf16").exists():
+        from service.engine.convert import Converter  # noqa: PLC0415 - takes torch; needed once
+
+        for conversion in Converter(model, threads).convert(conversions):
+            print(f"converted: {conversion.recipe}, {conversion.tokens_per_s:.0f} tokens/s")
+    return Material(model, onnx, conversions, peers, threads)
+
+
+def _make_environment(peers: Path) -> None:
+    """Install the peers apart; what the project has they share, torch above all."""
+    folder = peers.parent.parent
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = next(path for path in sys.path if path.endswith("site-packages"))
+    (site / "project.pth").write_text(f"{ours}\n", encoding="utf-8")
+    listed = HERE / "peers" / "requirements.txt"
+    subprocess.run([peers, "-m", "pip", "install", "--quiet", "-r", listed], check=True)
+
+
+def _line(result: Result) -> str:
+    one, many = result.alone, result.together
+    return (
+        f"{result.name:22} 32 clients {many.rate:6.1f}/s p50 {many.p50:7.1f} p99 {many.p99:7.1f} ms"
+        f" | 1 client {one.rate:6.1f}/s p50 {one.p50:6.1f} p99 {one.p99:6.1f} ms"
+        f" | {result.pss_mib:5} MiB | start {result.start_s:5.2f} s | {many.failed + one.failed} failed"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4, help="of a turn with 32 clients; half with one")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=5, help="turns each server gets")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="these servers alone")
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
