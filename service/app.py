@@ -10,6 +10,9 @@ from service import problems, surround
 from service.errors import SettingsError
 from service.pod import Pod, build
 from service.probes import probes
+from service.protocols.embeddings import embeddings
+from service.protocols.oip import oip
+from service.repository import OneModel, Repository
 from service.routes import predictions
 from service.schema import MAX_BODY_BYTES
 from service.settings import Settings
@@ -35,8 +38,11 @@ def create_app() -> Flask:
     return wrap(pod)
 
 
-def wrap(pod: Pod) -> Flask:
-    """Put HTTP around a pod. The pod is found again under ``app.extensions["bertmesh"]``."""
+def wrap(pod: Pod, repository: Repository | None = None) -> Flask:
+    """Put HTTP around a pod. The pod is found again under ``app.extensions["bertmesh"]``.
+
+    ``repository`` loads and unloads models; without one the pod's first model stays.
+    """
     app = Flask("service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["bertmesh"] = pod
@@ -44,4 +50,6 @@ def wrap(pod: Pod) -> Flask:
     problems.install(app)
     app.register_blueprint(predictions())
     app.register_blueprint(probes(pod))
+    app.register_blueprint(oip(pod, repository or OneModel(pod)))
+    app.register_blueprint(embeddings(pod))
     return app

@@ -4,9 +4,9 @@ import orjson
 from flask import Blueprint, Response, request
 from prometheus_client.exposition import choose_encoder
 
-from service.errors import NotReady
-from service.pod import Pod, State
+from service.pod import Pod, Served
 from service.schema import REQUESTS
+from service.surround import require, require_ready
 
 _PATHS = ["/", "/version", "/livez", "/startupz", "/readyz", "/metrics"]
 _EXAMPLES = {
@@ -28,13 +28,13 @@ def probes(pod: Pod) -> Blueprint:
     @blueprint.get("/startupz")
     def startupz() -> Response:
         """Answer 200 once the model is loaded and warm, and from then on."""
-        _require(pod.served is not None, pod)
+        require(pod.served is not None, pod)
         return _json({"status": "started", "state": pod.state.value})
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
         """Answer 200 while new requests are welcome."""
-        _require(pod.state is State.READY, pod)
+        require_ready(pod)
         return _json({"status": "ready", "version": pod.version})
 
     @blueprint.get("/metrics")
@@ -57,12 +57,6 @@ def probes(pod: Pod) -> Blueprint:
     return blueprint
 
 
-def _require(holds: bool, pod: Pod) -> None:  # noqa: FBT001 - an assertion
-    if not holds:
-        message = f"the pod is {pod.state.value}; a warm model and no drain needed: wait or ask another pod"
-        raise NotReady(message)
-
-
 def _version(pod: Pod) -> dict[str, object]:
     if pod.served is None:
         return {"version": pod.version, "state": pod.state.value}
@@ -70,13 +64,18 @@ def _version(pod: Pod) -> dict[str, object]:
     return {
         "name": model.name,
         "version": pod.version,
-        "model": f"{model.name}:{model.version}",
+        "model": _name(pod.served),
         "digest": model.digest,
         "base": model.base,
         "temperature": model.temperature,
         "card": model.card,
         "state": pod.state.value,
+        "former": _name(pod.slots.former),
     }
+
+
+def _name(served: Served | None) -> str | None:
+    return f"{served.model.version.name}:{served.model.version.version}" if served else None
 
 
 def _json(document: object) -> Response:

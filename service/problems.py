@@ -64,6 +64,17 @@ def _problem(status: int, slug: str, title: str, detail: str, **more: object) ->
         "detail": detail,
         "instance": request.path,
         "request_id": exchange.request_id,
+        **_in_the_protocols_words(request.path, status, slug, detail),
         **more,
     }
     return Response(orjson.dumps(document), status=status, content_type=MEDIA_TYPE)
+
+
+def _in_the_protocols_words(path: str, status: int, slug: str, detail: str) -> dict[str, object]:
+    """Return the member ``error`` that clients of the other protocols look for."""
+    if path.startswith("/v2"):
+        return {"error": detail}
+    if path.startswith("/v1"):
+        kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        return {"error": {"message": detail, "type": kind, "code": slug, "param": None}}
+    return {}

@@ -1,7 +1,7 @@
 """What requests look like. Unknown fields are refused; what is wrong is said in sentences."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import orjson
 from pydantic import (
@@ -63,6 +63,7 @@ def _kind(value: object) -> str:
     return "list" if isinstance(value, list) else "text"
 
 
+Model = TypeVar("Model", bound=BaseModel)
 Target = Annotated[str, AfterValidator(_is_short)]
 Text = Annotated[str, AfterValidator(_has_characters)]
 # Length first, so that a list of a million texts is refused before its texts are looked at.
@@ -87,10 +88,16 @@ class Request(BaseModel):
             NotJson: It is not JSON in UTF-8; lone surrogates and NaN are not either.
             InvalidFields: It does not have the fields that are needed.
         """
-        try:
-            return cls.model_validate(_object(body))
-        except ValidationError as error:
-            raise InvalidFields(_sentences(error)) from None
+        return cls.of(document(body))
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Take the fields of a request.
+
+        Raises:
+            InvalidFields: They are not those that are needed.
+        """
+        return validated(cls, fields)
 
     @property
     def single(self) -> bool:
@@ -132,14 +139,13 @@ class SimilarityRequest(Request):
     text_pair: Texts = Field(description="What to compare with: a text, or a list as long as ``text``.")
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
-        """Read a request's body; the two sides must have the same form and length.
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Take the fields of a request; the two sides must have the same form and length.
 
         Raises:
-            NotJson: It is not JSON in UTF-8.
             InvalidFields: The fields are not as needed.
         """
-        request = super().parse(body)
+        request = super().of(fields)
         one, other = _form(request.text), _form(request.text_pair)
         if one != other:
             raise InvalidFields({"text_pair": f"is {other}; {one} needed, as in text: send pairs"})
@@ -186,7 +192,16 @@ def _form(texts: str | list[str]) -> str:
     return "one text" if isinstance(texts, str) else f"a list of {len(texts)}"
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def validated(schema: type[Model], fields: Mapping[str, Any]) -> Model:
+    """Return the fields as a model; raise InvalidFields with a sentence for each that is wrong."""
+    try:
+        return schema.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidFields(_sentences(error)) from None
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """Return a body's JSON object; raise NotJson, or InvalidFields if it is something else."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -197,7 +212,7 @@ def _object(body: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(content, dict):
         kind = {list: "a list", str: "a string", type(None): "null"}.get(type(content), "a number or boolean")
-        raise InvalidFields({"body": f"is {kind}; a JSON object needed: send one with the field text"})
+        raise InvalidFields({"body": f"is {kind}; a JSON object needed: send one with named fields"})
     return content
 
 

@@ -6,8 +6,9 @@ from flask import Flask, Response, g, request
 from opentelemetry.propagate import extract
 from opentelemetry.trace import Span, SpanKind
 
+from service.errors import NotReady
 from service.exchange import Exchange
-from service.pod import Pod
+from service.pod import Pod, State
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _QUIET = frozenset({"/livez", "/readyz", "/startupz", "/metrics", "/v2/health/live", "/v2/health/ready"})
@@ -18,6 +19,18 @@ def current() -> Exchange:
     """Return the exchange of the request that is being handled."""
     exchange: Exchange = g.exchange
     return exchange
+
+
+def require_ready(pod: Pod) -> None:
+    """Raise NotReady unless new requests are welcome."""
+    require(pod.state is State.READY, pod)
+
+
+def require(holds: bool, pod: Pod) -> None:  # noqa: FBT001 - an assertion
+    """Raise NotReady unless something holds."""
+    if not holds:
+        message = f"the pod is {pod.state.value}; a warm model and no drain needed: wait or ask another pod"
+        raise NotReady(message)
 
 
 def install(app: Flask, pod: Pod) -> None:

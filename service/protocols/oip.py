@@ -1,0 +1,222 @@
+"""The Open Inference Protocol, version 2, over REST, with the model repository extension.
+
+https://github.com/kserve/open-inference-protocol
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import UnknownModel
+from service.exchange import Exchange
+from service.pod import Pod
+from service.predict import Predictor
+from service.protocols import tensors
+from service.protocols.tensors import Asked, Input, Output
+from service.repository import Availability, Entry, Repository
+from service.routes import json_body, json_response
+from service.schema import document, validated
+from service.surround import current, require_ready
+
+EXTENSIONS = ("model_repository",)
+Scalar = bool | int | float | str
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class InputTensor(_Strict):
+    """Texts, flat or one to a row."""
+
+    name: str = Field(description="text, text_pair or targets.", examples=["text"])
+    shape: list[int] = Field(description="[n] or [n, 1].", examples=[[1]])
+    datatype: str = Field(description="BYTES.", examples=["BYTES"])
+    data: list[str] | list[list[str]] = Field(description="The texts.", examples=[["今天天气很好。"]])
+    parameters: dict[str, Scalar] | None = Field(None, description="Taken and not used.")
+
+
+class RequestedOutput(_Strict):
+    """An output that is wanted."""
+
+    name: str = Field(description="An output of the task.", examples=["features"])
+    parameters: dict[str, Scalar] | None = Field(None, description="Taken and not used.")
+
+
+class InferRequest(_Strict):
+    """What to compute."""
+
+    id: str | None = Field(None, description="Comes back in the answer.")
+    parameters: dict[str, Scalar] | None = Field(
+        None,
+        description="task (default feature-extraction) and what it takes: top_k, pooling, normalize.",
+    )
+    inputs: list[InputTensor] = Field(description="text, and text_pair or targets where the task takes it.")
+    outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the task by default.")
+
+
+class IndexRequest(_Strict):
+    """Which models to list."""
+
+    ready: bool = Field(False, description="List only what can be asked now.")  # noqa: FBT003 - pydantic's own
+
+
+class ChangeRequest(_Strict):
+    """Which version of a model to load or unload."""
+
+    parameters: dict[str, Scalar] | None = Field(
+        None, description="version: the newest by default.", examples=[{"version": "1.0"}]
+    )
+
+
+def oip(pod: Pod, repository: Repository) -> Blueprint:
+    """Return the endpoints."""
+    blueprint = Blueprint("oip", __name__)
+    _add_server(blueprint, pod)
+    _add_models(blueprint)
+    _add_repository(blueprint, repository)
+    return blueprint
+
+
+def server_metadata() -> dict[str, object]:
+    """Return what /v2 answers."""
+    try:
+        version = installed("bertmesh")
+    except PackageNotFoundError:  # run from a folder that was not installed
+        version = "0"
+    return {"name": "bertmesh", "version": version, "extensions": list(EXTENSIONS)}
+
+
+def model_metadata(predictor: Predictor) -> dict[str, object]:
+    """Return the tensors of a model."""
+    inputs, outputs = (
+        [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in table]
+        for table in (tensors.INPUTS, tensors.OUTPUTS)
+    )
+    head = {"name": predictor.name, "versions": [predictor.version], "platform": "bertmesh_bert"}
+    return {**head, "inputs": inputs, "outputs": outputs}
+
+
+def require(predictor: Predictor, name: str, version: str | None) -> None:
+    """Raise UnknownModel if a model or version is named that does not answer here."""
+    if name != predictor.name or version not in (None, "", predictor.version):
+        raise UnknownModel(name, version, known=f"{predictor.name} in version {predictor.version}")
+
+
+def listed(entry: Entry) -> dict[str, str]:
+    """Return an entry of the index as it is answered."""
+    return {
+        "name": entry.name,
+        "version": entry.version,
+        "state": entry.state.value,
+        "reason": entry.reason,
+    }
+
+
+def _add_server(blueprint: Blueprint, pod: Pod) -> None:
+    blueprint.add_url_rule("/v2", "server", lambda: json_response(server_metadata()))
+    blueprint.add_url_rule("/v2/health/live", "live", lambda: json_response({"live": True}))
+
+    @blueprint.get("/v2/health/ready")
+    def ready() -> Response:
+        require_ready(pod)
+        return json_response({"ready": True})
+
+
+def _add_models(blueprint: Blueprint) -> None:
+    actions: Mapping[str, tuple[str, Callable[[Exchange, Predictor], Response]]] = {
+        "": ("GET", lambda _, predictor: json_response(model_metadata(predictor))),
+        "/ready": ("GET", _model_ready),
+        "/infer": ("POST", _infer),
+    }
+    for end, (method, action) in actions.items():
+        for start in ("/v2/models/<name>", "/v2/models/<name>/versions/<version>"):
+            blueprint.add_url_rule(
+                start + end, start + end.replace("/", "-"), _on_model(action), methods=[method]
+            )
+
+
+def _on_model(action: Callable[[Exchange, Predictor], Response]) -> Callable[..., Response]:
+    def endpoint(name: str, version: str | None = None) -> Response:
+        exchange = current()
+        predictor = exchange.pod.predictor
+        require(predictor, name, version)
+        return action(exchange, predictor)
+
+    return endpoint
+
+
+def _model_ready(exchange: Exchange, predictor: Predictor) -> Response:
+    require_ready(exchange.pod)
+    return json_response({"name": predictor.name, "ready": True})
+
+
+def _infer(exchange: Exchange, predictor: Predictor) -> Response:
+    exchange.begin("infer")
+    sent = validated(InferRequest, document(json_body()))
+    asked = _asked(sent)
+    outcome = exchange.ask(predictor, asked.task, asked.queries)
+    answer: dict[str, object] = {
+        "model_name": predictor.name,
+        "model_version": predictor.version,
+        "outputs": [_output(output) for output in tensors.write(asked, outcome)],
+        "parameters": {"prediction_id": exchange.prediction_id},
+    }
+    return json_response(answer if sent.id is None else answer | {"id": sent.id})
+
+
+def _asked(sent: InferRequest) -> Asked:
+    inputs = [
+        Input(tensor.name, tensor.datatype, tuple(tensor.shape), _flat(tensor.data)) for tensor in sent.inputs
+    ]
+    outputs = None if sent.outputs is None else [output.name for output in sent.outputs]
+    return tensors.read(inputs, sent.parameters or {}, outputs or None)
+
+
+def _flat(data: list[str] | list[list[str]]) -> list[str]:
+    return [text for row in data for text in ([row] if isinstance(row, str) else row)]
+
+
+def _output(output: Output) -> dict[str, object]:
+    return {
+        "name": output.name,
+        "shape": output.shape,
+        "datatype": output.datatype,
+        "data": output.data,
+    }
+
+
+def _add_repository(blueprint: Blueprint, repository: Repository) -> None:
+    @blueprint.post("/v2/repository/index")
+    def index() -> Response:
+        wanted = validated(IndexRequest, _optional_body())
+        entries = repository.index()
+        return json_response(
+            [listed(each) for each in entries if not wanted.ready or each.state is Availability.READY]
+        )
+
+    def change(name: str, action: Callable[[str, str | None], None]) -> Response:
+        sent = validated(ChangeRequest, _optional_body())
+        version = (sent.parameters or {}).get("version")
+        action(name, None if version is None else str(version))
+        return json_response({})
+
+    blueprint.add_url_rule(
+        "/v2/repository/models/<name>/load",
+        "load",
+        lambda name: change(name, repository.load),
+        methods=["POST"],
+    )
+    blueprint.add_url_rule(
+        "/v2/repository/models/<name>/unload",
+        "unload",
+        lambda name: change(name, repository.unload),
+        methods=["POST"],
+    )
+
+
+def _optional_body() -> dict[str, object]:
+    return document(json_body()) if request.content_length or request.content_type else {}
