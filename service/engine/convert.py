@@ -58,14 +58,18 @@ class Converter:
             try:
                 conversion = self._write(recipe, made)
                 _replace(out / recipe.name, made)
+                PackedEngine.load(out / recipe.name, self._threads)  # leaves what it compiled for the next
             finally:
                 shutil.rmtree(made, ignore_errors=True)
             yield conversion
 
     def _write(self, recipe: Recipe, folder: Path) -> Conversion:
         layers = {name: recipe.layer(name, layer, self._inputs) for name, layer in self._layers.items()}
-        _save(Encoder(self._shape, self._weights, layers).build(), folder / ENCODER)
-        _save(self._head(recipe), folder / HEAD)
+        for model, name in (
+            (Encoder(self._shape, self._weights, layers).build(), ENCODER),
+            (self._head(recipe), HEAD),
+        ):
+            ov.save_model(model, folder / name, compress_to_fp16=recipe.in_halves)
         draft = Conversion(
             recipe=recipe.name,
             precision=recipe.precision,
@@ -91,7 +95,7 @@ class Converter:
             Float(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
             for name in ("cls.predictions.transform.dense", "cls.predictions.decoder")
         )
-        chosen: Linear = light(decoder) if recipe.static or recipe.dynamic else decoder
+        chosen: Linear = light(decoder) if recipe.in_bytes else decoder
         return head(self._shape, self._weights, transform, chosen)
 
     @cached_property
@@ -115,10 +119,6 @@ def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Id
         for place, name in enumerate(names, start=1):  # output 0 is the last hidden states
             seen[name].append(request.get_output_tensor(place).data.copy())
     return {name: np.concatenate(parts) for name, parts in seen.items()}
-
-
-def _save(model: ov.Model, path: Path) -> None:
-    ov.save_model(model, path, compress_to_fp16=False)
 
 
 def _speed(engine: Engine, texts: Sequence[Ids]) -> float:

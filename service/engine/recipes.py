@@ -24,6 +24,16 @@ class Recipe:
         """Channels that dynamic layers round together; 0 where there are none."""
         return GROUP if self.dynamic else 0
 
+    @property
+    def in_bytes(self) -> bool:
+        """Whether any layer has weights of 8 bits."""
+        return bool(self.static or self.dynamic)
+
+    @property
+    def in_halves(self) -> bool:
+        """Whether all weights may be stored in 16 bits: what computes in 16 bits needs no more."""
+        return self.precision != "f32" and not self.in_bytes
+
     def layer(self, name: str, layer: Float, inputs: Mapping[str, Array]) -> Linear:
         """Return the layer as this recipe computes it."""
         part = name.partition(".")[2]

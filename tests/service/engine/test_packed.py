@@ -14,17 +14,8 @@ from service.engine.recipes import RECIPES, Recipe
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
+from tests.service.engine.conftest import EXACT
 from tests.service.tiny import CLS, SEP, close, random_items
-
-EXACT = Recipe("f32", "f32")
-
-
-@pytest.fixture(scope="module")
-def converted(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Convert the tiny model by all recipes, and by one that rounds nothing."""
-    folder = tmp_path_factory.mktemp("converted")
-    assert len(list(Converter(tiny.folder, threads=1).convert(folder, (EXACT, *RECIPES)))) == 5
-    return folder
 
 
 def alike(seen: Array, needed: Array) -> bool:
