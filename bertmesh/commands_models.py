@@ -9,9 +9,13 @@ from rich.table import Table
 from bertmesh.errors import MeshNotRunning
 from bertmesh.home import DEFAULT_REPLICAS, Home, VersionSpec
 from bertmesh.options import home_option, output_option
+from bertmesh.pod_models import PodModels, url_of
 from bertmesh.pods import cache_dir, models_dir
 from mesh.model import check_version_name
 from modelstore import list_versions, resolve
+
+pod_option = click.option("--pod", help="A pod of the local mesh, as `bertmesh status` names it.")
+url_option = click.option("--url", help="The address of a pod, like http://127.0.0.1:8000.")
 
 
 @click.group()
@@ -67,3 +71,31 @@ def add(home: Home, name: str, model: str, fault: str | None, replicas: int) -> 
         click.echo("no mesh runs yet; the version will be known when one starts", err=True)
     home.add_versions({name: VersionSpec(model, fault, replicas)})
     click.echo(f"added {name}: {model} x {replicas}{f', with the fault {fault}' if fault else ''}")
+
+
+@models.command()
+@home_option
+@pod_option
+@url_option
+@click.argument("ref")
+def activate(home: Home, pod: str | None, url: str | None, ref: str) -> None:
+    """Put REF (name:version) in service in a running pod, without a restart; the former model is kept."""
+    at = _pod_at(home, pod, url)
+    click.echo(f"{PodModels(at).activate(ref)} is in service at {at}")
+
+
+@models.command()
+@home_option
+@pod_option
+@url_option
+def rollback(home: Home, pod: str | None, url: str | None) -> None:
+    """Put a running pod's former model back in service, at once."""
+    at = _pod_at(home, pod, url)
+    click.echo(f"{PodModels(at).rollback()} is in service again at {at}")
+
+
+def _pod_at(home: Home, pod: str | None, url: str | None) -> str:
+    if (pod is None) == (url is None):
+        message = "one of --pod and --url is needed: a swap changes one pod, not a whole version"
+        raise click.UsageError(message)
+    return url or url_of(home, pod or "")

@@ -80,3 +80,42 @@ class ControllerSilent(BertmeshError):
 
 class RolloutRefused(BertmeshError):
     """The controller refused a command; its words say why."""
+
+
+class UnknownPod(BertmeshError):
+    """A pod that the running mesh does not have."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"the mesh has no pod {name!r}; its pods: {', '.join(known) or 'none yet'}")
+
+
+class UnnamedVersion(BertmeshError):
+    """A reference that does not name a version of the models folder."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(
+            f"{ref!r} names no version; name:version needed, as `bertmesh models list` shows them"
+        )
+
+
+class PodAway(BertmeshError):
+    """A pod that does not answer as a pod does."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"no pod answers at {url} ({why}): check the address, or see `bertmesh status`")
+
+
+class PodRefused(BertmeshError):
+    """A pod that does not do as it is told; its words say why."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"the pod at {url} refuses: {why}")
+
+
+class NoWayBack(BertmeshError):
+    """A pod that keeps no former model."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"the pod at {url} keeps no former model: put one in service with `bertmesh models activate REF`"
+        )

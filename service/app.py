@@ -16,6 +16,8 @@ from service.repository import OneModel, Repository
 from service.routes import predictions
 from service.schema import MAX_BODY_BYTES
 from service.settings import Settings
+from service.shelf import Shelf
+from service.swap import Swapper
 
 WORKER_BOOT_ERROR = 3
 """The exit code at which gunicorn gives up instead of starting the worker again."""
@@ -29,13 +31,14 @@ def create_app() -> Flask:
     The process ends with one sentence in the log if the settings or the model are not usable.
     """
     try:
-        pod = build(Settings.from_env(os.environ))
+        settings = Settings.from_env(os.environ)
+        pod = build(settings)
     except SettingsError as error:
         log.critical("the pod cannot start: %s", error)
         sys.exit(WORKER_BOOT_ERROR)
     # From a thread only this ends the whole process; the log is flushed line by line.
     pod.start(on_failure=lambda: os._exit(WORKER_BOOT_ERROR))
-    return wrap(pod)
+    return wrap(pod, Shelf(pod, Swapper(pod)) if settings.admin else None)
 
 
 def wrap(pod: Pod, repository: Repository | None = None) -> Flask:

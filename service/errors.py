@@ -161,6 +161,43 @@ class FixedModel(ServiceError):
     status, slug, title = 409, "fixed-model", "Model cannot be taken out of service"
 
 
+class UnusableModel(ServiceError):
+    """A model's files are missing or wrong, or no engine can compute it; the one in service stays."""
+
+    status, slug, title = 409, "unusable-model", "Model cannot be used"
+
+
+class SwapRefused(ServiceError):
+    """A model must not be put in service: no memory for it, or it fails at the golden sentences."""
+
+    status, slug, title = 409, "swap-refused", "Model was not put in service"
+
+    def __init__(self, *, seen: str, needed: str, do: str) -> None:
+        super().__init__(f"{seen}; {needed} needed: {do}")
+
+
+class SwapUnderWay(ServiceError):
+    """Another model is being put in service."""
+
+    status, slug, title = 409, "swap-under-way", "Another swap is under way"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a model is being put in service; one swap at a time needed: try again when it is done"
+        )
+
+
+class NothingToGoBackTo(ServiceError):
+    """There is no former model in memory."""
+
+    status, slug, title = 409, "no-former-model", "There is no way back"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no former model is in memory; one needed for the way back: activate it by its version"
+        )
+
+
 class EngineFailed(ServiceError):
     """The engine raised while computing; the cause is in the log."""
 

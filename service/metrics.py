@@ -72,6 +72,12 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
+        self.swaps = Counter(
+            names.POD_SWAPS.removesuffix("_total"),
+            "Attempts to put another model in service, by their result.",
+            ("result",),
+            registry=self.registry,
+        )
         self.model = Gauge(
             names.POD_MODEL_INFO,
             "1 for the model that is served.",

@@ -15,6 +15,7 @@ from service.normalise import VARIABLE as NORMALISE
 from service.policy import Limits
 
 MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
+ADMIN = "BERTMESH_ADMIN"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_DEADLINE_S = 600.0
 CGROUP = Path("/sys/fs/cgroup/cpu.max")
@@ -42,6 +43,8 @@ class Settings:
     """How long a former model is kept after a swap; 0 keeps it until it is freed."""
     limits: Limits = field(default_factory=Limits)
     fault: Fault | None = None
+    admin: bool = False
+    """Whether whoever reaches the port may put other models in service."""
     log_level: str = "INFO"
 
     @classmethod
@@ -70,6 +73,7 @@ class Settings:
             drain_s=_number(env, "BERTMESH_DRAIN_S", 1.0, 0, 60),
             limits=_limits(env),
             fault=_fault(env),
+            admin=_flag(env, ADMIN),
             log_level=_log_level(env),
         )
 
@@ -122,6 +126,13 @@ def _fault(env: Mapping[str, str]) -> Fault | None:
             do="faults exist only in the local mesh: unset it",
         )
     return Fault.parse(text)
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "")
+    if text not in ("", "0", "1"):
+        raise SettingsError(name, seen=text, needed="1 or 0", do="change or unset it")
+    return text == "1"
 
 
 def _log_level(env: Mapping[str, str]) -> str:

@@ -1,0 +1,82 @@
+"""Sentences whose masks a sound model fills rightly; a model that fails at them is not put in service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from service.codec import Codec
+from service.engine import Engine, Item, Want
+from service.errors import SwapRefused
+
+FILE = "golden.json"
+TRIED = 24
+"""How many sentences are tried: more would only take time."""
+BEST = 3
+SHARE = 0.5
+"""Of the sentences, at least this share must be filled rightly: a sound model is far above."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence with one mask, and the tokens that may fill it."""
+
+    text: str
+    answers: tuple[str, ...]
+
+
+def find(*folders: Path) -> Sequence[Sentence]:
+    """Return the sentences of the first folder that has some; none where there are none.
+
+    Raises:
+        SwapRefused: The file is not what it should be.
+    """
+    for path in (folder / FILE for folder in folders):
+        if path.is_file():
+            return _read(path)
+    return ()
+
+
+def _read(path: Path) -> Sequence[Sentence]:
+    try:
+        sentences = orjson.loads(path.read_bytes())["sentences"]
+        return tuple(Sentence(str(one["text"]), tuple(one["answers"])) for one in sentences)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SwapRefused(
+            seen=f"{path} with {error!r}",
+            needed="sentences, each with a text and its answers",
+            do="mend it or remove it",
+        ) from error
+
+
+def check(engine: Engine, codec: Codec, sentences: Sequence[Sentence]) -> None:
+    """Fill the sentences' masks and let the model pass if it does well enough.
+
+    Raises:
+        SwapRefused: It does not.
+    """
+    tried = spread(sentences)
+    right = sum(_is_filled(engine, codec, sentence) for sentence in tried)
+    if right < SHARE * len(tried):
+        raise SwapRefused(
+            seen=f"a model that fills {right} of {len(tried)} golden sentences rightly",
+            needed=f"at least {SHARE:.0%}",
+            do="check how it was trained, or the golden sentences",
+        )
+
+
+def spread(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    """Return up to `TRIED` sentences from all over the list."""
+    step = max(1, -(-len(sentences) // TRIED))
+    return sentences[::step]
+
+
+def _is_filled(engine: Engine, codec: Codec, sentence: Sentence) -> bool:
+    text = codec.encode(sentence.text)
+    if len(text.masks) != 1:
+        return False
+    logits = engine.run([Item(text.ids, Want.LOGITS, (text.masks[0].position,))])[0][0]
+    best = np.argsort(-logits)[:BEST]
+    return any(codec.token(int(index)) in sentence.answers for index in best)

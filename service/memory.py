@@ -1,0 +1,109 @@
+"""Whether a second model fits into memory beside the first. Files are read by the caller's path."""
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from service.errors import SwapRefused
+
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
+
+BYTES_A_NUMBER = 4
+"""What engines compute with at most; files may hold half of it."""
+OVERHEAD = 1.3
+"""While it loads, a model's matrices exist twice for a moment, a layer at a time."""
+RESERVE = 64 << 20
+"""Left for the requests that are answered meanwhile."""
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes that a model needs, and bytes that are free."""
+
+    needed: int
+    free: int
+
+    @classmethod
+    def of(cls, folder: Path, meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> Self:
+        """Return the budget for the model in ``folder`` on this machine."""
+        return cls(
+            needed(numbers(folder)), free(_read(meminfo), {name: _read(cgroup / name) for name in _FILES})
+        )
+
+    def check(self) -> None:
+        """Let it pass if there is enough.
+
+        Raises:
+            SwapRefused: There is not.
+        """
+        if self.needed > self.free:
+            raise SwapRefused(
+                seen=f"{self.free // _MIB:,} MiB of free memory",
+                needed=f"{self.needed // _MIB:,} MiB for a second model",
+                do="free the former model, raise the pod's memory limit, or start a new pod instead",
+            )
+
+
+def needed(count: int) -> int:
+    """Return the bytes that loading a model of ``count`` numbers takes."""
+    return math.ceil(count * BYTES_A_NUMBER * OVERHEAD) + RESERVE
+
+
+def numbers(folder: Path) -> int:
+    """Return how many numbers the weights in ``folder`` are.
+
+    Only the headers of safetensors files are read; of other files, half precision is assumed.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if files:
+        return sum(_numbers(file) for file in files)
+    return sum(file.stat().st_size // 2 for file in folder.glob("*.bin"))
+
+
+def _numbers(file: Path) -> int:
+    with file.open("rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8))
+        header = orjson.loads(opened.read(length))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+
+
+_FILES = ("memory.max", "memory.current", "memory.stat")
+
+
+def free(meminfo: str, cgroup: Mapping[str, str]) -> int:
+    """Return the bytes that may still be used: the machine's, or the control group's where they are fewer.
+
+    Args:
+        meminfo: The text of /proc/meminfo.
+        cgroup: The texts of the group's memory.max, memory.current and memory.stat; empty without one.
+    """
+    machine = _field(meminfo.replace(":", ""), "MemAvailable") * 1024
+    limit = cgroup.get("memory.max", "").strip()
+    if not limit.isdigit():  # no group, or "max"
+        return machine
+    # The kernel gives back pages of files that nobody used of late before it kills anybody.
+    used = int(cgroup["memory.current"]) - _field(cgroup["memory.stat"], "inactive_file")
+    return max(0, min(machine, int(limit) - used))
+
+
+def _field(text: str, name: str) -> int:
+    for line in text.splitlines():
+        field, _, value = line.partition(" ")
+        if field == name:
+            return int(value.split()[0])
+    return 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""

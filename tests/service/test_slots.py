@@ -1,0 +1,96 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+
+import pytest
+
+from service.slots import Slots
+
+
+@dataclass
+class Thing:
+    """Something in a slot that knows whether it was closed."""
+
+    name: str
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def two() -> tuple[Slots[Thing], Thing, Thing]:
+    slots: Slots[Thing] = Slots()
+    old, new = Thing("old"), Thing("new")
+    slots.put(old)
+    slots.put(new)
+    return slots, old, new
+
+
+def test_the_newest_answers_and_the_former_is_kept() -> None:
+    slots, old, new = two()
+    assert (slots.active, slots.newest, slots.former) == (new, new, old)
+
+
+def test_a_swap_and_another_lead_back_to_where_it_was() -> None:
+    slots, old, new = two()
+    slots.swap()
+    assert (slots.active, slots.former) == (old, new)
+    slots.swap()
+    assert (slots.active, slots.former) == (new, old)
+
+
+def test_a_request_stays_with_the_model_it_began_with() -> None:
+    slots, old, new = two()
+    with slots.pinned():
+        slots.swap()
+        assert slots.active is new
+        assert slots.newest is old
+        with slots.pinned():
+            assert slots.active is old
+        assert slots.active is new
+    assert slots.active is old
+
+
+def test_a_model_is_not_freed_under_a_request() -> None:
+    slots, old, _new = two()
+    slots.swap()
+    pinned, over = Event(), Event()
+
+    def request() -> bool:
+        with slots.pinned():
+            pinned.set()
+            assert over.wait(20)
+            return old.closed
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(request)
+        assert pinned.wait(20)
+        slots.swap()
+        assert not slots.free(timeout_s=0.01)
+        freed = pool.submit(slots.free, 20)
+        over.set()
+        assert not asked.result()
+        assert freed.result()
+    assert old.closed
+    assert slots.former is None
+
+
+def test_there_are_two_slots_and_no_third() -> None:
+    slots, _old, _new = two()
+    with pytest.raises(RuntimeError, match="both slots are taken"):
+        slots.put(Thing("third"))
+
+
+def test_without_a_former_model_there_is_no_way_back_and_nothing_to_free() -> None:
+    slots: Slots[Thing] = Slots()
+    assert slots.active is None
+    slots.put(Thing("only"))
+    assert not slots.free(1)
+    with pytest.raises(RuntimeError, match="no former model"):
+        slots.swap()
+
+
+def test_at_the_end_both_are_closed() -> None:
+    slots, old, new = two()
+    slots.close()
+    assert (old.closed, new.closed) == (True, True)
