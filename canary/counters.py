@@ -34,6 +34,35 @@ class Kind(StrEnum):
     """All requests that the gateway sent to the version, however they ended."""
     WITHIN = "within"
     """Requests answered within ``le`` milliseconds (cumulative buckets)."""
+    SCORED = "scored"
+    """Answers that have a confidence, as the pods count them."""
+    UNSURE = "unsure"
+    """Answers of low confidence."""
+    PRAISED = "praised"
+    """Answers that users found good."""
+    BLAMED = "blamed"
+    """Answers that users found bad."""
+    COMPARED = "compared"
+    """Mirrored answers that were compared with the stable's."""
+    DIFFERED = "differed"
+    """Mirrored answers that were not the stable's."""
+
+
+class Share(NamedTuple):
+    """Which kinds make a metric: all of its events, and the bad ones among them."""
+
+    all: tuple[Kind, ...]
+    bad: Kind
+
+
+QUALITY: Final[Mapping[str, Share]] = {
+    "lowconf": Share((Kind.SCORED,), Kind.UNSURE),
+    "feedback": Share((Kind.PRAISED, Kind.BLAMED), Kind.BLAMED),
+    "shadow": Share((Kind.COMPARED,), Kind.DIFFERED),
+}
+"""The metrics that the pods count themselves."""
+OWN: Final = frozenset(kind for share in QUALITY.values() for kind in (*share.all, share.bad))
+"""What comes from the pods, which may be scraped at another time than what comes from the proxies."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +136,7 @@ class Cursor:
         """Return the cursor at ``snapshot``; ``answering`` are the pods that answered since the last one."""
         kept = {key: k for key, k in self.values.items() if k.at > snapshot.at - FORGET_AFTER_S}
         newest = dict(self.newest)
-        for series in snapshot.series:
+        for series in _by_proxies(snapshot):
             newest[series.version] = max(series.at, newest.get(series.version, 0.0))
         return replace(
             self,
@@ -120,8 +149,13 @@ class Cursor:
 
     def is_fresh(self, snapshot: CounterSnapshot, version: str) -> bool:
         """Tell whether a version has a sample that is newer than the cursor's."""
-        newest = max((s.at for s in snapshot.series if s.version == version), default=0.0)
+        newest = max((s.at for s in _by_proxies(snapshot) if s.version == version), default=0.0)
         return newest > self.newest.get(version, 0.0)
+
+
+def _by_proxies(snapshot: CounterSnapshot) -> Iterable[Series]:
+    """Yield what tells whether there are new samples: a pod's own counters say nothing about requests."""
+    return (series for series in snapshot.series if series.kind not in OWN)
 
 
 def origin(snapshot: CounterSnapshot) -> CounterSnapshot:
@@ -164,7 +198,11 @@ def measure(
 def _pods(cursor: Cursor, grown: Growth, version: str, edge: str | None) -> tuple[PodCounts, ...]:
     mine = {pod: kinds for (owner, pod), kinds in grown.items() if owner == version}
     named = [
-        PodCounts(pod, {"errors": _answers(kinds), "slow": _slow(kinds, edge)}, _age(cursor, pod))
+        PodCounts(
+            pod,
+            {"errors": _answers(kinds), "slow": _slow(kinds, edge), **_quality(kinds)},
+            _age(cursor, pod),
+        )
         for pod, kinds in sorted(mine.items())
         if pod
     ]
@@ -183,6 +221,15 @@ def _slow(kinds: Mapping[tuple[Kind, str], int], edge: str | None) -> Counts:
         return Counts()
     requests = kinds.get((Kind.WITHIN, ALL), 0)
     return Counts(requests, requests - min(kinds.get((Kind.WITHIN, edge), 0), requests))
+
+
+def _quality(kinds: Mapping[tuple[Kind, str], int]) -> dict[str, Counts]:
+    """Count what the pod says of its own answers; no more can be bad than there are."""
+    counts = {}
+    for metric, share in QUALITY.items():
+        events = sum(kinds.get((kind, ""), 0) for kind in share.all)
+        counts[metric] = Counts(events, min(kinds.get((share.bad, ""), 0), events))
+    return counts
 
 
 def _lost(mine: Mapping[str, Mapping[tuple[Kind, str], int]]) -> int:

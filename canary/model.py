@@ -51,8 +51,9 @@ class Rollout:
     """One attempt to replace ``stable`` by ``canary``.
 
     ``step`` counts weights: -1 before the first, ``len(profile.steps)`` while it bakes. ``paused_in`` is the
-    phase that a pause interrupted. ``ended_at`` is when a final phase began; ``settled`` says that the pods of the
-    losing side have been let go. ``edge`` is the latency bucket (its ``le``) above which a request is slow.
+    phase that a pause interrupted. ``ended_at`` is when a final phase began; ``settled`` says that the pods
+    of the losing side have been let go. ``edge`` is the latency bucket (its ``le``) above which a request
+    is slow.
     The whole profile is kept, so that a new release of the controller does not change the rules of a
     rollout under way. Times are Unix seconds.
     """

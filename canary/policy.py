@@ -34,7 +34,8 @@ class Metric:
     ``name`` is also the key of its counts in a tick. ``weight`` is its share of the evidence of harm,
     scaled so that the shares of a profile's metrics add up to one. ``breaker`` is the null of the
     circuit breaker, if the metric has one. Counts of a canary pod younger than ``skip_young_s`` are
-    left out.
+    left out. With ``if_counted`` nothing has to be proved while the stable has not been seen to count such
+    events at all: nobody asks for masks, or nobody gives feedback.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Metric:
     required: bool = True
     breaker: Margin | None = None
     skip_young_s: float = 0.0
+    if_counted: bool = False
 
 
 @dataclass(frozen=True)

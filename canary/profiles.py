@@ -24,19 +24,47 @@ SLOW: Final = Metric(
     weight=0.25,
     skip_young_s=30.0,
 )
+LOWCONF: Final = Metric(
+    name="lowconf",
+    bad="answered with low confidence",
+    tolerated=Margin(1.1, 0.01),
+    tight=Margin(1.25, 0.02),
+    loose=Margin(1.5, 0.05),
+    weight=0.15,
+    if_counted=True,
+)
+FEEDBACK: Final = Metric(
+    name="feedback",
+    bad="marked as bad by users",
+    tolerated=Margin(1.1, 0.01),
+    tight=Margin(1.25, 0.05),
+    loose=Margin(1.5, 0.10),
+    weight=0.10,
+    required=False,
+)
+SHADOW: Final = Metric(
+    name="shadow",
+    bad="answered differently than the stable",
+    tolerated=Margin(0.0, 0.05),
+    tight=Margin(0.0, 0.08),
+    loose=Margin(0.0, 0.10),
+    weight=0.10,
+    required=False,
+)
+"""Of mirrored requests, so only before the first weight; part of no profile."""
 
 DEFAULT: Final = Profile(
     name="default",
     description="5 -> 20 -> 50 -> 100 %, proves half a point of errors; from 10 requests/s up",
     steps=(Step(5, 60.0), Step(20, 60.0), Step(50, 120.0)),
-    metrics=(ERRORS, SLOW),
+    metrics=(ERRORS, SLOW, LOWCONF, FEEDBACK),
 )
 LOW_TRAFFIC: Final = replace(
     DEFAULT,
     name="low-traffic",
     description="20 -> 50 -> 100 %, proves two points of errors; for services of about 1 request/s",
     steps=(Step(20, 60.0), Step(50, 120.0)),
-    metrics=(replace(ERRORS, loose=Margin(1.5, 0.02)), SLOW),
+    metrics=(replace(ERRORS, loose=Margin(1.5, 0.02)), SLOW, LOWCONF, FEEDBACK),
 )
 # The margins of `fast` were chosen by simulating rollouts at 60 requests/s with two pods a version, on a
 # machine that stalls: about every 20 s a second or three in which 20-90 % of all requests are slow, every
@@ -64,6 +92,13 @@ FAST: Final = Profile(
             loose=Margin(3.0, 0.25),
             weight=0.50,
             skip_young_s=3.0,
+        ),
+        replace(
+            LOWCONF,
+            tolerated=Margin(1.5, 0.10),
+            tight=Margin(1.5, 0.10),
+            loose=Margin(2.0, 0.20),
+            required=False,
         ),
     ),
     tick_s=1.0,

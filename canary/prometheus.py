@@ -39,9 +39,11 @@ class PrometheusMetrics:
         Raises:
             MetricsDown: Prometheus did not answer, or not with data.
         """
-        query = promql.counters(self._settings.service, versions, edge, self._settings.window_s)
-        found = self._ask("query", {"query": query, "time": f"{at:.3f}"})
-        read = [_series(row["metric"], row["values"]) for row in found]
+        window_s, time = self._settings.window_s, f"{at:.3f}"
+        query = promql.counters(self._settings.service, versions, edge, window_s)
+        found = self._ask("query", {"query": query, "time": time})
+        own = self._ask("query", {"query": promql.own_counters(versions, window_s), "time": time})
+        read = [_series(row["metric"], row["values"]) for row in (*found, *_of_service(own, found))]
         return CounterSnapshot(at, tuple(s for s in read if s is not None), self._started(versions, at))
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
@@ -51,9 +53,11 @@ class PrometheusMetrics:
             MetricsDown: Prometheus did not answer, or not with data.
         """
         span = {"start": f"{at - seconds:.3f}", "end": f"{at:.3f}", "step": f"{step:g}"}
-        found = self._ask("query_range", {"query": promql.history(self._settings.service, version), **span})
+        query = promql.history(self._settings.service, version)
+        found = self._ask("query_range", {"query": query, **span})
+        own = self._ask("query_range", {"query": promql.own_history(version), **span})
         times: dict[float, list[Series]] = defaultdict(list)
-        for row in found:
+        for row in (*found, *_of_service(own, found)):
             for sample in row["values"]:
                 series = _series(row["metric"], [sample])
                 if series is not None:
@@ -83,6 +87,12 @@ class PrometheusMetrics:
             raise MetricsDown(self._url, f"HTTP {answer.status}, not a query's answer: {text}") from error
 
 
+def _of_service(own: Sequence[Any], found: Sequence[Any]) -> list[Any]:
+    """Return the rows of those pods that serve requests to this service: other services have versions too."""
+    pods = {promql.pod_of(row["metric"]) for row in found} - {""}
+    return [row for row in own if promql.pod_of(row["metric"]) in pods]
+
+
 def _series(labels: Mapping[str, str], samples: Samples) -> Series | None:
     """Return a series with its oldest value and its newest sample, or None if it does not count."""
     kind = promql.kind_of(labels)
@@ -92,7 +102,7 @@ def _series(labels: Mapping[str, str], samples: Samples) -> Series | None:
     return Series(
         key=_key(labels),
         instance=labels.get("instance", ""),
-        version=labels.get("destination_version", ""),
+        version=promql.version_of(labels),
         pod=promql.pod_of(labels),
         kind=kind,
         value=float(value),

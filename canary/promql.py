@@ -9,7 +9,21 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from canary.counters import Kind
-from observability.names import CACHE_LABEL, ISTIO_DURATION_BUCKET, ISTIO_REQUESTS, POD_LABEL, ROUTE_LABEL
+from observability.names import (
+    CACHE_LABEL,
+    ISTIO_DURATION_BUCKET,
+    ISTIO_REQUESTS,
+    MODEL_VERSION_LABEL,
+    POD_ANSWERS,
+    POD_COMPARED,
+    POD_DISAGREED,
+    POD_FEEDBACK,
+    POD_LABEL,
+    POD_LOW_CONFIDENCE,
+    RATING_LABEL,
+    ROUTE_KIND_LABEL,
+    ROUTE_LABEL,
+)
 
 SELECTOR: Final = (
     '{{__name__=~"' + ISTIO_REQUESTS + "|" + ISTIO_DURATION_BUCKET + '",reporter=~"source|destination",'
@@ -22,6 +36,24 @@ COUNTERS: Final = SELECTOR + "[{window}s]"
 """Raw samples with their own times: an instant vector would hide how old they are."""
 HISTORY: Final = SELECTOR
 """The same counters at the steps of a range query."""
+OWN_KINDS: Final = {
+    POD_ANSWERS: Kind.SCORED,
+    POD_LOW_CONFIDENCE: Kind.UNSURE,
+    POD_COMPARED: Kind.COMPARED,
+    POD_DISAGREED: Kind.DIFFERED,
+}
+RATINGS: Final = {"good": Kind.PRAISED, "bad": Kind.BLAMED}
+OWN_SELECTOR: Final = (
+    '{{__name__=~"'
+    + "|".join((*OWN_KINDS, POD_FEEDBACK))
+    + '",'
+    + MODEL_VERSION_LABEL
+    + '=~"{versions}",'
+    + ROUTE_KIND_LABEL
+    + '!="mirror"}}'
+)
+"""What the pods count of their own answers; what was mirrored is only compared, never judged by itself."""
+OWN_COUNTERS: Final = OWN_SELECTOR + "[{window}s]"
 STARTED: Final = 'process_start_time_seconds{{version=~"{versions}"}}'
 """When the pods' processes began (Unix seconds)."""
 
@@ -35,6 +67,16 @@ def counters(service: str, versions: Sequence[str], edge: str | None, window_s: 
     """Return the query for everything that is counted of ``versions``."""
     les = ".*" if edge is None else any_of(["", edge, "+Inf"])
     return COUNTERS.format(service=service, versions=any_of(versions), les=les, window=f"{window_s:.0f}")
+
+
+def own_counters(versions: Sequence[str], window_s: float) -> str:
+    """Return the query for what the pods count themselves."""
+    return OWN_COUNTERS.format(versions=any_of(versions), window=f"{window_s:.0f}")
+
+
+def own_history(version: str) -> str:
+    """Return the query for the past of what the pods of one version count themselves."""
+    return OWN_SELECTOR.format(versions=any_of([version]))
 
 
 def history(service: str, version: str) -> str:
@@ -54,6 +96,11 @@ def any_of(texts: Sequence[str]) -> str:
 
 def kind_of(labels: Mapping[str, str]) -> Kind | None:
     """Return what a series counts, or None if the judge has no use for it."""
+    name = labels.get("__name__", "")
+    if name == POD_FEEDBACK:
+        return RATINGS.get(labels.get(RATING_LABEL, ""))
+    if name in OWN_KINDS:
+        return OWN_KINDS[name]
     if labels.get(ROUTE_LABEL, "") not in {"", labels.get("destination_version")}:
         return None  # a mirrored copy: the route chose another version
     at_pod = labels.get("reporter") == "destination"
@@ -62,8 +109,15 @@ def kind_of(labels: Mapping[str, str]) -> Kind | None:
     return _at_destination(labels) if at_pod else _at_source(labels)
 
 
+def version_of(labels: Mapping[str, str]) -> str:
+    """Return the version that a series is about."""
+    return labels.get("destination_version", "") or labels.get(MODEL_VERSION_LABEL, "")
+
+
 def pod_of(labels: Mapping[str, str]) -> str:
     """Return the pod that answered; at the source the label, if any, names the gateway's own pod."""
+    if MODEL_VERSION_LABEL in labels:
+        return labels.get(POD_LABEL, "")
     return labels.get(POD_LABEL, "") if labels.get("reporter") == "destination" else ""
 
 

@@ -71,6 +71,7 @@ def profile_of(spec: Spec) -> Profile:
         metrics=_metrics(spec, base),
         fallback_s=seconds(given.fallback),
         bake_s=seconds(given.bake.duration),
+        holdback=given.bake.holdback,
     )
 
 

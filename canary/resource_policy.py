@@ -97,7 +97,7 @@ class Bake(Part):
         default="10m", description="How long the old version stays warm after the last step."
     )
     holdback: Annotated[int, Field(ge=0, le=5)] = Field(
-        default=1,
+        default=5,
         description=(
             "Per cent of the requests that stay on the old version during the bake, for comparison. 0: "
             "judged against the old version's past, which is weaker."

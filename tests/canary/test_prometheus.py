@@ -47,6 +47,11 @@ class Exporter:
         """Set the counter of requests with these labels besides the usual ones."""
         self.lines[f"istio_requests_total{self._labels(labels)}"] = value
 
+    def own(self, name: str, value: float, **labels: str) -> None:
+        """Set a counter of a pod's own."""
+        named = {"model_version": "1.1", **labels}
+        self.lines[name + "{" + ",".join(f'{key}="{text}"' for key, text in named.items()) + "}"] = value
+
     def latency(self, within: Mapping[str, float], **labels: str) -> None:
         """Set the latency buckets."""
         for le, value in within.items():
@@ -162,6 +167,30 @@ def test_counts_are_the_growth_of_whole_counters(lab: Lab) -> None:
     lab.gateway.requests(4, response_code="503")
     lab.settle()
     assert canary(lab.tick(cursor)) == Counts(10, 3)
+
+
+def test_what_the_pods_count_themselves_is_read_with_the_requests(lab: Lab) -> None:
+    pod = f"pod-{uuid.uuid4().hex}"
+    lab.gateway.requests(10, pod=pod)
+    for name, factor in (("answers", 10), ("low_confidence", 1)):
+        lab.sidecar.own(f"bertmesh_{name}_total", factor, pod=pod, route="primary")
+        lab.sidecar.own(f"bertmesh_{name}_total", 100 * factor, pod=pod, route="mirror")
+        lab.sidecar.own(f"bertmesh_{name}_total", 100 * factor, pod="of-another-service", route="primary")
+    lab.sidecar.own("bertmesh_feedback_total", 5, pod=pod, rating="good")
+    lab.sidecar.own("bertmesh_feedback_total", 1, pod=pod, rating="bad")
+    lab.settle()
+    cursor = Cursor.at_snapshot(lab.look())
+    for name, factor in (("answers", 10), ("low_confidence", 1)):
+        for other in ("of-another-service", pod):
+            lab.sidecar.own(f"bertmesh_{name}_total", 300 * factor, pod=other, route="mirror")
+        lab.sidecar.own(f"bertmesh_{name}_total", 30 * factor, pod=pod, route="primary")
+        lab.sidecar.own(f"bertmesh_{name}_total", 400 * factor, pod="of-another-service", route="primary")
+    lab.sidecar.own("bertmesh_feedback_total", 8, pod=pod, rating="good")
+    lab.sidecar.own("bertmesh_feedback_total", 3, pod=pod, rating="bad")
+    lab.settle()
+    tick = lab.tick(cursor)
+    assert canary(tick, "lowconf") == Counts(290, 29)
+    assert canary(tick, "feedback") == Counts(5, 2)
 
 
 def test_a_counter_that_began_anew_counts_from_zero(lab: Lab) -> None:

@@ -52,7 +52,7 @@ def test_margins_are_points_in_the_spec_and_fractions_in_the_judge() -> None:
     )
     margins = {"tolerated": tolerated, "tight": tight, "stated": stated}
     metrics = [{"name": "errors", "margins": margins}, {"name": "slow", "use": "watched"}]
-    errors, slow = profile_of(spec(policy={"metrics": metrics})).metrics
+    errors, slow, *_ = profile_of(spec(policy={"metrics": metrics})).metrics
     assert (errors.tolerated, errors.tight, errors.loose) == (
         Margin(1, 0),
         Margin(1.5, 0.005),
@@ -63,13 +63,13 @@ def test_margins_are_points_in_the_spec_and_fractions_in_the_judge() -> None:
 
 
 def test_a_metric_can_be_left_out() -> None:
-    [errors] = profile_of(spec(policy={"metrics": [{"name": "slow", "use": "off"}]})).metrics
-    assert errors == profiles.ERRORS
+    off = [{"name": name, "use": "off"} for name in ("slow", "lowconf", "feedback")]
+    assert profile_of(spec(policy={"metrics": off})).metrics == (profiles.ERRORS,)
 
 
 def test_times_are_taken_over() -> None:
-    profile = profile_of(spec(policy={"fallback": "20m", "bake": {"duration": "1h"}}))
-    assert (profile.fallback_s, profile.bake_s) == (1200, 3600)
+    profile = profile_of(spec(policy={"fallback": "20m", "bake": {"duration": "1h", "holdback": 2}}))
+    assert (profile.fallback_s, profile.bake_s, profile.holdback) == (1200, 3600, 2)
 
 
 def test_a_metric_that_cannot_be_measured_is_refused_by_name() -> None:
