@@ -1,0 +1,1 @@
+"""The controller on Kubernetes: ModelRollouts in, routes and pods out, with the same core as everywhere."""

@@ -1,0 +1,110 @@
+"""A ModelRollout as the operator takes it up: its spec, and what stands in the way of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from canary.operator.deployments import Deployments
+from canary.operator.status import Problem
+from canary.operator.wishes import Begin, wanted
+from canary.policy import Profile
+from canary.resource import ModelRollout, Spec
+from canary.resource_convert import mesh_policy_of, profile_of, routing_of
+from canary.resource_errors import InvalidResource
+from canary.state import State
+from canary.store_status import Notes
+from mesh.errors import InvalidMesh
+
+Document = Mapping[str, Any]
+
+
+class Unusable(InvalidResource):
+    """A spec that asks for something that this operator does not do."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A good spec with its policy; ``problem`` says what is wrong with a newer one that is not good."""
+
+    spec: Spec
+    profile: Profile
+    problem: Problem | None = None
+
+
+def read(document: Document) -> Case:
+    """Return what the resource asks for.
+
+    Raises:
+        InvalidResource: it cannot be done.
+    """
+    name = document["metadata"]["name"]
+    spec = ModelRollout.read({"metadata": document["metadata"], "spec": document["spec"]}).spec
+    refused = list(_refused(spec))
+    if refused:
+        raise Unusable(name, refused)
+    try:
+        routing_of(spec)
+        mesh_policy_of(spec)
+        return Case(spec, profile_of(spec))
+    except (InvalidMesh, ValueError) as error:
+        raise InvalidResource(name, [str(error)]) from error
+
+
+def take_up(document: Document, notes: Notes | None) -> Case:
+    """Return what the resource asks for, or what the last good spec asked for, with the problem.
+
+    Raises:
+        InvalidResource: it cannot be done, and there is no former spec.
+    """
+    try:
+        return read(document)
+    except InvalidResource as error:
+        if notes is None or notes.spec is None:
+            raise
+        former = read({"metadata": document["metadata"], "spec": notes.spec})
+        return Case(former.spec, former.profile, problem_of(error))
+
+
+def problem_of(error: InvalidResource) -> Problem:
+    """Return a refused spec as a problem."""
+    return Problem("NotSupported" if isinstance(error, Unusable) else "InvalidSpec", str(error))
+
+
+def obstacle(case: Case, state: State, notes: Notes, pods: Deployments) -> Problem | None:
+    """Return what stands in the way of what the spec asks for.
+
+    Raises:
+        ClusterError: the API is down or refuses.
+    """
+    if case.problem is not None:
+        return case.problem
+    spec = case.spec
+    if spec.stable not in {state.stable, notes.stable} and notes.stable:
+        sentence = (
+            f"{state.stable} is stable and takes the traffic; spec.stable {spec.stable} is not obeyed, since "
+            f"nothing proves that version: name it in spec.canary, or set spec.stable to {state.stable}"
+        )
+        return Problem("StableNotObeyed", sentence)
+    for version in filter(None, (state.stable, wanted(spec, state))):
+        seen = pods.status(version)
+        if not seen.known:
+            return Problem("DeploymentMissing", seen.message)
+    return None
+
+
+def beginning(case: Case, state: State, pods: Deployments) -> Begin:
+    """Return with what a rollout would be begun; a canary with an autoscaler begins with its minimum."""
+    canary = wanted(case.spec, state)
+    return Begin(case.profile, pods.floor(canary) if canary else None)
+
+
+def _refused(spec: Spec) -> list[str]:
+    problems = []
+    if spec.gates.golden is not None:
+        problems.append(
+            "spec.gates.golden: this operator has no golden gate yet, and a gate that nobody asks would "
+            "be an open one: leave it out, or put the check behind gates.webhooks"
+        )
+    if spec.shadow.percent or spec.shadow.during_percent:
+        problems.append("spec.shadow: this operator copies no requests yet: set both shares to 0")
+    return problems

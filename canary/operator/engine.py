@@ -1,0 +1,189 @@
+"""The core with the adapters of a cluster, for one spec of one ModelRollout."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from canary.commands import Order
+from canary.errors import CanaryError
+from canary.events import COMMAND_REFUSED, POLICY_EDITED, ROUTE_CHANGED, SPEC_REFUSED, WEIGHT_MOVED, Events
+from canary.gates import GateKeeper
+from canary.model import Phase
+from canary.operator import wishes
+from canary.operator.case import Case, beginning, obstacle
+from canary.operator.errors import Unreachable
+from canary.operator.proof import ProvedRouter
+from canary.operator.revision import revised
+from canary.operator.status import Circumstances, Problem, status_of
+from canary.operator.tools import Tools
+from canary.resource_convert import mesh_policy_of, pauses_of, routing_of
+from canary.resource_fields import seconds
+from canary.state import State
+from canary.store_status import Notes, StatusStore
+from canary.telemetry import CountedMetrics
+from canary.wiring import Controller
+from canary.world import World
+from mesh.cluster import Applied, ClusterRouter
+from mesh.cluster_errors import ApiDown
+from mesh.errors import MeshError
+from mesh.model import Split
+
+Document = dict[str, Any]
+FAREWELL: Final = "deletion"
+
+
+class Engine:
+    """Works on one resource; made anew when its spec changes, or when somebody else wrote its state.
+
+    Raises:
+        CanaryError: what is stored cannot be read, or cannot be stored.
+        MeshError: the API is down or refuses.
+    """
+
+    def __init__(self, tools: Tools, document: Document, case: Case, notes: Notes | None) -> None:
+        metadata = document["metadata"]
+        self.namespace, self.name = metadata["namespace"], metadata["name"]
+        self.key = (metadata["uid"], metadata["generation"])
+        self.case, self._tools = case, tools
+        self.problem: Problem | None = case.problem
+        self.events = Events(tools.api, document, tools.clock.now, tools.warn)
+        self._pods = tools.deployments(self.namespace, case.spec.service)
+        router = self._cluster_router()
+        first = (State(stable=_first_stable(router, case)), Notes(stable=case.spec.stable))
+        self.store = StatusStore(tools.api, document, first, self.describe, self._learn)
+        self._revise(notes, tools.clock.now())
+        self.router, self.controller = self._assembled(router)
+
+    @property
+    def state(self) -> State:
+        """The state as it is stored."""
+        return self.controller.state
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way."""
+        state = self.state
+        return _settled(state) and state.live_since is not None and not self.store.inbox
+
+    def describe(self, state: State) -> Mapping[str, Any]:
+        """Return the status of a state."""
+        former = self.store.document.get("status", {})
+        generation = self.store.document["metadata"]["generation"]
+        return status_of(state, Circumstances(former, generation, self._tools.clock.now(), self.problem))
+
+    def work(self) -> None:
+        """Make one pass over what the spec and the annotation ask for."""
+        now = self._tools.clock.now()
+        state, notes = self.state, self.store.notes
+        self._report(obstacle(self.case, state, notes, self._pods))
+        begin = None if self.problem else beginning(self.case, state, self._pods)
+        self.store.inbox = wishes.wishes(self.case.spec, state, notes, begin, now)
+        self._heed(begin, now)
+        self.controller.tick()
+        self.store.refresh(self.state)
+        self._tools.telemetry.show(self.namespace, self.name, self.state)
+
+    def leave(self) -> bool:
+        """Make one pass on the way out; tell whether all traffic is on the stable, or was never ours."""
+        now, active = self._tools.clock.now(), self.state.active
+        self.store.inbox = []
+        if active is not None and active.phase is not Phase.ROLLING_BACK:
+            self.store.inbox = [Order(f"spec-delete-{active.id}", FAREWELL, now, "abort")]
+        self.controller.tick()
+        return self.router.hopeless or (_settled(self.state) and self.state.live_since is not None)
+
+    def _cluster_router(self) -> ClusterRouter:
+        spec = self.case.spec
+        return ClusterRouter(
+            self._tools.api, spec.service, self.namespace, self._pods.versions,
+            mesh_policy_of(spec), routing_of(spec), holder=self.name,
+        )  # fmt: skip
+
+    def _assembled(self, cluster: ClusterRouter) -> tuple[ProvedRouter, Controller]:
+        tools, spec, state = self._tools, self.case.spec, self.store.load()
+        service = f"{spec.service}.{self.namespace}.svc.cluster.local"
+        source = tools.metrics(service)
+        metrics = CountedMetrics(source, tools.telemetry, self.namespace, self.name)
+        live = state.split if state.live_since is not None else None
+        timing = tools.timing
+        router = ProvedRouter(
+            cluster, metrics, tools.clock, self._moved, live, timing.drain_s, timing.patience_s
+        )
+        deadline = seconds(spec.policy.progress_deadline)
+        review = GateKeeper(spec.gates, pauses_of(spec), deadline, tools.webhooks)
+        world = World(router, metrics, self._pods, self.store, tools.clock, self._told, review)
+        return router, Controller(world)
+
+    def _heed(self, begin: wishes.Begin | None, now: float) -> None:
+        """Put the command in the annotation into the inbox, before what the spec asks for."""
+        try:
+            asked = wishes.note(self.store.document)
+            if asked is None:
+                return
+            self.store.annotated = asked.id
+            command = wishes.command(asked, self.case.spec, self.state, begin, now)
+        except CanaryError as error:
+            self.events.tell(COMMAND_REFUSED, str(error), warning=True)
+            self.store.clear()
+            return
+        self.store.inbox.insert(0, command)
+
+    def _report(self, problem: Problem | None) -> None:
+        """Tell once of a problem."""
+        conditions = self.store.document.get("status", {}).get("conditions", ())
+        told = problem is None or any(each["message"] == problem.sentence for each in conditions)
+        self.problem = problem
+        if problem is not None and not told:
+            self.events.tell(SPEC_REFUSED, problem.sentence, warning=True)
+
+    def _revise(self, notes: Notes | None, now: float) -> None:
+        """Take over a policy that was edited; one that a new release reads differently stays as it was."""
+        spec, state = self.case.spec, self.store.load()
+        former = (notes.spec or {}).get("policy") if notes else None
+        edited = former is not None and former != spec.policy.model_dump(
+            mode="json", by_alias=True, exclude_none=True
+        )
+        if not edited or state.active is None or state.active.canary != spec.canary:
+            return
+        changed = revised(state, self.case.profile, now)
+        if changed != state:
+            self.store.save(changed)
+            self.events.tell(POLICY_EDITED, changed.history[-1].sentence)
+
+    def _learn(self, state: State, notes: Notes) -> Notes:
+        return notes if self.case.problem else wishes.learned(self.case.spec, state, notes)
+
+    def _told(self, entry: Mapping[str, Any]) -> None:
+        self.events.entry(entry)
+        self._tools.notifier.tell(self.namespace, self.name, self.case.spec.notify, entry)
+
+    def _moved(self, split: Split, applied: Applied) -> None:
+        latest = self.state.latest
+        why = latest.sentence if latest else "the route is made"
+        self._tools.telemetry.moved(self.namespace, self.name, split, why)
+        shares = " and ".join(f"{weight} % to {version}" for version, weight in split.shares)
+        self.events.tell(WEIGHT_MOVED, f"the route sends {shares}")
+        for drift in applied.drift:
+            self.events.tell(ROUTE_CHANGED, f"{drift}; put back", warning=True)
+
+
+def _first_stable(router: ClusterRouter, case: Case) -> str:
+    """Return the stable version of a resource without a state.
+
+    A route of ours that is there (the status was lost, or the resource was made anew after a promotion)
+    knows better which of the two takes the traffic.
+
+    Raises:
+        Unreachable: the API is away.
+    """
+    spec = case.spec
+    try:
+        stable = router.split().stable
+    except ApiDown as error:
+        raise Unreachable(str(error)) from error
+    except MeshError:
+        return spec.stable
+    return stable if stable in {spec.stable, spec.canary} else spec.stable
+
+
+def _settled(state: State) -> bool:
+    return state.rollout is None or (state.rollout.ended and state.rollout.settled)

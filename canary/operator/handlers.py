@@ -1,0 +1,100 @@
+"""kopf's part: who is told of ModelRollouts that come, change, are looked after and go.
+
+Every handler only asks for a pass, which looks at what is and what should be. So it does not matter which
+of them comes, or whether one comes twice.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import kopf
+from kubernetes import client
+
+from canary.operator.errors import Deposed
+from canary.operator.fence import READS, Fence
+from canary.operator.fleet import Fleet
+from canary.resource import API_VERSION, GROUP, PLURAL
+
+RESOURCE = (GROUP, API_VERSION, PLURAL)
+FINALIZER = f"{GROUP}/traffic"
+LOOK_S = 1.0
+WRITE_S = 5.0
+WORKERS = 16
+
+Call = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+
+
+def settings() -> kopf.OperatorSettings:
+    """Return how kopf shall behave: no peering, no Events of its own, all of its notes under our name."""
+    made = kopf.OperatorSettings()
+    made.peering.standalone = True
+    made.posting.enabled = False
+    made.scanning.disabled = True
+    made.execution.max_workers = WORKERS
+    made.persistence.finalizer = FINALIZER
+    made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    made.networking.error_backoffs = [0.2, 0.5, 1.0, 2.0]
+    made.watching.reconnect_backoff = 0.5
+    return made
+
+
+def registry(fleet: Fleet, api: client.ApiClient, fence: Fence) -> kopf.OperatorRegistry:
+    """Return the handlers, for an operator that may write while the fence holds."""
+    made = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=made)
+    async def login(**_: object) -> kopf.AiohttpSession:
+        return session(api, fence)
+
+    @kopf.on.create(*RESOURCE, registry=made)
+    @kopf.on.resume(*RESOURCE, registry=made)
+    @kopf.on.update(*RESOURCE, registry=made)
+    def changed(namespace: str | None, name: str, **_: object) -> None:
+        fleet.attend(str(namespace), name, changed=True)
+
+    @kopf.timer(*RESOURCE, interval=LOOK_S, registry=made)
+    def look(namespace: str | None, name: str, **_: object) -> None:
+        fleet.attend(str(namespace), name)
+
+    @kopf.on.delete(*RESOURCE, registry=made)
+    def deleted(namespace: str | None, name: str, meta: kopf.Meta, **_: object) -> None:
+        asked = datetime.fromisoformat(str(meta["deletionTimestamp"]))
+        since_s = (datetime.now(UTC) - asked).total_seconds()
+        if not fleet.leave(str(namespace), name, since_s):
+            message = "the traffic is on its way to the stable version"
+            raise kopf.TemporaryError(message, delay=LOOK_S)
+
+    return made
+
+
+def session(api: client.ApiClient, fence: Fence) -> kopf.AiohttpSession:
+    """Return kopf's connection: with the same credentials, and behind the same fence as all other writes."""
+    known = api.configuration
+
+    async def guarded(request: aiohttp.ClientRequest, call: Call) -> aiohttp.ClientResponse:
+        if request.method not in READS and not fence.holds(WRITE_S):
+            what = f"{request.method} {request.url.path}"
+            raise Deposed(what)
+        # Asked each time: the token of a pod is renewed under its hands.
+        token: Any = known.get_api_key_with_prefix("authorization")
+        if token:
+            request.headers["Authorization"] = token
+        return await call(request)
+
+    ssl: Any = _ssl(known)
+    made = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=ssl), middlewares=(guarded,))
+    return kopf.AiohttpSession(server=known.host, aiohttp_session=made)
+
+
+def _ssl(known: client.Configuration) -> Any:  # noqa: ANN401 - a context, or whether to check at all
+    info = kopf.ConnectionInfo(
+        server=known.host,
+        ca_path=known.ssl_ca_cert,
+        insecure=not known.verify_ssl,
+        certificate_path=known.cert_file,
+        private_key_path=known.key_file,
+    )
+    return info.as_ssl_context()

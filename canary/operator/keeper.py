@@ -1,0 +1,140 @@
+"""Keeps one ModelRollout: reads it, lets its engine make a pass, and lets nothing that goes wrong get out."""
+
+import threading
+from typing import Any
+
+from canary.errors import CanaryError
+from canary.events import SPEC_REFUSED, Events
+from canary.operator.case import problem_of, take_up
+from canary.operator.engine import Engine
+from canary.operator.errors import Deposed, StatusConflict
+from canary.operator.status import Circumstances, Problem, unusable
+from canary.operator.tools import Tools
+from canary.resource import API_VERSION, GROUP, KIND
+from canary.resource_errors import InvalidResource
+from canary.store_status import StatusCorrupt, decode, put_status
+from mesh.cluster_api import Conflicted
+from mesh.errors import MeshError
+
+Document = dict[str, Any]
+
+
+class Keeper:
+    """One resource by its name; passes never overlap, and nothing that goes wrong in one gets out of it."""
+
+    def __init__(self, tools: Tools, namespace: str, name: str) -> None:
+        self._tools, self.namespace, self.name = tools, namespace, name
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._engine: Engine | None = None
+        self._next_at = float("-inf")
+        self._trouble = ""
+
+    def attend(self, *, changed: bool = False) -> None:
+        """Make a pass, if one is due or the resource has ``changed``, and if none is being made."""
+        if changed:
+            self._changed.set()
+        due = self._changed.is_set() or self._tools.monotonic() >= self._next_at
+        if not due or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._changed.clear()
+            with self._tools.telemetry.timed():
+                self._guarded()
+        finally:
+            self._lock.release()
+
+    def leave(self, since_s: float) -> bool:
+        """Send all traffic to the stable; tell whether the resource may go.
+
+        After ``farewell_s`` of trying it may, whatever is left: a resource that cannot be deleted is worse.
+        """
+        with self._lock:
+            try:
+                engine = self._take_up()
+                gone = engine is None or engine.leave() or since_s > self._tools.timing.farewell_s
+            except (InvalidResource, StatusCorrupt) as error:
+                self._tools.warn(
+                    f"{self.namespace}/{self.name} goes, and nothing is known of its route: {error}"
+                )
+                gone = True
+            except (CanaryError, MeshError, Conflicted) as error:
+                self._engine = None
+                self._tools.warn(f"{self.namespace}/{self.name} cannot go yet: {error}")
+                gone = since_s > self._tools.timing.farewell_s and not isinstance(error, Deposed)
+            if gone:
+                self._tools.telemetry.forget(self.namespace, self.name)
+            return gone
+
+    def _guarded(self) -> None:
+        """Make a pass; after any error everything is read again."""
+        try:
+            self._pass()
+            self._trouble = ""
+        except (StatusConflict, Conflicted, Deposed):
+            self._engine = None  # somebody else was quicker, or is the leader now
+        except (InvalidResource, StatusCorrupt) as error:
+            self._engine = None
+            self._complain(str(error))
+            self._rest(quiet=True)  # only an edit can help, and that wakes us
+        except (CanaryError, MeshError) as error:
+            self._engine = None
+            self._complain(str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake about one resource must not stop the others
+            self._engine = None
+            self._complain(f"{type(error).__name__}: {error} (this is a mistake in bertmesh)")
+
+    def _pass(self) -> None:
+        engine = self._take_up()
+        if engine is None:
+            return
+        engine.work()
+        self._rest(quiet=engine.quiet)
+
+    def _take_up(self) -> Engine | None:
+        """Read the resource; return the engine that is right for it, or None if there is nothing to do."""
+        live = self._tools.api.get(
+            {
+                "apiVersion": f"{GROUP}/{API_VERSION}",
+                "kind": KIND,
+                "metadata": {"name": self.name, "namespace": self.namespace},
+            }
+        )
+        if live is None:
+            return None
+        known, judge = self._engine, live.get("status", {}).get("judge")
+        key = (live["metadata"]["uid"], live["metadata"]["generation"])
+        if known is not None and known.key == key and known.store.judge == judge:
+            known.store.document = live
+            return known
+        try:
+            notes = decode(f"{self.namespace}/{self.name}", judge)[1] if judge else None
+            case = take_up(live, notes)
+        except StatusCorrupt as error:
+            self._refuse(live, Problem("StateCorrupt", str(error)))
+            raise
+        except InvalidResource as error:
+            self._refuse(live, problem_of(error))
+            raise
+        self._engine = Engine(self._tools, live, case, notes)
+        return self._engine
+
+    def _refuse(self, live: Document, problem: Problem) -> None:
+        """Say in the status why nothing is done; once, since only an edit can change it."""
+        status = live.get("status", {})
+        around = Circumstances(status, live["metadata"]["generation"], self._tools.clock.now(), problem)
+        wanted = unusable(around)
+        if wanted != status:
+            put_status(self._tools.api, live, wanted)
+            events = Events(self._tools.api, live, self._tools.clock.now, self._tools.warn)
+            events.tell(SPEC_REFUSED, problem.sentence, warning=True)
+
+    def _rest(self, *, quiet: bool) -> None:
+        self._next_at = self._tools.monotonic() + (self._tools.timing.idle_s if quiet else 0.0)
+
+    def _complain(self, sentence: str) -> None:
+        """Tell of an error once, not at every pass."""
+        self._tools.telemetry.failed(self.namespace, self.name)
+        if sentence != self._trouble:
+            self._trouble = sentence
+            self._tools.warn(f"ModelRollout {self.namespace}/{self.name}: {sentence}")

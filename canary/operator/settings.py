@@ -1,0 +1,41 @@
+"""How an operator runs: read once, at the edge."""
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass, field
+
+from canary.operator.errors import BadSettings
+from canary.operator.lease import LeaseTiming
+from canary.operator.tools import Timing
+
+
+def fresh_identity() -> str:
+    """Return a name for this process that no other had: a pod that restarts is another one."""
+    return f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+
+
+@dataclass(frozen=True)
+class OperatorSettings:
+    """``namespaces`` are those that are watched, none being all. ``metrics_port`` 0 is any free port.
+
+    Raises:
+        BadSettings: the address of Prometheus is none.
+    """
+
+    prometheus: str
+    namespaces: tuple[str, ...] = ()
+    lease_namespace: str = "bertmesh"
+    identity: str = field(default_factory=fresh_identity)
+    metrics_port: int = 9090
+    context: str | None = None
+    kubeconfig: str | None = None
+    lease: LeaseTiming = field(default_factory=LeaseTiming)
+    timing: Timing = field(default_factory=Timing)
+
+    def __post_init__(self) -> None:
+        if not self.prometheus.startswith(("http://", "https://")):
+            message = (
+                f"{self.prometheus!r} is no address of a Prometheus: give one such as http://prometheus:9090"
+            )
+            raise BadSettings(message)

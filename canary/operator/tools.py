@@ -1,0 +1,66 @@
+"""What all keepers of one operator share."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from canary.gates import Webhooks
+from canary.operator.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.operator.notify import Notifier
+from canary.ports import Clock, Metrics
+from canary.telemetry import Telemetry
+from canary.world import SystemClock
+from mesh.cluster_api import ClusterApi
+
+LOG = logging.getLogger("canary.operator")
+LISTED_S = 1.0
+SCALERS_S = 10.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How patient the operator is, in seconds.
+
+    ``idle_s`` is between two looks at a resource with nothing under way, ``drain_s`` and ``patience_s`` are
+    those of the proof of a weight, ``farewell_s`` is how long a deletion waits for the traffic to go home.
+    """
+
+    idle_s: float = 10.0
+    drain_s: float = 10.0
+    patience_s: float = 120.0
+    farewell_s: float = 120.0
+
+
+@dataclass
+class Tools:
+    """The API, the metrics by a Service's full name, and everything else that leads outside."""
+
+    api: ClusterApi
+    metrics: Callable[[str], Metrics]
+    webhooks: Webhooks
+    notifier: Notifier
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    clock: Clock = field(default_factory=SystemClock)
+    timing: Timing = field(default_factory=Timing)
+    monotonic: Callable[[], float] = time.monotonic
+    _listings: dict[str, Listing] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def deployments(self, namespace: str, service: str) -> Deployments:
+        """Return the versions of a Service; the namespace is listed once for all of its rollouts."""
+        pods = self._listing(DEPLOYMENTS.format(namespace), LISTED_S)
+        return Deployments(
+            self.api, namespace, service, pods, self._listing(SCALERS.format(namespace), SCALERS_S)
+        )
+
+    def warn(self, sentence: str) -> None:
+        """Write a line that a person should read."""
+        LOG.warning("%s", sentence)
+
+    def _listing(self, path: str, ttl_s: float) -> Listing:
+        with self._lock:
+            if path not in self._listings:
+                self._listings[path] = Listing(self.api, path, ttl_s, self.monotonic)
+            return self._listings[path]
