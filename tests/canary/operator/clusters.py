@@ -1,0 +1,159 @@
+"""A cluster in small: the API server, the Deployment controller, traffic that follows the route, a clock."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from canary.counters import Kind, Series
+from canary.gates import Reply
+from canary.operator.fence import Fence, FencedApi, OpenFence
+from canary.operator.keeper import Keeper
+from canary.operator.notify import Notifier
+from canary.operator.tools import Timing, Tools
+from canary.resource_gates import Webhook
+from canary.store_status import decode
+from mesh.cluster_read import read_split
+from mesh.model import Split
+from tests.canary.fakes import Executioner, FakeClock, FakeRouter, FakeTraffic
+from tests.support.kubeapi import KubeApi
+from tests.support.kubeapi.samples import deployment, rollout
+
+FAST = {
+    "profile": "fast",
+    "steps": [{"weight": 20, "soak": "10s"}],
+    "fallback": "30s",
+    "bake": {"duration": "5s", "holdback": 0},
+}
+VERSIONS = ("1.0", "1.1", "1.2")
+
+
+@dataclass
+class RouteReader(FakeRouter):
+    """What the proxies do: whatever the route says, ``lag_s`` later not considered."""
+
+    api: KubeApi | None = None
+    executioner: Executioner = field(default_factory=Executioner)
+    frozen: bool = False
+
+    def read(self) -> None:
+        assert self.api is not None
+        if not self.frozen and self.api.has("VirtualService", "bert"):
+            self.live = read_split(self.api.get("VirtualService", "bert"), "bert", VERSIONS)
+
+
+class Traffic(FakeTraffic):
+    """Traffic with what the gateway counts of it."""
+
+    def advance(self) -> None:
+        super().advance()
+        assert isinstance(self.router, RouteReader)
+        self.router.read()
+
+    def _series(self, version: str, pod: str, at: float) -> list[Series]:
+        total = self._of(version, pod, "requests")
+        routed = Series(f"{version}/{pod}/routed", "gateway", version, "", Kind.ROUTED, total, total, at)
+        return [*super()._series(version, pod, at), routed]
+
+
+@dataclass
+class SaidWebhooks:
+    reply: Reply = Reply.YES
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, webhook: Webhook, point: str, question: Mapping[str, Any]) -> tuple[Reply, str]:
+        self.asked.append(f"{webhook.name} {point} {question['weight']}")
+        return self.reply, ""
+
+
+class Cluster:
+    """Everything around the operator. ``api`` must be serving."""
+
+    def __init__(self, api: KubeApi, **traffic: Any) -> None:  # noqa: ANN401 - for FakeTraffic
+        self.api = api
+        self.clock = FakeClock(1_750_000_000.0)
+        self.proxies = RouteReader(Executioner(), api=api)
+        self.traffic = Traffic(self.clock, self.proxies, since=self.clock.time, **traffic)
+        self.webhooks = SaidWebhooks()
+        self.complaints: list[str] = []
+        for version, replicas in (("1.0", 2), ("1.1", 0), ("1.2", 0)):
+            api.create(deployment(f"bert-{version}", replicas=replicas))
+        self.stuck: set[str] = set()
+        self.settle()
+
+    def tools(self, fence: Fence | None = None, token: str = "") -> Tools:
+        api = FencedApi(self.api.client(token), fence or OpenFence())
+        return Tools(
+            api,
+            lambda _service: self.traffic,
+            self.webhooks,
+            Notifier(api, self.complaints.append, wait=lambda _s: None),
+            clock=self.clock,
+            timing=Timing(idle_s=5.0, drain_s=3.0, patience_s=60.0, farewell_s=60.0),
+            monotonic=self.clock.now,
+        )
+
+    def keeper(self, name: str = "bert", fence: Fence | None = None) -> Keeper:
+        return Keeper(self.tools(fence), "default", name)
+
+    def settle(self) -> None:
+        """Let pods become ready."""
+        for each in self.api.all("Deployment"):
+            name = each["metadata"]["name"]
+            self.api.settle(name, ready=0 if name in self.stuck else None)
+
+    def run(
+        self,
+        keepers: Sequence[Keeper] | Keeper,
+        seconds: float = 200.0,
+        until: Callable[[], bool] | None = None,
+    ) -> None:
+        """Let time pass, with a look of the operator each second."""
+        end = self.clock.time + seconds
+        while self.clock.time < end and not (until and until()):
+            self.clock.time += 1.0
+            self.traffic.advance()
+            self.settle()
+            for keeper in [keepers] if isinstance(keepers, Keeper) else keepers:
+                keeper.attend()
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get("ModelRollout", "bert").get("status", {})
+        return found
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.get("phase"))
+
+    @property
+    def split(self) -> Split:
+        return read_split(self.api.get("VirtualService", "bert"), "bert", VERSIONS)
+
+    @property
+    def weight(self) -> int:
+        return self.split.weights.canary
+
+    @property
+    def judge(self) -> Any:  # noqa: ANN401 - state and notes
+        return decode("bert", self.status["judge"])
+
+    def condition(self, kind: str) -> Mapping[str, Any]:
+        known = self.status.get("conditions", ())
+        return next((each for each in known if each["type"] == kind), {"status": "", "message": ""})
+
+    def reasons(self) -> list[str]:
+        return [event["reason"] for event in self.api.all("Event")]
+
+    def replicas(self, version: str) -> int:
+        return int(self.api.get("Deployment", f"bert-{version}")["spec"]["replicas"])
+
+    def command(self, text: str) -> None:
+        self.api.edit(
+            "ModelRollout",
+            "bert",
+            {"metadata": {"annotations": {"bertmesh.dev/command": text}}},
+            manager="ann",
+        )
+
+    def apply(self, **spec: Any) -> None:  # noqa: ANN401 - any JSON
+        self.api.create(rollout(**{"policy": FAST, **spec}))

@@ -1,0 +1,60 @@
+"""Replicas of the operator in this process, as threads; or as child processes that can be killed."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from canary.operator.lease import LeaseTiming
+from canary.operator.process import Replica
+from canary.operator.settings import OperatorSettings
+from canary.operator.tools import Timing, Tools
+from tests.canary.operator.clusters import Cluster
+
+QUICK = LeaseTiming(duration_s=8.0, renew_s=0.3)
+
+
+class TestedReplica(Replica):
+    """A replica whose outside, but for the API, is the cluster's."""
+
+    __test__ = False
+    cluster: Cluster | None = None
+
+    def _tools(self, fence: object) -> Tools:
+        tools = super()._tools(self.elector)
+        assert fence is self.elector
+        if self.cluster is not None:
+            traffic = self.cluster.traffic
+            tools.metrics = lambda _service: traffic
+        return tools
+
+
+@contextmanager
+def running(
+    cluster: Cluster, token: str = "", **options: object
+) -> Iterator[tuple[TestedReplica, threading.Event]]:
+    """Run a replica, watching ``default``, until the end of the block."""
+    timing = Timing(idle_s=1.0, drain_s=0.5, patience_s=20.0, farewell_s=30.0)
+    settings = OperatorSettings(
+        "http://127.0.0.1:9", ("default",), lease_namespace="default", lease=QUICK, timing=timing
+    )
+    replica = TestedReplica(replace(settings, **options), cluster.api.client(token))  # type: ignore[arg-type]
+    replica.cluster = cluster
+    stop = threading.Event()
+    thread = threading.Thread(target=replica.run, args=(stop,))
+    thread.start()
+    try:
+        yield replica, stop
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def wait_for(fact: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
