@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, Status, StatusCode, get_current_span
 
 from observability import names
 from service.cache import CacheStatus
+from service.confidence import TASK, unsure
 from service.deadline import HEADER as TIMEOUT_HEADER
 from service.deadline import Deadline
 from service.pod import Pod
@@ -83,7 +84,17 @@ class Exchange:
         outcome = predictor.predict(task, queries, deadline, mirrored=self.mirrored)
         self.cache = outcome.cache
         self.prediction_id = str(uuid.uuid4())
+        self._count_confidence(task, outcome)
         return outcome
+
+    def _count_confidence(self, task: Task, outcome: Outcome) -> None:
+        """Count sure and unsure answers under the version that the judge knows this pod by."""
+        if task.name != TASK or outcome.cache is CacheStatus.HIT:
+            return
+        flags = unsure(outcome.answers)
+        labels = (self.route, self.pod.deployed)
+        self.pod.metrics.answers.labels(*labels).inc(len(flags))
+        self.pod.metrics.low_confidence.labels(*labels).inc(sum(flags))
 
     def headers(self) -> dict[str, str]:
         """Return the headers that every answer carries; call it inside the request's span."""

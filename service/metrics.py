@@ -78,6 +78,18 @@ class Metrics:
             ("result",),
             registry=self.registry,
         )
+        self.answers = Counter(
+            names.POD_ANSWERS.removesuffix("_total"),
+            "Computed answers that have a probability, one a mask.",
+            (names.ROUTE_KIND_LABEL, names.MODEL_VERSION_LABEL),
+            registry=self.registry,
+        )
+        self.low_confidence = Counter(
+            names.POD_LOW_CONFIDENCE.removesuffix("_total"),
+            "Those of them whose best candidate is a guess, by calibrated probability.",
+            (names.ROUTE_KIND_LABEL, names.MODEL_VERSION_LABEL),
+            registry=self.registry,
+        )
         self.model = Gauge(
             names.POD_MODEL_INFO,
             "1 for the model that is served.",
