@@ -42,7 +42,7 @@ def create_app() -> Flask:
 
 
 def wrap(pod: Pod, repository: Repository | None = None) -> Flask:
-    """Put HTTP around a pod. The pod is found again under ``app.extensions["bertmesh"]``.
+    """Put HTTP around a pod. ``app.extensions`` has it under "bertmesh".
 
     ``repository`` loads and unloads models; without one the pod's first model stays.
     """
@@ -53,6 +53,8 @@ def wrap(pod: Pod, repository: Repository | None = None) -> Flask:
     problems.install(app)
     app.register_blueprint(predictions())
     app.register_blueprint(probes(pod))
-    app.register_blueprint(oip(pod, repository or OneModel(pod)))
+    repository = repository or OneModel(pod)
+    app.extensions["bertmesh.repository"] = repository
+    app.register_blueprint(oip(pod, repository))
     app.register_blueprint(embeddings(pod))
     return app

@@ -3,6 +3,7 @@
 Read by ``gunicorn -c python:service.gunicorn_conf``; the names are gunicorn's.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -15,6 +16,9 @@ from observability import logs
 from service.errors import SettingsError
 from service.settings import Settings
 
+_WORKER_BOOT_ERROR = 3
+"""The exit code at which gunicorn gives up instead of starting the worker again."""
+
 try:
     _settings = Settings.from_env(os.environ)
 except SettingsError as error:
@@ -23,7 +27,7 @@ except SettingsError as error:
 bind = _settings.bind
 # One process a pod: metrics, queue and a swap of models then need no cross-process tricks.
 workers = 1
-worker_class = "gthread"
+worker_class = "service.worker.ImpatientWorker"
 # More than the queue takes, so that a full queue is answered with 429 instead of silence.
 threads = _settings.limits.queue_items + 64
 worker_connections = threads + 1024
@@ -46,7 +50,12 @@ def on_starting(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    """Drain on SIGTERM: say not ready, keep answering for a while, then let gunicorn end."""
+    """Open the gRPC port where one is set, and be ready to drain on SIGTERM.
+
+    Draining is to say not ready, keep answering for a while, then let gunicorn end.
+    """
+    if _settings.grpc_bind:
+        _serve_grpc(worker.wsgi.extensions, _settings.grpc_bind)
 
     def end(number: int, frame: object) -> None:
         worker.wsgi.extensions["bertmesh"].drain()
@@ -59,6 +68,21 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
 
 
 def worker_exit(_arbiter: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    """Finish the queue and send the last spans."""
+    """Finish gRPC's requests and the queue, and send the last spans."""
     if hasattr(worker, "wsgi"):
+        if server := worker.wsgi.extensions.get("bertmesh.grpc"):
+            server.stop(graceful_timeout).wait()
         worker.wsgi.extensions["bertmesh"].close()
+
+
+def _serve_grpc(extensions: dict[str, Any], address: str) -> None:
+    # Imported here: the library must not be there before gunicorn has forked, and most pods do without.
+    from service.protocols.grpc_server import serve  # noqa: PLC0415
+
+    try:
+        extensions["bertmesh.grpc"] = serve(
+            extensions["bertmesh"], extensions["bertmesh.repository"], address
+        )
+    except SettingsError as error:
+        logging.getLogger("service").critical("the pod cannot start: %s", error)
+        sys.exit(_WORKER_BOOT_ERROR)

@@ -15,6 +15,7 @@ from service.normalise import VARIABLE as NORMALISE
 from service.policy import Limits
 
 MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
+GRPC_BIND = "BERTMESH_GRPC_BIND"
 ADMIN = "BERTMESH_ADMIN"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_DEADLINE_S = 600.0
@@ -29,6 +30,7 @@ class Settings:
     models_dir: Path
     cache_dir: Path
     bind: str = "127.0.0.1:8000"
+    grpc_bind: str | None = None
     version: str | None = None
     pod: str = "pod"
     redis_url: str | None = None
@@ -59,7 +61,8 @@ class Settings:
             model=_model(env),
             models_dir=Path(env.get("BERTMESH_MODELS_DIR") or Path(__file__).parent.parent / "models"),
             cache_dir=Path(env.get("BERTMESH_CACHE_DIR") or home / "bertmesh" / "models"),
-            bind=_bind(env),
+            bind=_address(BIND, env.get(BIND) or "127.0.0.1:8000"),
+            grpc_bind=_address(GRPC_BIND, env[GRPC_BIND]) if env.get(GRPC_BIND) else None,
             version=env.get("BERTMESH_VERSION") or None,
             pod=env.get("BERTMESH_POD") or socket.gethostname(),
             redis_url=env.get("BERTMESH_REDIS_URL") or None,
@@ -97,11 +100,10 @@ def _model(env: Mapping[str, str]) -> str:
     return model
 
 
-def _bind(env: Mapping[str, str]) -> str:
-    bind = env.get(BIND) or "127.0.0.1:8000"
+def _address(name: str, bind: str) -> str:
     host, _, port = bind.rpartition(":")
     if not host or not port.isdigit() or int(port) >= 2**16:
-        raise SettingsError(BIND, seen=bind, needed="host:port", do="write it like 127.0.0.1:8000")
+        raise SettingsError(name, seen=bind, needed="host:port", do="write it like 127.0.0.1:8000")
     return bind
 
 
