@@ -3,9 +3,12 @@
 import logging
 import os
 
+from bertmesh import golden
 from bertmesh.envoy_files import local_router
 from bertmesh.home import Home
 from bertmesh.workloads import LocalWorkloads, WorkloadFiles
+from canary.golden import GoldenGate
+from canary.pinned import PinnedCandidates
 from canary.prometheus import PrometheusMetrics
 from canary.settings import Settings
 from canary.store import FileStore
@@ -28,5 +31,6 @@ def build_controller(home: Home) -> Controller:
         metrics=PrometheusMetrics(info.prometheus, settings),
         workloads=LocalWorkloads(WorkloadFiles(home)),
         store=FileStore(home.rollout),
+        review=GoldenGate(PinnedCandidates(info.gateway), golden.find),
     )
     return Controller(world, poll_s=settings.poll_s)

@@ -13,6 +13,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from bertmesh import golden as golden_sets
 from bertmesh.errors import MeshNotRunning
 from bertmesh.home import Home
 from bertmesh.options import home_option, output_option
@@ -43,6 +44,11 @@ def rollout() -> None:
 @click.option("--profile", default="default", show_default=True, help=f"One of {', '.join(PROFILES)}.")
 @click.option("--steps", help="Other weights than the profile's, such as 5,20,50.")
 @click.option("--replicas", type=click.IntRange(1), help="Canary pods [default: as many as the stable has].")
+@click.option(
+    "--golden",
+    metavar="FILE|none",
+    help="Sentences both versions fill before the first request [default: the model's own golden.json].",
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds to wait [default: no end].")
 def start(  # noqa: PLR0913, PLR0917 - one parameter for each option, as click has it
@@ -53,6 +59,7 @@ def start(  # noqa: PLR0913, PLR0917 - one parameter for each option, as click h
     profile: str,
     steps: str | None,
     replicas: int | None,
+    golden: str | None,
     timeout: float | None,
     *,
     wait: bool,
@@ -67,6 +74,7 @@ def start(  # noqa: PLR0913, PLR0917 - one parameter for each option, as click h
         profile=profile,
         steps=None if steps is None else _weights(steps),
         replicas=replicas,
+        golden=golden_sets.chosen(home, canary, golden),
     )
     _send(home, command, output)
     if wait:

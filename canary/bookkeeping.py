@@ -28,6 +28,7 @@ def begun(state: State, start: Start, profile: Profile, replicas: int, now: floa
         started_at=now,
         started_by=start.by,
         phase_since=now,
+        golden=start.golden,
     )
     weights = " -> ".join(str(step.weight) for step in profile.steps)
     sentence = (

@@ -11,7 +11,8 @@ class Start:
     """Begin a rollout of ``canary``; ``stable``, if given, must be the version that is stable now.
 
     ``replicas`` is how many canary pods there shall be (None: as many as the stable has).
-    ``policy``, if given, is taken as it is, whatever ``profile`` and ``steps`` say.
+    ``policy``, if given, is taken as it is, whatever ``profile`` and ``steps`` say. ``golden`` is where
+    the home finds its golden set, None or "none" for no golden gate.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Start:
     steps: tuple[int, ...] | None = None
     replicas: int | None = None
     policy: Profile | None = None
+    golden: str | None = None
     verb: Literal["start"] = "start"
 
 

@@ -53,7 +53,7 @@ class Rollout:
     ``step`` counts weights: -1 before the first, ``len(profile.steps)`` while it bakes. ``paused_in`` is the
     phase that a pause interrupted. ``ended_at`` is when a final phase began; ``settled`` says that the pods
     of the losing side have been let go. ``edge`` is the latency bucket (its ``le``) above which a request
-    is slow.
+    is slow. ``golden`` is where its golden set is, None or "none" for none.
     The whole profile is kept, so that a new release of the controller does not change the rules of a
     rollout under way. Times are Unix seconds.
     """
@@ -72,6 +72,7 @@ class Rollout:
     ended_at: float | None = None
     settled: bool = False
     edge: str | None = None
+    golden: str | None = None
     passed: tuple[StepRecord, ...] = ()
 
     @property

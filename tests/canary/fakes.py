@@ -7,11 +7,11 @@ from typing import Any
 from canary.commands import Answer, Command, Order, Start
 from canary.counters import ALL, CounterSnapshot, Kind, Series
 from canary.errors import MetricsDown
-from canary.ports import Store, WorkloadStatus
+from canary.ports import Review, Store, WorkloadStatus
 from canary.state import State
 from canary.store import STATE
 from canary.wiring import Controller
-from canary.world import World
+from canary.world import World, as_judged
 from mesh.errors import RouterError
 from mesh.model import Split
 
@@ -205,7 +205,13 @@ def _pod_series(version: str, pod: str, at: float, numbers: tuple[int, int, int]
 class Stage:
     """A whole fake world and the controller in it."""
 
-    def __init__(self, store: Store | None = None, **traffic: Any) -> None:  # noqa: ANN401 - for FakeTraffic
+    def __init__(
+        self,
+        store: Store | None = None,
+        review: Review = as_judged,
+        **traffic: Any,  # noqa: ANN401 - for FakeTraffic
+    ) -> None:
+        self.review = review
         self.passes = 1
         self.executioner = Executioner()
         self.clock = FakeClock()
@@ -220,8 +226,17 @@ class Stage:
 
     def new_controller(self) -> Controller:
         """Return a controller that knows only what was stored."""
-        world = World(self.router, self.traffic, self.workloads, self._kept, self.clock, self.log.append)
-        return Controller(world)
+        return Controller(
+            World(
+                self.router,
+                self.traffic,
+                self.workloads,
+                self._kept,
+                self.clock,
+                self.log.append,
+                self.review,
+            )
+        )
 
     @property
     def state(self) -> State:

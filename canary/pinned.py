@@ -1,0 +1,52 @@
+"""Asks one version through the gateway, by its pin header."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import urllib3
+
+from observability.names import VERSION_HEADER
+
+BATCH: Final = 16
+TIMEOUT_S: Final = 10.0
+HTTP_OK: Final = 200
+PATH: Final = "/fill-mask"
+
+Tokens = tuple[str, ...]
+
+
+class PinnedCandidates:
+    """Fills masks through the gateway at ``url``; what goes wrong is no answer, never an error."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        self._url = url.rstrip("/") + PATH
+        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=timeout_s), retries=False)
+
+    def fill(self, version: str, texts: Sequence[str], top: int) -> list[Tokens | None]:
+        """Return the best ``top`` tokens for the mask of each text; None where there was no answer."""
+        parts = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+        return [tokens for part in parts for tokens in self._batch(version, part, top)]
+
+    def _batch(self, version: str, texts: Sequence[str], top: int) -> list[Tokens | None]:
+        try:
+            answer = self._pool.request(
+                "POST",
+                self._url,
+                body=json.dumps({"text": list(texts), "top_k": top}),
+                headers={"content-type": "application/json", VERSION_HEADER: version},
+            )
+            document = json.loads(answer.data) if answer.status == HTTP_OK else {}
+        except (urllib3.exceptions.HTTPError, ValueError):
+            document = {}
+        return _tokens(document, version, len(texts))
+
+
+def _tokens(document: Any, version: str, count: int) -> list[Tokens | None]:  # noqa: ANN401 - any JSON
+    """Read an answer; one of another version is none, because the pin did not hold."""
+    try:
+        if document["model"]["version"] != version or len(document["result"]) != count:
+            return [None] * count
+        return [tuple(candidate["token"] for candidate in found) for found in document["result"]]
+    except (KeyError, TypeError):
+        return [None] * count
