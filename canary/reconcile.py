@@ -99,9 +99,8 @@ class Reconciler:
     def _route(self) -> bool:
         try:
             self._world.router.apply(self.state.split)
-        except NotYetLive as wait:
-            self._wait(Decision(Action.HOLD, "weight_unproved", str(wait)))
-            return False
+        except NotYetLive:
+            return False  # the judge says so, too, and says it once
         except MeshError as error:
             self._wait(Decision(Action.HOLD, "router", str(error), alert=True))
             return False
