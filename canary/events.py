@@ -12,6 +12,7 @@ from mesh.errors import MeshError
 
 COMPONENT: Final = "bertmesh-controller"
 MAX_MESSAGE: Final = 1024
+REPEAT_S: Final = 300.0
 REASONS: Final[Mapping[Action, str]] = {
     Action.START: "RolloutStarted",
     Action.HOLD: "RolloutHeld",
@@ -48,6 +49,7 @@ class Events:
         self, api: ClusterApi, about: Mapping[str, Any], now: Callable[[], float], lost: Callable[[str], None]
     ) -> None:
         self._api, self._now, self._lost = api, now, lost
+        self._told: dict[tuple[str, str], float] = {}
         metadata = about["metadata"]
         self._object = {
             "apiVersion": about["apiVersion"],
@@ -60,7 +62,10 @@ class Events:
         self.tell(reason_of(entry), str(entry["sentence"]), warning=is_warning(entry))
 
     def tell(self, reason: str, message: str, *, warning: bool = False) -> None:
-        """Write one Event."""
+        """Write one Event, unless the same was said within the last minutes."""
+        if self._now() - self._told.get((reason, message), float("-inf")) < REPEAT_S:
+            return
+        self._told[reason, message] = self._now()
         namespace, name = self._object["namespace"], self._object["name"]
         time = datetime.fromtimestamp(self._now(), UTC)
         second = time.strftime("%Y-%m-%dT%H:%M:%SZ")

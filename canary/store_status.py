@@ -36,9 +36,9 @@ class Notes:
     """What the operator must remember beside the core's state.
 
     ``asked`` is the canary that the spec asked for last and that was begun: an ended rollout is not begun
-    again. ``rollouts`` is how many had been begun then. ``stable`` is the spec's stable version at the
-    beginning. ``suspended`` says that the present pause is due to spec.suspend. ``spec`` is the last good
-    spec.
+    again. ``rollouts`` is how many had been begun then. ``stable`` is the stable version that the spec named
+    when that was obeyed last. ``suspended`` says that the present pause is due to spec.suspend. ``spec`` is
+    the last good spec.
     """
 
     stable: str = ""

@@ -84,7 +84,7 @@ def learned(spec: Spec, state: State, notes: Notes) -> Notes:
     last = next((entry for entry in reversed(state.history) if entry.action is Action.PAUSE), None)
     by_spec = spec.suspend and last is not None and last.who == SPEC
     return Notes(
-        stable=spec.stable,
+        stable=spec.stable if spec.stable == state.stable or not notes.stable else notes.stable,
         asked=asked,
         rollouts=state.rollouts,
         suspended=paused and (notes.suspended or by_spec),

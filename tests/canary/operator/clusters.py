@@ -1,8 +1,9 @@
 """A cluster in small: the API server, the Deployment controller, traffic that follows the route, a clock."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from canary.counters import Kind, Series
 from canary.gates import Reply
@@ -12,6 +13,7 @@ from canary.operator.notify import Notifier
 from canary.operator.tools import Timing, Tools
 from canary.resource_gates import Webhook
 from canary.store_status import decode
+from mesh.cluster_errors import UnreadableRoute
 from mesh.cluster_read import read_split
 from mesh.model import Split
 from tests.canary.fakes import Executioner, FakeClock, FakeRouter, FakeTraffic
@@ -27,6 +29,12 @@ FAST = {
 VERSIONS = ("1.0", "1.1", "1.2")
 
 
+class Attends(Protocol):
+    """A keeper, or who stands for one."""
+
+    def attend(self) -> None: ...
+
+
 @dataclass
 class RouteReader(FakeRouter):
     """What the proxies do: whatever the route says, ``lag_s`` later not considered."""
@@ -38,7 +46,8 @@ class RouteReader(FakeRouter):
     def read(self) -> None:
         assert self.api is not None
         if not self.frozen and self.api.has("VirtualService", "bert"):
-            self.live = read_split(self.api.get("VirtualService", "bert"), "bert", VERSIONS)
+            with suppress(UnreadableRoute):  # somebody else's
+                self.live = read_split(self.api.get("VirtualService", "bert"), "bert", VERSIONS)
 
 
 class Traffic(FakeTraffic):
@@ -103,7 +112,7 @@ class Cluster:
 
     def run(
         self,
-        keepers: Sequence[Keeper] | Keeper,
+        keepers: Attends | Sequence[Attends],
         seconds: float = 200.0,
         until: Callable[[], bool] | None = None,
     ) -> None:
@@ -113,7 +122,7 @@ class Cluster:
             self.clock.time += 1.0
             self.traffic.advance()
             self.settle()
-            for keeper in [keepers] if isinstance(keepers, Keeper) else keepers:
+            for keeper in keepers if isinstance(keepers, Sequence) else [keepers]:
                 keeper.attend()
 
     @property

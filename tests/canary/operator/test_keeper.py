@@ -1,6 +1,15 @@
 """One ModelRollout against an API server over HTTP, in a time of its own."""
 
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from canary.counters import Known
+from canary.operator.errors import StateTooLarge
+from canary.store_status import encode
 from tests.canary.operator.clusters import Cluster
+from tests.support.kubeapi.samples import deployment
 
 
 def test_a_healthy_canary_is_promoted_and_the_old_version_scaled_down_after_the_bake(
@@ -35,3 +44,177 @@ def test_a_failing_canary_goes_back_and_is_not_tried_again(cluster: Cluster) -> 
     starts = cluster.reasons().count("RolloutStarted")
     cluster.run(cluster.keeper(), 60)
     assert cluster.reasons().count("RolloutStarted") == starts == 1
+
+
+def test_status_says_in_numbers_and_words_how_things_stand(cluster: Cluster) -> None:
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.status.get("weightProved") == 20)
+    cluster.run(keeper, 4)
+    status = cluster.status
+    assert (status["phase"], status["step"], status["weight"], status["canary"]) == (
+        "Progressing",
+        1,
+        20,
+        "1.1",
+    )
+    errors = next(each for each in status["evidence"] if each["metric"] == "errors")
+    assert errors["canary"]["requests"] > 0
+    assert "errors: canary 0.00 % vs stable 0.00 %" in errors["words"]
+    assert status["since"]
+    assert status["observedGeneration"] == 1
+    assert {each["observedGeneration"] for each in status["conditions"]} == {1}
+    assert cluster.condition("Progressing")["reason"] == "Progressing"
+    assert [line["phase"] for line in status["history"]][:2] == ["Pending", "Warming"]
+    assert len(str(status["judge"])) < 20_000
+
+
+def test_a_weight_is_proved_by_the_proxies_counts_before_the_soak_clock_starts(cluster: Cluster) -> None:
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.phase == "Rehearsing")
+    cluster.proxies.read()
+    cluster.proxies.frozen = True  # the proxies do not get what the API server has
+    cluster.run(keeper, 40)
+    assert (cluster.weight, cluster.status["weight"], cluster.phase) == (20, 20, "Progressing")
+    assert cluster.status["weightProved"] == 0
+    assert "since" not in cluster.status
+    cluster.proxies.frozen = False
+    cluster.run(keeper, until=lambda: cluster.status["weightProved"] == 20, seconds=20)
+    assert cluster.status["weightProved"] == 20
+    cluster.run(keeper, 120)
+    assert cluster.phase == "Promoted"
+
+
+def test_without_metrics_it_holds_and_never_fails(cluster: Cluster) -> None:
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.status.get("weightProved") == 20)
+    cluster.traffic.down = "connection refused"
+    cluster.run(keeper, 60)
+    assert (cluster.phase, cluster.weight) == ("Progressing", 20)
+    assert cluster.condition("Degraded")["status"] == "True"
+    assert "metrics system down" in cluster.status["message"]
+    cluster.traffic.down = ""
+    cluster.run(keeper, 120)
+    assert cluster.phase == "Promoted"
+
+
+def test_a_missing_deployment_is_said_and_the_rollout_begins_when_it_is_there(cluster: Cluster) -> None:
+    cluster.apply(canary="2.0")
+    keeper = cluster.keeper()
+    cluster.run(keeper, 15)
+    ready = cluster.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "DeploymentMissing")
+    assert "there is no Deployment bert-2.0" in ready["message"]
+    assert cluster.reasons().count("SpecRefused") == 1
+    assert cluster.split.shares == (("1.0", 100),)
+    cluster.api.create(deployment("bert-2.0", replicas=0))
+    cluster.run(keeper, 30, until=lambda: cluster.phase == "Warming")
+    assert cluster.replicas("2.0") == 2
+
+
+def test_a_canary_that_never_gets_ready_fails_without_any_traffic(cluster: Cluster) -> None:
+    cluster.stuck.add("bert-1.1")
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, 150)
+    assert cluster.phase == "Failed"
+    assert cluster.split.shares == (("1.0", 100),)
+    assert cluster.replicas("1.1") == 0
+
+
+def test_what_is_idle_is_not_written_and_a_new_controller_starts_nothing(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.run(cluster.keeper(), 150)
+    assert cluster.phase == "Promoted"
+    before = len(cluster.api.writes("bertmesh-controller"))
+    cluster.run(cluster.keeper(), 60)
+    assert len(cluster.api.writes("bertmesh-controller")) == before
+
+
+def test_a_hand_edited_weight_is_put_back_and_reported_with_the_name_of_the_editor(cluster: Cluster) -> None:
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.status.get("weightProved") == 20)
+    route = cluster.api.get("VirtualService", "bert")["spec"]["http"]
+    for rule in route:
+        if rule.get("name") == "split":
+            for target, weight in zip(rule["route"], (10, 90), strict=True):
+                target["weight"] = weight
+    cluster.api.edit("VirtualService", "bert", {"spec": {"http": route}}, manager="kubectl-edit")
+    assert cluster.weight == 90
+    cluster.run(keeper, 2)
+    assert cluster.weight == 20
+    assert "RoutePutBack" in cluster.reasons()
+    told = next(event for event in cluster.api.all("Event") if event["reason"] == "RouteChangedByOther")
+    assert "kubectl-edit" in told["message"]
+
+
+def test_a_route_of_somebody_else_is_left_alone_until_it_may_be_adopted(cluster: Cluster) -> None:
+    theirs = {"http": [{"route": [{"destination": {"host": "bert"}}]}], "hosts": ["bert"]}
+    head = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
+    metadata = {"name": "bert", "namespace": "default"}
+    cluster.api.create({**head, "metadata": metadata, "spec": theirs}, manager="helm")
+    cluster.apply(canary=None)
+    keeper = cluster.keeper()
+    cluster.run(keeper, 5)
+    assert cluster.api.get("VirtualService", "bert")["spec"] == theirs
+    assert "belongs to helm" in cluster.condition("Ready")["message"]
+    assert cluster.condition("Degraded")["status"] == "True"
+    cluster.api.edit("ModelRollout", "bert", {"spec": {"routing": {"adopt": True}}})
+    cluster.run(keeper, 10)
+    assert cluster.split.shares == (("1.0", 100),)
+    assert cluster.condition("Ready")["status"] == "True"
+
+
+def test_the_replicas_of_an_autoscaled_canary_are_its_autoscalers(cluster: Cluster) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "bert-1.1"}
+    cluster.api.create(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "bert-1.1", "namespace": "default"},
+            "spec": {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 9},
+        }
+    )
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.phase == "Progressing")
+    assert cluster.replicas("1.1") == 3  # an autoscaler sleeps at 0: it is woken with its minimum
+    cluster.api.edit("Deployment", "bert-1.1", {"spec": {"replicas": 7}}, manager="hpa")
+    cluster.run(keeper, 10)
+    assert cluster.replicas("1.1") == 7
+    cluster.command("abort")
+    cluster.run(keeper, 20)
+    assert cluster.replicas("1.1") == 0
+
+
+def test_a_lost_status_is_made_up_for_by_what_the_route_says(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.run(cluster.keeper(), 150)
+    assert cluster.split.shares == (("1.1", 100),)
+    cluster.api.edit_status("ModelRollout", "bert", dict.fromkeys(cluster.status))
+    cluster.run(cluster.keeper(), 20)
+    assert cluster.split.shares == (("1.1", 100),)
+    assert cluster.status["stable"] == "1.1"
+    assert cluster.reasons().count("RolloutStarted") == 1
+
+
+def test_a_state_that_cannot_be_read_is_said_and_the_traffic_left_as_it_is(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.run(cluster.keeper(), until=lambda: cluster.status.get("weightProved") == 20)
+    cluster.api.edit_status("ModelRollout", "bert", {"judge": {"state": "nonsense"}})
+    cluster.run(cluster.keeper(), 30)
+    assert cluster.weight == 20
+    ready = cluster.condition("Ready")
+    assert (ready["reason"], ready["status"]) == ("StateCorrupt", "False")
+
+
+def test_a_state_beyond_what_an_api_server_takes_is_refused(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.run(cluster.keeper(), until=lambda: cluster.phase == "Progressing")
+    state, notes = cluster.judge
+    noise = {f"{hashlib.sha256(str(k).encode()).hexdigest()}": Known(k / 7, k / 3) for k in range(20_000)}
+    with pytest.raises(StateTooLarge, match="too many pods"):
+        encode(replace(state, cursor=replace(state.cursor, values=noise)), notes)
