@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bertmesh import golden as golden_sets
+from bertmesh.backtest import backtest
 from bertmesh.errors import MeshNotRunning
 from bertmesh.home import Home
 from bertmesh.options import home_option, output_option
@@ -99,6 +100,9 @@ rollout.add_command(
     _order("promote", "Move it one step on by hand, past the evidence. A paused one stays paused there.")
 )
 rollout.add_command(_order("abort", "Send all traffic back to the stable version, whatever the phase."))
+
+
+rollout.add_command(backtest)
 
 
 @rollout.command()

@@ -76,6 +76,25 @@ class BadSteps(CanaryError):
         )
 
 
+class BadSpan(CanaryError):
+    """A time from which and to which nothing can be read."""
+
+    def __init__(self, seconds: float, most: float) -> None:
+        super().__init__(
+            f"from --from to --to it is {seconds:g} s: give times that are up to {most:g} s apart, --from first"
+        )
+
+
+class BadPolicy(CanaryError):
+    """A policy file that is none."""
+
+    def __init__(self, path: Path, seen: str) -> None:
+        super().__init__(
+            f"{path} holds no policy ({seen}): write YAML like `profile: default`, as in spec.policy of a "
+            "ModelRollout"
+        )
+
+
 class BadGolden(CanaryError):
     """A golden set that cannot be used."""
 
