@@ -1,0 +1,118 @@
+"""The Roles in deploy/rbac: all that is granted is used, and nothing else is asked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from canary.operator.keeper import Keeper
+from canary.resource_gates import Notification
+from tests.canary.operator.clusters import Cluster
+from tests.canary.operator.replicas import running, wait_for
+from tests.support.kubeapi.access import Access
+from tests.support.kubeapi.known import ROOT
+from tests.support.kubeapi.samples import deployment, rollout
+from tests.support.kubeapi.target import Target
+
+RBAC = ROOT / "deploy" / "rbac"
+TOKEN = "operator"  # noqa: S105 - the key of a throwaway server
+Right = tuple[str, str, str]
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(Path(RBAC / name).read_text("utf-8")))
+
+
+def role(name: str) -> dict[str, Any]:
+    """Return the Role in a file, as it is in the namespace of the test."""
+    found = next(each for each in documents(name) if each["kind"] in {"Role", "ClusterRole"})
+    return {**found, "metadata": {**found["metadata"], "namespace": "default"}}
+
+
+def granted(role: Mapping[str, Any]) -> set[Right]:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+class Recorder:
+    """What the operator asked for, and what of it was refused."""
+
+    def __init__(self) -> None:
+        self.used: set[Right] = set()
+        self.refused: set[Right] = set()
+
+    def note(self, *, allowed: bool, verb: str, target: Target) -> None:
+        name = "/".join(filter(None, (target.kind.plural, target.subresource)))
+        (self.used if allowed else self.refused).add((target.kind.group, name, verb))
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    made, judge = Recorder(), Access.allows
+
+    def allows(access: Access, token: str, verb: str, target: Target) -> bool:
+        allowed = judge(access, token, verb, target)
+        if token == TOKEN:
+            made.note(allowed=allowed, verb=verb, target=target)
+        return allowed
+
+    monkeypatch.setattr(Access, "allows", allows)
+    return made
+
+
+def work(cluster: Cluster) -> None:
+    """Let the operator do everything that it can do to the cluster."""
+    cluster.apply()
+    with running(cluster, TOKEN):
+        wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+        cluster.command("pause")
+        wait_for(lambda: "Commanded" in {each["type"] for each in cluster.status["conditions"]})
+    tools = cluster.tools(token=TOKEN)
+    for service, routing in {
+        "meshless": {"style": "services"},
+        "gated": {"style": "gatewayAPI", "gateways": ["public"]},
+    }.items():
+        cluster.api.create(
+            deployment(f"{service}-1.0", replicas=1, labels={"app": service, "version": "1.0"})
+        )
+        other = rollout(service, service=service, canary=None, routing=routing)
+        cluster.api.create(other)
+        keeper = Keeper(tools, "default", service)
+        for _ in range(10):
+            cluster.clock.time += 1
+            keeper.attend(changed=True)
+        ready = cluster.api.get("ModelRollout", service)["status"]["conditions"][0]
+        assert (ready["type"], ready["status"]) == ("Ready", "True"), ready
+    entry = {"phase": "Promoted", "action": "advance", "stable": "1.0", "canary": "1.1", "weight_to": 100}
+    secret = Notification(name="chat", secret="slack")
+    tools.notifier.tell("default", "bert", (secret,), {**entry, "sentence": "done"})
+    tools.notifier.close()
+
+
+@pytest.mark.slow
+def test_the_operator_uses_all_of_its_role_and_asks_for_nothing_more(
+    cluster: Cluster, recorder: Recorder
+) -> None:
+    lease = role("lease.yaml")
+    cluster.api.grant(TOKEN, [role("namespaced.yaml"), lease])
+    work(cluster)
+    assert not recorder.refused
+    assert recorder.used == granted(role("namespaced.yaml")) | granted(lease)
+
+
+def test_the_cluster_mode_grants_the_same_and_nothing_else_is_cluster_wide() -> None:
+    assert granted(role("cluster.yaml")) == granted(role("namespaced.yaml"))
+    kinds = {path.name: {each["kind"] for each in documents(path.name)} for path in RBAC.glob("*.yaml")}
+    assert kinds == {
+        "cluster.yaml": {"ClusterRole", "ClusterRoleBinding"},
+        "lease.yaml": {"ServiceAccount", "Role", "RoleBinding"},
+        "namespaced.yaml": {"Role", "RoleBinding"},
+    }
+    assert not any("*" in right for name in kinds for right in granted(role(name)))
