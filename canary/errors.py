@@ -81,7 +81,7 @@ class BadSpan(CanaryError):
 
     def __init__(self, seconds: float, most: float) -> None:
         super().__init__(
-            f"from --from to --to it is {seconds:g} s: give times that are up to {most:g} s apart, --from first"
+            f"from --from to --to it is {seconds:g} s: give times at most {most:g} s apart, --from first"
         )
 
 
