@@ -1,16 +1,20 @@
 """Replicas of the operator in this process, as threads; or as child processes that can be killed."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from canary.operator.lease import LeaseTiming
 from canary.operator.process import Replica
 from canary.operator.settings import OperatorSettings
 from canary.operator.tools import Timing, Tools
 from tests.canary.operator.clusters import Cluster
+from tests.support.kubeapi.known import ROOT
 
 QUICK = LeaseTiming(duration_s=8.0, renew_s=0.3)
 
@@ -58,3 +62,22 @@ def wait_for(fact: Callable[[], bool], seconds: float = 30.0) -> None:
     while not fact():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.05)
+
+
+@contextmanager
+def child(cluster: Cluster, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the command as a process of its own, watching ``default``, with no Prometheus to ask."""
+    config = cluster.api.kubeconfig(folder / "kubeconfig")
+    program = "from bertmesh.operator_command import operator; operator()"
+    arguments = ["-n", "default", "--prometheus", "http://127.0.0.1:9", "--metrics-port", "0"]
+    log = (folder / "log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments, "--kubeconfig", str(config)],
+        stdout=log, stderr=log, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        log.close()

@@ -1,17 +1,120 @@
 """The whole replica: kopf, the Lease, the handlers, in real time against the API server."""
 
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+
 from tests.canary.operator.clusters import Cluster
-from tests.canary.operator.replicas import running, wait_for
+from tests.canary.operator.replicas import child, running, wait_for
+from tests.support.kubeapi.samples import deployment, rollout
+
+MANY = 200
 
 
 def test_a_resource_is_taken_up_and_let_go_by_its_finalizer_with_all_traffic_on_the_stable(
     cluster: Cluster,
 ) -> None:
     cluster.apply(canary=None)
-    with running(cluster):
-        wait_for(lambda: cluster.api.has("VirtualService", "bert"))
+    with running(cluster) as (replica, _):
         wait_for(lambda: cluster.condition("Ready")["status"] == "True")
         assert "bertmesh.dev/traffic" in cluster.api.get("ModelRollout", "bert")["metadata"]["finalizers"]
+        text = generate_latest(replica.telemetry.registry).decode()
+        assert 'bertmesh_rollout_weight{namespace="default",rollout="bert"} 0.0' in text
+        assert "bertmesh_rollout_leader 1.0" in text
+        cluster.api.delete("ModelRollout", "bert")
+        wait_for(lambda: not cluster.api.has("ModelRollout", "bert"))
+        gone = generate_latest(replica.telemetry.registry).decode()
+        assert 'rollout="bert"' not in gone.replace("bertmesh_rollout_reconcile_errors", "")
+    assert cluster.split.shares == (("1.0", 100),)
+    assert cluster.api.get("Lease", "bertmesh-controller")["spec"]["holderIdentity"] == ""
+
+
+def test_a_deletion_in_mid_rollout_waits_for_the_traffic(cluster: Cluster) -> None:
+    cluster.apply()
+    cluster.run(cluster.keeper(), until=lambda: cluster.status.get("weightProved") == 20)
+    with running(cluster):
+        wait_for(lambda: "finalizers" in cluster.api.get("ModelRollout", "bert")["metadata"])
         cluster.api.delete("ModelRollout", "bert")
         wait_for(lambda: not cluster.api.has("ModelRollout", "bert"))
     assert cluster.split.shares == (("1.0", 100),)
+    assert cluster.replicas("1.1") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_broken_resource_of_two_hundred_does_not_stop_the_others(cluster: Cluster) -> None:
+    for number in range(MANY):
+        service = f"s{number}"
+        cluster.api.create(
+            deployment(f"{service}-1.0", replicas=1, labels={"app": service, "version": "1.0"})
+        )
+        cluster.api.create(rollout(service, service=service, canary=None))
+    broken = {"judge": {"schema": 1, "state": "nonsense", "notes": "{}"}}
+    cluster.api.edit_status("ModelRollout", "s77", broken)
+
+    def is_ready(resource: dict[str, Any]) -> bool:
+        conditions = resource.get("status", {}).get("conditions", ())
+        return ("Ready", "True") in {(each["type"], each["status"]) for each in conditions}
+
+    def ready() -> int:
+        return sum(map(is_ready, cluster.api.all("ModelRollout")))
+
+    with running(cluster):
+        wait_for(lambda: ready() == MANY - 1, 250)
+        said = cluster.api.get("ModelRollout", "s77")["status"]["conditions"][0]
+    assert said["reason"] == "StateCorrupt"
+    assert "put back a good one" in said["message"]
+
+
+def test_of_two_replicas_one_writes_and_the_other_takes_over_when_it_stops(cluster: Cluster) -> None:
+    cluster.apply(canary=None)
+    with running(cluster) as (first, stop):
+        wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+        with running(cluster) as (second, _):
+            cluster.api.edit("ModelRollout", "bert", {"spec": {"canary": "9.9"}})
+            wait_for(lambda: "bert-9.9" in cluster.condition("Ready")["message"])
+            assert (first.elector.holds(0), second.elector.holds(0)) == (True, False)
+            stop.set()
+            wait_for(lambda: second.elector.holds(0))
+            cluster.api.edit("ModelRollout", "bert", {"spec": {"canary": None}})
+            wait_for(lambda: cluster.status.get("observedGeneration") == 3)
+            wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+
+
+def test_a_leader_that_lost_the_lease_stops_writing_kopfs_notes_included(cluster: Cluster) -> None:
+    with running(cluster) as (replica, _):
+        wait_for(lambda: replica.elector.holds(0))
+        frozen = threading.Event()
+        replica.elector.monotonic = lambda: float("inf")  # its clock says that the Lease is long over
+        replica.elector.step = frozen.is_set  # type: ignore[method-assign] # and it gets no other
+        before = len(cluster.api.writes())
+        cluster.apply(canary=None)
+        frozen.wait(3)
+        assert len(cluster.api.writes()) == before
+        assert "finalizers" not in cluster.api.get("ModelRollout", "bert")["metadata"]
+
+
+@pytest.mark.slow
+def test_an_operator_process_killed_without_warning_is_followed_by_another_that_goes_on(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.apply()
+    cluster.run(cluster.keeper(), until=lambda: cluster.status.get("weightProved") == 20)
+    before, _ = cluster.judge
+    with child(cluster, tmp_path) as process:
+        wait_for(lambda: cluster.api.has("Lease", "bertmesh-controller"))
+        wait_for(lambda: "finalizers" in cluster.api.get("ModelRollout", "bert")["metadata"])
+        process.kill()
+        process.wait(10)
+    with child(cluster, tmp_path) as process:
+        wait_for(lambda: cluster.api.get("Lease", "bertmesh-controller")["spec"]["leaseTransitions"] == 1)
+        wait_for(lambda: cluster.judge[0].latest != before.latest)
+        after, _ = cluster.judge
+        assert after.rollout.id == before.rollout.id
+        assert after.ledger.metrics[0].rollout.canary == before.ledger.metrics[0].rollout.canary
+        assert cluster.weight == 20
+        process.terminate()
+        assert process.wait(20) == 0
