@@ -20,8 +20,6 @@ class Conversion:
     recipe: str
     precision: str
     """What is computed between the linear layers: f32 or bf16."""
-    group: int
-    """Channels that dynamic layers round together; 0 where none are dynamic."""
     positions: int
     vocabulary: int
     made_with: str

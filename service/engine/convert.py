@@ -20,7 +20,7 @@ from service.engine.fidelity import Answers, Fidelity
 from service.engine.graph import Encoder, head, linears
 from service.engine.packed import ENCODER, HEAD, PackedEngine, feeds, options
 from service.engine.packing import Pack, passes
-from service.engine.quantise import Float, Linear, light
+from service.engine.quantise import Float, Linear, Quantised, quantise
 from service.engine.recipes import RECIPES, Recipe
 from service.engine.runtime import op, ov
 from service.engine.sample import Ids, Sample
@@ -29,6 +29,9 @@ from service.engine.weights import Shape, read_weights
 
 _TIMED_S = 1.0
 _TIMED_TEXTS = 16
+_PROBES = 24
+"""Texts on which the loss of each layer is measured."""
+LAST = "last"
 
 
 class Converter:
@@ -64,16 +67,13 @@ class Converter:
             yield conversion
 
     def _write(self, recipe: Recipe, folder: Path) -> Conversion:
-        layers = {name: recipe.layer(name, layer, self._inputs) for name, layer in self._layers.items()}
-        for model, name in (
-            (Encoder(self._shape, self._weights, layers).build(), ENCODER),
-            (self._head(recipe), HEAD),
-        ):
-            ov.save_model(model, folder / name, compress_to_fp16=recipe.in_halves)
+        encoder = Encoder(self._shape, self._weights, self._changed(recipe)).build()
+        ov.save_model(encoder, folder / ENCODER, compress_to_fp16=recipe.in_halves)
+        # Scores decide by their last digits, and the head is little work: its weights get 16 bits.
+        ov.save_model(self._head(), folder / HEAD, compress_to_fp16=True)
         draft = Conversion(
             recipe=recipe.name,
             precision=recipe.precision,
-            group=recipe.group,
             positions=self._reference.positions,
             vocabulary=self._reference.vocabulary,
             made_with=ov.get_version(),
@@ -83,6 +83,16 @@ class Converter:
         conversion.write(folder)
         return conversion
 
+    def _changed(self, recipe: Recipe) -> Mapping[str, Linear]:
+        """Return the layers, all but the kept share of them quantised."""
+        if not recipe.in_bytes:
+            return self._layers
+        kept = round(recipe.kept * len(self._layers))
+        stay = sorted(self._layers, key=lambda name: -self._losses[name])[:kept] if kept else []
+        return {
+            name: layer if name in stay else self._quantised[name] for name, layer in self._layers.items()
+        }
+
     def _judged(self, draft: Conversion, engine: Engine) -> Conversion:
         answers = Answers.of(engine, self._sample.judgement, self._sample.mask)
         fidelity = Fidelity.between(answers, self._wanted)
@@ -90,33 +100,47 @@ class Converter:
             draft, fidelity=fidelity.as_dict(), tokens_per_s=_speed(engine, self._sample.judgement)
         )
 
-    def _head(self, recipe: Recipe) -> ov.Model:
+    def _head(self) -> ov.Model:
         transform, decoder = (
             Float(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
             for name in ("cls.predictions.transform.dense", "cls.predictions.decoder")
         )
-        chosen: Linear = light(decoder) if recipe.in_bytes else decoder
-        return head(self._shape, self._weights, transform, chosen)
+        return head(self._shape, self._weights, transform, decoder)
 
     @cached_property
     def _wanted(self) -> Answers:
         return Answers.of(self._reference, self._sample.judgement, self._sample.mask)
 
     @cached_property
-    def _inputs(self) -> Mapping[str, Array]:
-        """What the linear layers are given when the model reads the sample: (tokens, inputs) each."""
-        encoder = Encoder(self._shape, self._weights, self._layers)
+    def _quantised(self) -> Mapping[str, Quantised]:
+        """All linear layers in 8 bits."""
+        inputs = self._states(self._layers, self._sample.calibration, *self._layers)
+        return {name: quantise(layer, inputs[name]) for name, layer in self._layers.items()}
+
+    @cached_property
+    def _losses(self) -> Mapping[str, float]:
+        """How much the last hidden states change when one layer alone is quantised."""
+        texts = self._sample.calibration[:_PROBES]
+        exact = self._states(self._layers, texts)[LAST]
+        return {
+            name: float(np.square(self._states({**self._layers, name: layer}, texts)[LAST] - exact).mean())
+            for name, layer in self._quantised.items()
+        }
+
+    def _states(self, layers: Mapping[str, Linear], texts: Sequence[Ids], *names: str) -> Mapping[str, Array]:
+        """Return what the named linear layers are given, and the last states: (tokens, width) each."""
+        encoder = Encoder(self._shape, self._weights, layers)
         model = encoder.build()
-        model.add_results([op.result(node) for node in encoder.inputs.values()])
-        compiled = ov.Core().compile_model(model, "CPU", options("f32", self._threads, 0))
-        return _observed(compiled.create_infer_request(), list(encoder.inputs), self._sample.calibration)
+        model.add_results([op.result(encoder.inputs[name]) for name in names])
+        compiled = ov.Core().compile_model(model, "CPU", options("f32", self._threads))
+        return _observed(compiled.create_infer_request(), [LAST, *names], texts)
 
 
 def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Ids]) -> Mapping[str, Array]:
     seen: dict[str, list[Array]] = {name: [] for name in names}
     for indices in passes([len(ids) for ids in texts]):
         request.infer(feeds(Pack.of([texts[index] for index in indices])))
-        for place, name in enumerate(names, start=1):  # output 0 is the last hidden states
+        for place, name in enumerate(names):
             seen[name].append(request.get_output_tensor(place).data.copy())
     return {name: np.concatenate(parts) for name, parts in seen.items()}
 

@@ -11,8 +11,6 @@ from service.engine import Array, Engine, Item, Want
 COSINE, AGREEMENT = 0.999, 0.99
 """What a faithful engine reaches in the mean."""
 _TOP = 5
-_EVERY = 2
-"""Every so many-th token of a text is masked in turn."""
 _AT_ONCE = 32
 
 
@@ -29,11 +27,11 @@ class Answers:
 
     @classmethod
     def of(cls, engine: Engine, texts: Sequence[tuple[int, ...]], mask: int) -> "Answers":
-        """Ask an engine about texts (token ids with [CLS] and [SEP]) and about tokens of them, masked."""
+        """Ask an engine about texts (token ids with [CLS] and [SEP]) and about each token of them, masked."""
         masked = [
             Item((*ids[:place], mask, *ids[place + 1 :]), Want.LOGITS, (place,))
             for ids in texts
-            for place in range(1, len(ids) - 1, _EVERY)
+            for place in range(1, len(ids) - 1)
         ]
         first, mean = (
             np.stack(_run(engine, [Item(ids, want) for ids in texts])) for want in (Want.FIRST, Want.MEAN)

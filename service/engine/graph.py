@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from service.engine import Array
-from service.engine.quantise import STEPS, Dynamic, Float, Linear, Static
+from service.engine.quantise import STEPS, Float, Linear, Quantised
 from service.engine.runtime import op, ov
 from service.engine.weights import Shape
 
@@ -109,7 +109,7 @@ class Encoder:
         return norm(state, self.weights, name, self.shape.epsilon)
 
 
-def head(shape: Shape, weights: Weights, transform: Linear, decoder: Linear) -> ov.Model:
+def head(shape: Shape, weights: Weights, transform: Float, decoder: Float) -> ov.Model:
     """Return a graph from hidden states (tokens, width) to scores over the vocabulary."""
     state = op.parameter(
         [-1, weights["embeddings.word_embeddings.weight"].shape[1]], np.float32, name="state"
@@ -124,17 +124,11 @@ def linear(state: ov.Node, layer: Linear) -> ov.Node:
     match layer:
         case Float():
             weight = _constant(layer.weight)
-        case Static():
+        case Quantised():
             low, high = layer.low[None], (layer.low + STEPS * layer.step)[None]
             ends = [_constant(end) for end in (low, high, np.float32(0), np.float32(STEPS))]
             state = op.fake_quantize(state, *ends, levels=STEPS + 1)
-            weight = _scaled(layer.levels, layer.scale)
-        case Dynamic():
-            outputs, inputs = layer.levels.shape
-            groups = layer.levels.reshape(outputs, -1, inputs // layer.scale.shape[1])
-            weight = op.reshape(
-                _scaled(groups, layer.scale[:, :, None]), _integers([outputs, inputs]), special_zero=False
-            )
+            weight = op.multiply(op.convert(op.constant(layer.levels), "f32"), _constant(layer.scale))
     product = op.matmul(state, weight, transpose_a=False, transpose_b=True)
     return op.add(product, _constant(layer.bias))
 
@@ -144,10 +138,6 @@ def norm(state: ov.Node, weights: Weights, name: str, epsilon: float) -> ov.Node
     normed = op.mvn(state, _integers([-1]), normalize_variance=True, eps=epsilon, eps_mode="INSIDE_SQRT")
     scaled = op.multiply(normed, _constant(weights[f"{name}.weight"]))
     return op.add(scaled, _constant(weights[f"{name}.bias"]))
-
-
-def _scaled(levels: np.ndarray, scale: Array) -> ov.Node:
-    return op.multiply(op.convert(op.constant(levels), "f32"), _constant(scale))
 
 
 def _constant(values: Array | np.float32) -> ov.Node:

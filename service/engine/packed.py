@@ -56,11 +56,8 @@ class PackedEngine:
         try:
             return cls(
                 conversion,
-                core.compile_model(
-                    folder / ENCODER, "CPU", options(conversion.precision, threads, conversion.group)
-                ),
-                # Scores decide by their last digits: the head rounds no activations.
-                core.compile_model(folder / HEAD, "CPU", options("f32", threads, 0)),
+                core.compile_model(folder / ENCODER, "CPU", options(conversion.precision, threads)),
+                core.compile_model(folder / HEAD, "CPU", options("f32", threads)),
             )
         except RuntimeError as error:
             raise UnsupportedModel(
@@ -120,14 +117,13 @@ def feeds(pack: Pack) -> Mapping[str, np.ndarray]:
     }
 
 
-def options(precision: str, threads: int, group: int) -> Mapping[str, object]:
+def options(precision: str, threads: int) -> Mapping[str, object]:
     """Return what OpenVINO is told: one request at a time, with all threads."""
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": precision,
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": group,
     }
 
 

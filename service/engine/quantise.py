@@ -1,11 +1,10 @@
 """Linear layers in 8 bits. Pure mathematics on numpy arrays.
 
-`Static` rounds activations to 8 bits in ranges found beforehand, an own one for each channel; their
+`Quantised` rounds activations to 8 bits in ranges found beforehand, an own one for each channel; their
 steps go into the weights and their offsets into the bias, so that the product of integers needs no
 further correction. That is SmoothQuant (Xiao et al. 2022) with half of a channel's range left to the
-weights. `Dynamic` rounds each token's activations in groups of channels while it computes: dearer,
-finer, and without a range to leave. Either depends on the token alone, so that the texts of a batch
-do not change each other's answers.
+weights. How a token is rounded depends on nothing but the token, so that the texts of a batch do not
+change each other's answers.
 
 Weights are rounded one input channel after the other, and what rounding one loses is made up for by
 those that follow (GPTQ, Frantar et al. 2022).
@@ -20,8 +19,6 @@ from service.engine import Array
 
 Levels = NDArray[np.int8]
 
-GROUP = 128
-"""Channels that share a scale in a dynamic layer."""
 STEPS = 255
 """Steps of an unsigned byte."""
 _PEAK = 127
@@ -46,7 +43,7 @@ class Float:
 
 
 @dataclass(frozen=True)
-class Static:
+class Quantised:
     """y = (round((x - low) / step) @ levels.T) * scale + bias, rounding into 0 ... 255."""
 
     low: Array
@@ -61,22 +58,10 @@ class Static:
     """(outputs,)"""
 
 
-@dataclass(frozen=True)
-class Dynamic:
-    """y = x @ (levels * scale).T + bias, with x rounded in groups while it is computed."""
-
-    levels: Levels
-    """(outputs, inputs)"""
-    scale: Array
-    """(outputs, groups)"""
-    bias: Array
-    """(outputs,)"""
+Linear = Float | Quantised
 
 
-Linear = Float | Static | Dynamic
-
-
-def static(layer: Float, inputs: Array) -> Static:
+def quantise(layer: Float, inputs: Array) -> Quantised:
     """Quantise a layer for inputs like these, (tokens, inputs)."""
     low, step = _ranges(inputs)
     rounded = np.clip(np.rint((inputs - low) / step), 0, STEPS).astype(np.float32)
@@ -84,28 +69,7 @@ def static(layer: Float, inputs: Array) -> Static:
     scale = _scale(weight)
     levels = _rounded(weight, scale, rounded)
     bias = _bias(layer, inputs, (levels * scale) @ rounded.mean(axis=0))
-    return Static(low, step, levels, scale, bias)
-
-
-def dynamic(layer: Float, inputs: Array) -> Dynamic:
-    """Quantise a layer for inputs like these, (tokens, inputs)."""
-    outputs, width = layer.weight.shape
-    group = GROUP if width % GROUP == 0 else width
-    scale = _scale(layer.weight.reshape(-1, group)).reshape(outputs, -1)
-    scales = np.repeat(scale, group, axis=1)
-    levels = _rounded(layer.weight, scales, inputs)
-    bias = _bias(layer, inputs, (levels * scales) @ inputs.mean(axis=0))
-    return Dynamic(levels, scale, bias)
-
-
-def light(layer: Float) -> Dynamic:
-    """Store a layer's weights in 8 bits, in groups, each rounded to the nearest level."""
-    outputs, width = layer.weight.shape
-    group = GROUP if width % GROUP == 0 else width
-    rows = layer.weight.reshape(-1, group)
-    scale = _scale(rows)
-    levels = np.clip(np.rint(rows / scale), -_PEAK, _PEAK).astype(np.int8)
-    return Dynamic(levels.reshape(outputs, width), scale.reshape(outputs, -1), layer.bias)
+    return Quantised(low, step, levels, scale, bias)
 
 
 def _ranges(inputs: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Texts to calibrate with and others to judge by, both made of the same plain sentences. Pure.
+"""Texts to calibrate with and others to judge by. Pure.
 
 Calibration has to see what real texts may do to activations, so it reads spliced sentences with a
 third of the tokens drawn at random from the whole vocabulary, and some of them masked. Measured on
@@ -38,24 +38,17 @@ class Sample:
         mask = codec.encode(codec.mask_token)
         mask_id = mask.ids[mask.masks[0].position]
         words = sorted(set(range(codec.size)) - codec.unspeakable)
-        random = Random(_SEED)
         return cls(
-            tuple(to_calibrate(sentences, _TO_CALIBRATE, words, mask_id, random)),
-            tuple(to_judge(sentences, random)),
+            tuple(to_calibrate(sentences[::2], _TO_CALIBRATE, words, mask_id, Random(_SEED))),
+            tuple(sentences[1::2]),
             mask_id,
         )
-
-
-def to_judge(sentences: Sequence[Ids], random: Random) -> list[Ids]:
-    """Return every other sentence, and as many spliced ones."""
-    chosen = sentences[1::2]
-    return [*chosen, *(splice(chosen, random) for _ in chosen)]
 
 
 def to_calibrate(
     sentences: Sequence[Ids], count: int, words: Sequence[int], mask: int, random: Random
 ) -> Iterator[Ids]:
-    """Yield ``count`` texts made of the other sentences, with foreign words and masks in them."""
+    """Yield ``count`` texts made of sentences, with foreign words and masks in them."""
 
     def changed(token: int) -> int:
         luck = random.random()
@@ -64,7 +57,7 @@ def to_calibrate(
         return random.choice(words) if luck < _MASKED + _FOREIGN else token
 
     for _ in range(count):
-        yield _within(splice(sentences[::2], random), changed)
+        yield _within(splice(sentences, random), changed)
 
 
 def splice(sentences: Sequence[Ids], random: Random) -> Ids:

@@ -6,7 +6,7 @@ from service.engine.convert import Converter
 from service.engine.recipes import RECIPES, Recipe
 from tests.service.conftest import Tiny
 
-EXACT = Recipe("f32", "f32")
+EXACT = Recipe("f32", "f32", kept=1)
 
 
 @pytest.fixture(scope="session")

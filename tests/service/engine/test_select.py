@@ -15,7 +15,6 @@ def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
     Conversion(
         recipe=recipe,
         precision="bf16",
-        group=0,
         positions=512,
         vocabulary=100,
         made_with="test",
@@ -26,9 +25,9 @@ def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
 
 def test_the_fastest_faithful_conversion_is_best(tmp_path: Path) -> None:
     record(tmp_path, "int8", faithful=False, speed=900)
-    record(tmp_path, "int8-mixed", faithful=True, speed=700)
+    record(tmp_path, "int8-50", faithful=True, speed=700)
     record(tmp_path, "bf16", faithful=True, speed=500)
-    assert best(tmp_path) == "int8-mixed"
+    assert best(tmp_path) == "int8-50"
 
 
 def test_torch_computes_where_nothing_is_faithful(tmp_path: Path) -> None:
