@@ -1,0 +1,1 @@
+"""The rollout console: one web page over what the controller has stored."""

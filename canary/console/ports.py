@@ -1,0 +1,58 @@
+"""What the console needs of the home it looks at: little, so that a folder and a cluster both fit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from canary.commands import Answer, Order
+from canary.state import State
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of one service.
+
+    ``state`` is None as long as no controller has run. ``beat`` is the controller's last sign of life (Unix
+    seconds). ``problem`` says in a sentence why the state cannot be read, "" if it could be.
+    """
+
+    service: str
+    state: State | None
+    beat: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """A version's traffic now: requests a second, the share that failed (0 to 1), p99 in milliseconds.
+
+    None means that there is nothing to tell it from.
+    """
+
+    requests: float | None = None
+    failed: float | None = None
+    p99_ms: float | None = None
+
+
+class Rollouts(Protocol):
+    """The services with their rollouts, and the way to say something to their controllers."""
+
+    def read(self) -> Sequence[Reading]:
+        """Return every service; what cannot be read is said in its ``problem``, never raised."""
+        ...
+
+    def send(self, service: str, order: Order) -> Answer:
+        """Send an order to a service's controller and wait for its answer.
+
+        Raises:
+            canary.errors.CanaryError: there was no answer; its sentence says why.
+        """
+        ...
+
+
+class Traffic(Protocol):
+    """Figures that are shown beside the evidence; nothing is decided by them."""
+
+    def rates(self, versions: Sequence[str]) -> Mapping[str, Rates]:
+        """Return the traffic of each version; empty where no metrics system is at hand."""
+        ...

@@ -1,0 +1,68 @@
+"""Prepared stores: a real one in a folder, written by the real controller over a fake world."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from canary.commands import Answer, Command
+from canary.console.app import Console, create_app
+from canary.console.local import LocalRollouts
+from canary.console.ports import Traffic
+from canary.console.security import Guard
+from canary.console.settings import Settings
+from canary.inbox import Inbox
+from canary.store import FileStore
+from tests.canary.fakes import Stage
+
+SECRET = b"a secret of the tests"
+
+
+class Scene(Stage):
+    """A world that begins ``ago`` seconds before now, and whose controller has a real store."""
+
+    def __init__(self, folder: Path, *, ago: float = 60.0, **traffic: Any) -> None:  # noqa: ANN401 - for the fake
+        super().__init__(FileStore(folder), **traffic)
+        self.inbox = Inbox(folder)
+        self.clock.time = self.traffic.since = time.time() - ago
+        self.tick()
+
+    def send(self, command: Command) -> Answer:
+        """Send a command the way the command line does."""
+        self.inbox.put(command)
+        self.tick()
+        answer = self.inbox.collect(command.id)
+        assert answer is not None
+        return answer
+
+    def roll(self, canary: str, until: Callable[[], bool] = lambda: False, **options: Any) -> None:  # noqa: ANN401 - for Start
+        """Begin a rollout and go on until it has ended, or until something is so."""
+        answer = self.start(canary, **options)
+        assert answer.ok, answer.message
+        self.run(600, until)
+
+
+def at_weight(scene: Scene, weight: int, seconds: float = 4.0) -> Callable[[], bool]:
+    """Return whether a weight has been live for some seconds."""
+
+    def reached() -> bool:
+        state = scene.state
+        live = state.live_since
+        here = state.rollout is not None and state.rollout.weight == weight
+        return here and live is not None and scene.clock.time - live >= seconds
+
+    return reached
+
+
+def beat(folder: Path) -> None:
+    """Leave a controller's sign of life."""
+    FileStore(folder).beat(time.time())
+
+
+def console(folder: Path, *, traffic: Traffic | None = None, settings: Settings | None = None) -> Flask:
+    """Return the console of a store."""
+    chosen = settings or Settings()
+    rollouts = LocalRollouts(folder, "bert", within_s=0.3)
+    return create_app(Console(rollouts, Guard(chosen, SECRET), traffic=traffic), chosen)
