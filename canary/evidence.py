@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from canary.dispersion import Dispersion
 from canary.incident import StableWatch
@@ -104,7 +104,7 @@ class MetricEvidence:
         weighing = Weighing(metric, context, self, incident=watched.watch.incident)
         return replace(
             watched,
-            whole=weighing.case(self.whole, pair),
+            whole=weighing.case(self.whole, pair, weighing.gains(pair)),
             without=_without(self, weighing, tick),
             safety=weighing.safety(self.safety, pair),
             step=self.step.plus(pair, tick.seconds),
@@ -121,6 +121,13 @@ class MetricEvidence:
         return replace(self, watch=watch, dispersion=dispersion)
 
 
+class Gains(NamedTuple):
+    """What one tick says: ln e by alternative, of HARM and of the breaker."""
+
+    harm: list[float]
+    breaker: list[float]
+
+
 @dataclass(frozen=True)
 class Weighing:
     """How one tick is weighed: by phi of the past, and under an incident only in the canary's favour."""
@@ -130,15 +137,22 @@ class Weighing:
     past: MetricEvidence
     incident: bool
 
-    def case(self, case: Case, pair: Pair) -> Case:
-        """Return a case against the canary with this tick's gains."""
+    def gains(self, pair: Pair) -> Gains:
+        """Return what this tick says against the canary."""
         harm = self._gains(pair, self._harm_null, self.past.phi(self._limit), HARM_CAP)
-        grown = replace(case, harm=grow(case.harm, harm, self.context.mass), bad=case.bad + pair.canary_x)
         if self.metric.breaker is None:
-            return grown
+            return Gains(harm, [])
         null = self._null(self.metric.breaker, self.metric.breaker)
-        gains = self._gains(pair, null, min(self.past.dispersion.stable, self._limit), BREAKER_CAP)
-        return replace(grown, breaker=grow(case.breaker, gains, self.context.mass))
+        phi = min(self.past.dispersion.stable, self._limit)
+        return Gains(harm, self._gains(pair, null, phi, BREAKER_CAP))
+
+    def case(self, case: Case, pair: Pair, gains: Gains) -> Case:
+        """Return a case against the canary with this tick's gains."""
+        mass = self.context.mass
+        breaker = grow(case.breaker, gains.breaker, mass) if self.metric.breaker else case.breaker
+        return replace(
+            case, harm=grow(case.harm, gains.harm, mass), breaker=breaker, bad=case.bad + pair.canary_x
+        )
 
     def safety(self, safety: Safety, pair: Pair) -> Safety:
         """Return the case for the canary; an incident, or a bake without a control, proves nothing."""
@@ -182,10 +196,29 @@ def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[
     fresh = {pod: replace(evidence.whole, pod=pod) for pod in present if pod not in known}
     # Beyond the limit the oldest pods are forgotten: the evidence stays valid, it is only less lenient.
     kept = list((known | fresh).values())[-MAX_PODS:]
-    return tuple(
-        weighing.case(case, tick.pair(metric.name, skip_young_s=metric.skip_young_s, without=case.pod))
-        for case in kept
-    )
+    pairs = [tick.pair(metric.name, skip_young_s=metric.skip_young_s, without=case.pod) for case in kept]
+    gains, lone_gain = [weighing.gains(pair) for pair in pairs], weighing.context.profile.lone_gain
+    rows = zip(kept, pairs, _limited(gains, lone_gain), strict=True)
+    return tuple(weighing.case(*row) for row in rows)
+
+
+def _limited(gains: list[Gains], lone_gain: float) -> list[Gains]:
+    """Let no pod add much in one tick: its burst may come at another time than that of the next pod.
+
+    The expectation stays at most one, for factors only become smaller.
+    """
+    if len(gains) <= 1:
+        return gains
+    harm, breaker = (_tops(rows, lone_gain) for rows in zip(*gains, strict=True))
+    return [Gains(_lowest(gain.harm, harm), _lowest(gain.breaker, breaker)) for gain in gains]
+
+
+def _tops(rows: Sequence[Sequence[float]], lone_gain: float) -> list[float]:
+    return [min(column) + lone_gain for column in zip(*rows, strict=True)]
+
+
+def _lowest(gains: Sequence[float], tops: Sequence[float]) -> list[float]:
+    return [min(pair) for pair in zip(gains, tops, strict=True)]
 
 
 def _pair(metric: Metric, tick: Tick, stage: Stage) -> Pair:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.judge.cells import Cell, main_cells, stress_cells
-from benchmarks.judge.report import OURS, tables, targets, write
+from benchmarks.judge.report import OURS, stress_targets, tables, targets, write
 from benchmarks.judge.simulate import RULES, Result, simulate
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "judge.md"
@@ -26,7 +26,7 @@ def main() -> None:
     text = "\n\n".join(
         (
             _heading(runs, options.seed, seconds, quick=options.quick),
-            "\n".join(map(str, targets(main_results))),
+            "\n".join(map(str, [*targets(main_results), *stress_targets(stress_results)])),
             tables(main_results, stress_results),
         )
     )

@@ -148,6 +148,9 @@ class Panel:
                 continue
             gains = _log_harm(tick, n_c, x_c, null) / divisor[:, None, None]
             gains = np.minimum(gains, (cap / np.sqrt(divisor))[:, None, None])
+            if gains.shape[1] > 2:  # noqa: PLR2004 - the whole and two pods
+                lone = gains[:, 1:]
+                gains[:, 1:] = np.minimum(lone, lone.min(axis=1, keepdims=True) + self.profile.lone_gain)
             gains = np.where(incident[:, None, None], np.minimum(gains, 0.0), gains)
             logs[:] = np.logaddexp(logs, mass[:, None, None]) + gains
 

@@ -47,6 +47,17 @@ def targets(results: Sequence[Result]) -> list[Target]:
     ]
 
 
+def stress_targets(results: Sequence[Result]) -> list[Target]:
+    """Return what our results under stress say: to be known, not promised."""
+    ours = [result for result in results if result.rule == OURS]
+    return [
+        _share("under stress, good canaries rolled back at most 1 %", ours, "equal", lambda r: r.rolled_back),
+        _share(
+            "under stress, at the margin promoted at most 1 %", ours, "at the margin", lambda r: r.promoted
+        ),
+    ]
+
+
 def tables(main: Sequence[Result], stress: Sequence[Result]) -> str:
     """Return all tables in Markdown."""
     parts = (
