@@ -8,6 +8,7 @@ from flask import Flask
 
 from service import problems, surround
 from service.errors import SettingsError
+from service.pages import pages
 from service.pod import Pod, build
 from service.probes import probes
 from service.protocols.embeddings import embeddings
@@ -57,4 +58,5 @@ def wrap(pod: Pod, repository: Repository | None = None) -> Flask:
     app.extensions["bertmesh.repository"] = repository
     app.register_blueprint(oip(pod, repository))
     app.register_blueprint(embeddings(pod))
+    app.register_blueprint(pages())
     return app

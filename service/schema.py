@@ -1,7 +1,7 @@
 """What requests look like. Unknown fields are refused; what is wrong is said in sentences."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import orjson
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    WithJsonSchema,
 )
 
 from service.errors import InvalidFields, NotJson
@@ -64,12 +65,26 @@ def _kind(value: object) -> str:
 
 
 Model = TypeVar("Model", bound=BaseModel)
-Target = Annotated[str, AfterValidator(_is_short)]
+Target = Annotated[
+    str,
+    AfterValidator(_is_short),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TARGET_CHARACTERS}),
+]
+_TEXT_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": r"\S"}
 Text = Annotated[str, AfterValidator(_has_characters)]
 # Length first, so that a list of a million texts is refused before its texts are looked at.
 Texts = Annotated[
     Annotated[Text, Tag("text")] | Annotated[list[Text], BeforeValidator(_is_batch), Tag("list")],
     Discriminator(_kind),
+    # What the validators hold to, in words that other tools read.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _TEXT_SCHEMA,
+                {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1, "maxItems": MAX_TEXTS},
+            ]
+        }
+    ),
 ]
 
 
@@ -121,9 +136,14 @@ class FillMaskRequest(Request):
     top_k: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] | None = Field(
         None, description="How many candidates a mask gets; 5 by default, or one for each target."
     )
-    targets: Annotated[list[Target], BeforeValidator(_is_choice)] | None = Field(
-        None, description="Give the scores of these tokens only.", examples=[["好", "坏"]]
-    )
+    targets: (
+        Annotated[
+            list[Target],
+            BeforeValidator(_is_choice),
+            Field(json_schema_extra={"minItems": 1, "maxItems": MAX_CANDIDATES}),
+        ]
+        | None
+    ) = Field(None, description="Give the scores of these tokens only.", examples=[["好", "坏"]])
 
     @property
     def task(self) -> Task:

@@ -10,7 +10,7 @@ from service.errors import NotReady
 from service.exchange import Exchange
 from service.pod import Pod, State
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _QUIET = frozenset({"/livez", "/readyz", "/startupz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Paths that are asked every second by machines: no span, no log line, no request metric."""
 
@@ -59,7 +59,7 @@ def install(app: Flask, pod: Pod) -> None:
 
 
 def _span(pod: Pod, *, mirrored: bool) -> AbstractContextManager[Span]:
-    method = request.method if request.method in _METHODS else "_OTHER"
+    method = request.method if request.method in METHODS else "_OTHER"
     route = request.url_rule.rule if request.url_rule else None
     host, _, port = request.host.rpartition(":")
     attributes: dict[str, str | int] = {

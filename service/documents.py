@@ -1,0 +1,222 @@
+"""What answers look like, for the OpenAPI description. Tests hold the answers to it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Document(BaseModel):
+    """Base of the answers: nothing is in them that is not said here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Served(Document):
+    """The model that answered."""
+
+    name: str
+    version: str
+
+
+class Prediction(Document):
+    """What every answer of a task has around its result."""
+
+    windows: Count | list[Count] = Field(
+        description="Into how many overlapping windows a text was cut to fit the model; 1 if it fits."
+    )
+    model: Served
+    prediction_id: str = Field(description="Names this answer, for feedback.")
+    timestamp: str = Field(description="When it was given, UTC.")
+
+
+class Candidate(Document):
+    """One token for one mask."""
+
+    token: str
+    score: Score = Field(description="The calibrated probability among the whole vocabulary.")
+    sequence: str = Field(description="The text with this one mask filled.")
+    offset: int = Field(description="Where the mask starts, in code points.")
+
+
+class Sequence(Document):
+    """All masks of a text filled together."""
+
+    sequence: str
+    tokens: list[str]
+    score: Score = Field(description="The product of the tokens' probabilities, from left to right.")
+
+
+class Filled(Document):
+    """The answer to a text with several masks."""
+
+    masks: list[list[Candidate]] = Field(description="For each mask on its own, best first.")
+    sequences: list[Sequence] = Field(description="Found by beam search of width 5, best first.")
+
+
+class FillMaskAnswer(Prediction):
+    """For a text with one mask its candidates; with several masks candidates and whole sequences."""
+
+    result: list[Candidate] | Filled | list[list[Candidate] | Filled]
+
+
+class SimilarityAnswer(Prediction):
+    """How alike the texts of a pair are."""
+
+    result: Score | list[Score]
+
+
+class FeaturesAnswer(Prediction):
+    """The vector of a text."""
+
+    result: list[float] | list[list[float]]
+
+
+class Problem(BaseModel):
+    """A failure (RFC 9457). ``type`` stays the same for good; see docs/errors.md."""
+
+    type: str = Field(pattern="^urn:bertmesh:problem:[a-z-]+$")
+    title: str
+    status: int
+    detail: str = Field(description="What was seen, what was needed, and what to do.")
+    instance: str
+    request_id: str
+    errors: list[dict[str, str]] | None = Field(None, description="The fields at fault, one by one.")
+    error: Any = Field(None, description="The same as the other protocols' clients look for it.")
+
+
+class Alive(Document):
+    """A probe that succeeded."""
+
+    status: str
+    state: str
+
+
+class Ready(Document):
+    """The pod takes requests."""
+
+    status: str
+    version: str
+
+
+class Live(Document):
+    """The process serves."""
+
+    live: bool
+
+
+class ServerReady(Document):
+    """New requests are welcome."""
+
+    ready: bool
+
+
+class ModelReady(Document):
+    """The model answers here."""
+
+    name: str
+    ready: bool
+
+
+class ServerMetadata(Document):
+    """Who serves."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(Document):
+    """A tensor; -1 stands for any size."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(Document):
+    """What a model takes and gives."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class OutputTensor(Document):
+    """An output tensor, flat in row-major order."""
+
+    name: str
+    shape: list[int]
+    datatype: Literal["FP32", "INT64", "BYTES"]
+    data: list[float] | list[int] | list[str]
+
+
+class InferAnswer(Document):
+    """The output tensors."""
+
+    id: str | None = None
+    model_name: str
+    model_version: str
+    parameters: dict[str, str]
+    outputs: list[OutputTensor]
+
+
+class Indexed(Document):
+    """A version in the index."""
+
+    name: str
+    version: str
+    state: Literal["READY", "LOADING", "UNLOADING", "UNAVAILABLE"]
+    reason: str
+
+
+class Done(Document):
+    """Nothing more to say."""
+
+
+class Embedding(Document):
+    """One vector, of length 1."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(Document):
+    """How many tokens were read."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embeddings(Document):
+    """The vectors, in the order of the texts."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class OpenAiModel(Document):
+    """The model, as OpenAI lists it."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class OpenAiModels(Document):
+    """The models that are served."""
+
+    object: Literal["list"]
+    data: list[OpenAiModel]
+
+
+class Anything(BaseModel):
+    """An object for people to read."""

@@ -1,0 +1,121 @@
+"""All that can be asked of a pod over HTTP, as a table: the OpenAPI description and /docs come from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from service import documents as d
+from service.protocols.embeddings import EmbeddingsRequest
+from service.protocols.oip import ChangeRequest, IndexRequest, InferRequest
+from service.schema import FeaturesRequest, FillMaskRequest, SimilarityRequest
+
+TASKS, PROBES, OIP, OPENAI = "Tasks", "Probes", "Open Inference Protocol", "OpenAI"
+TAGS: Mapping[str, str] = {
+    TASKS: "The pod's own endpoints: fill masks, compare texts, turn texts into vectors.",
+    OPENAI: "For clients of OpenAI's embeddings.",
+    OIP: "For clients of the Open Inference Protocol, version 2 (KServe, Triton).",
+    PROBES: "For machines that watch the pod.",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method on one path. ``problems`` are the statuses of its failures."""
+
+    method: str
+    path: str
+    tag: str
+    summary: str
+    answer: type[BaseModel]
+    request: type[BaseModel] | None = None
+    many: bool = False
+    optional: bool = False
+    timed: bool = False
+    media: str = "application/json"
+    problems: tuple[int, ...] = (500,)
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """A name that no other operation has."""
+        words = self.path.replace("{", "").replace("}", "").replace("/", "-").strip("-")
+        return f"{self.method.lower()}-{words}" if words else self.method.lower()
+
+
+_BODY = (400, 408, 413, 415, 422, 500)
+_ASKED = (400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+_MODEL = (404, 500, 503)
+_MASKED = {"text": "中国的首都是[MASK]。", "top_k": 5}
+_TEXT = {"text": "今天天气很好。", "pooling": "mean", "normalize": True}
+_INPUT = {"input": "今天天气很好。", "model": "zh-small"}
+_PAIR = {"text": "今天天气很好。", "text_pair": "今天是个晴天。"}
+_TENSORS = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["今天天气很好。"]}]}
+
+
+def _asked(path: str, summary: str, example: Mapping[str, Any], *models: type[BaseModel]) -> Operation:
+    """Return an operation that computes; ``models`` are those of its request and its answer."""
+    request, answer = models
+    tag = OPENAI if path.startswith("/v1") else OIP if path.startswith("/v2") else TASKS
+    return Operation(
+        "POST", path, tag, summary, answer, request, timed=True, problems=_ASKED, example=example
+    )
+
+
+def _models() -> tuple[Operation, ...]:
+    found: list[Operation] = []
+    for start, which in (
+        ("/v2/models/{name}", ""),
+        ("/v2/models/{name}/versions/{version}", " of a version"),
+    ):
+        found += [
+            Operation("GET", start, OIP, f"The tensors{which}", d.ModelMetadata, problems=_MODEL),
+            Operation("GET", f"{start}/ready", OIP, f"The readiness{which}", d.ModelReady, problems=_MODEL),
+            _asked(f"{start}/infer", f"Infer with tensors{which}", _TENSORS, InferRequest, d.InferAnswer),
+        ]
+    return tuple(found)
+
+
+def _listing(path: str) -> Operation:
+    return Operation(
+        "POST",
+        path,
+        OIP,
+        "The models there are",
+        d.Indexed,
+        IndexRequest,
+        many=True,
+        optional=True,
+        problems=_BODY,
+    )
+
+
+def _change(path: str, summary: str) -> Operation:
+    problems = (403, 404, 409, 503, 507, *_BODY)
+    return Operation("POST", path, OIP, summary, d.Done, ChangeRequest, optional=True, problems=problems)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    _asked("/fill-mask", "Fill the masks of texts", _MASKED, FillMaskRequest, d.FillMaskAnswer),
+    _asked("/semantic-similarity", "Compare texts", _PAIR, SimilarityRequest, d.SimilarityAnswer),
+    _asked("/feature-extraction", "Turn texts into vectors", _TEXT, FeaturesRequest, d.FeaturesAnswer),
+    _asked("/v1/embeddings", "Turn texts into unit vectors", _INPUT, EmbeddingsRequest, d.Embeddings),
+    Operation("GET", "/v1/models", OPENAI, "The models that are served", d.OpenAiModels, problems=(500, 503)),
+    Operation("GET", "/v1/models/{name}", OPENAI, "One model", d.OpenAiModel, problems=_MODEL),
+    Operation("GET", "/v2", OIP, "Who serves", d.ServerMetadata),
+    Operation("GET", "/v2/health/live", OIP, "Whether the process serves", d.Live),
+    Operation(
+        "GET", "/v2/health/ready", OIP, "Whether requests are welcome", d.ServerReady, problems=(500, 503)
+    ),
+    *_models(),
+    _listing("/v2/repository/index"),
+    _change("/v2/repository/models/{name}/load", "Put a version in service"),
+    _change("/v2/repository/models/{name}/unload", "Take a version out of service"),
+    Operation("GET", "/livez", PROBES, "Whether the process serves", d.Alive),
+    Operation("GET", "/startupz", PROBES, "Whether the model is loaded", d.Alive, problems=(500, 503)),
+    Operation("GET", "/readyz", PROBES, "Whether requests are welcome", d.Ready, problems=(500, 503)),
+    Operation("GET", "/version", PROBES, "Which model is served, and its card", d.Anything),
+    Operation("GET", "/metrics", PROBES, "Metrics for Prometheus", d.Anything, media="text/plain"),
+    Operation("GET", "/", PROBES, "What there is", d.Anything),
+)
