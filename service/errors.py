@@ -51,6 +51,15 @@ class NotJson(RequestError):
     status, slug, title = 400, "not-json", "Body is not JSON"
 
 
+class BodyTooSlow(ServiceError):
+    """The body did not arrive in time, or its sender went away in the middle of it."""
+
+    status, slug, title = 408, "body-too-slow", "Body did not arrive"
+
+    def __init__(self) -> None:
+        super().__init__("a body that did not arrive in time; all of it needed within 5 s: send it in one go")
+
+
 class WrongContentType(RequestError):
     """The body is declared as something else than JSON in UTF-8."""
 

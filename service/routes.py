@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import orjson
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected
 
-from service.errors import WrongContentType
+from service.errors import BodyTooSlow, WrongContentType
 from service.predict import Outcome, Predictor
 from service.schema import REQUESTS, Request
 from service.surround import current
@@ -36,6 +37,7 @@ def json_body() -> bytes:
 
     Raises:
         WrongContentType: It says something else.
+        BodyTooSlow: It did not arrive in time, or not to its end.
     """
     kind = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or kind not in ("utf-8", "utf8"):
@@ -44,7 +46,10 @@ def json_body() -> bytes:
             needed="application/json in UTF-8",
             do="send the header Content-Type: application/json",
         )
-    return request.get_data(cache=False)
+    try:
+        return request.get_data(cache=False)
+    except ClientDisconnected:
+        raise BodyTooSlow from None
 
 
 def json_response(document: object) -> Response:

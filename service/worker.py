@@ -1,0 +1,100 @@
+"""Gunicorn's threaded worker, with an end to its patience.
+
+The original reads and writes for as long as the client likes: a client that sends a byte now and then
+keeps a thread, and as many such clients as there are threads keep the pod. Here a request has to
+arrive, and its answer to be taken, within a number of seconds each. And a connection that ends is seen
+off by the thread that answered, not by the one that accepts all the others.
+"""
+
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from gunicorn import util
+from gunicorn.workers import gthread
+
+LIMIT_S = 5.0
+"""For the headers and the body together, and once more for the answer: 1 MiB at 1.7 Mbit/s."""
+FIRST_BYTE_S = 0.05
+"""How long a thread waits with a new connection; then the poller does."""
+
+
+class ImpatientSocket(socket.socket):
+    """A connection that breaks off when its time to read or to write is over."""
+
+    read_by: float | None = None
+    """When, on the monotonic clock, the request must be there; None while none is read."""
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Read as ever, but not past the deadline."""
+        receive = super().recv
+        if self.read_by is None:
+            return receive(size, flags)
+        read: bytes = self._within(self.read_by - monotonic(), lambda: receive(size, flags))
+        return read
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ANN401 - any buffer, as the original takes it
+        """Write as ever, but not for longer than the limit."""
+        send = super().sendall
+        self._within(LIMIT_S, lambda: send(data, flags))
+
+    def _within(self, seconds: float, act: Callable[[], Any]) -> Any:  # noqa: ANN401 - what it returns
+        # As if the client had gone: gunicorn closes such connections without a word.
+        slow = ConnectionResetError(errno.ECONNRESET, "the client is too slow")
+        if seconds <= 0:
+            raise slow
+        before = self.gettimeout()
+        try:
+            self.settimeout(seconds if before is None else min(seconds, before))
+            return act()
+        except TimeoutError:
+            raise slow from None
+        finally:
+            self.settimeout(before)
+
+
+class _Listener:
+    """A listening socket whose connections are impatient."""
+
+    def __init__(self, listener: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+        self._listener = listener
+
+    def accept(self) -> tuple[ImpatientSocket, object]:
+        accepted, address = self._listener.accept()
+        return ImpatientSocket(fileno=accepted.detach()), address
+
+    def getsockname(self) -> object:
+        return self._listener.getsockname()
+
+
+class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """The threaded worker; slow clients lose their connection, not the pod its threads."""
+
+    def accept(self, listener: Any) -> None:  # noqa: ANN401 - the same
+        """Take a connection."""
+        super().accept(_Listener(listener))
+
+    def handle(self, conn: Any) -> Any:  # noqa: ANN401 - the same
+        """Answer one request, if it arrives in time."""
+        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_S):
+            return gthread._DEFER  # noqa: SLF001 - what the original returns, after 5 s of a thread's time
+        connection = conn.sock
+        connection.read_by = monotonic() + LIMIT_S
+        try:
+            kept = super().handle(conn)
+        finally:
+            late, connection.read_by = monotonic() >= connection.read_by, None
+        if kept is False:
+            _part(connection, late=late)
+        return kept
+
+
+def _part(connection: socket.socket, *, late: bool) -> None:
+    """Close a connection on this thread: gunicorn's own way waits for the client where it accepts others."""
+    if late:
+        with suppress(OSError):  # the client has gone already
+            connection.shutdown(socket.SHUT_RDWR)
+    util.close_graceful(connection)
