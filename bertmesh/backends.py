@@ -52,6 +52,13 @@ def controller_command(home: Home) -> Command:
     return Command(words, {"BERTMESH_METRICS_WINDOW": "15"})
 
 
+def console_command(home: Home, info: MeshInfo) -> Command:
+    """Return the command of the rollout console; its figures are over the same 15 s."""
+    port = str(urlsplit(info.console).port)
+    words = [sys.executable, "-m", "bertmesh", "console", "--home", str(home.root), "--port", port]
+    return Command(words, {"BERTMESH_METRICS_WINDOW": "15"})
+
+
 def answers_http(url: str) -> Callable[[], bool]:
     """Return a probe that is true once ``url`` answers 200."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bertmesh.commands_console import serve_console
 from bertmesh.commands_mesh import demo, down, run_controller, status
 from bertmesh.commands_models import models
 from bertmesh.commands_up import up
@@ -36,7 +37,17 @@ def cli() -> None:
     """Serve Chinese BERT models and move traffic to a canary only as fast as the evidence allows."""
 
 
-COMMANDS: tuple[click.Command, ...] = (up, status, down, demo, rollout, routes, models, run_controller)
+COMMANDS: tuple[click.Command, ...] = (
+    up,
+    status,
+    down,
+    demo,
+    rollout,
+    serve_console,
+    routes,
+    models,
+    run_controller,
+)
 for command in COMMANDS:
     cli.add_command(command)
 

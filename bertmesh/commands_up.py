@@ -52,7 +52,8 @@ def up(home: Home, *, detach: bool, **wishes: Unpack[Wishes]) -> None:
     options = _options(wishes)
     if detach:
         info = start_detached(home, [word for word in sys.argv[1:] if word not in DETACH])
-        click.echo(f"ready: {info.gateway} (Prometheus {info.prometheus}, Envoy {info.envoy_admin})")
+        parts = f"console {info.console}, Prometheus {info.prometheus}, Envoy {info.envoy_admin}"
+        click.echo(f"ready: {info.gateway} ({parts})")
         return
     click.echo(f"starting the local mesh in {home.root} ...")
     LocalMesh(home, options).run(stop_on_signals(), on_ready=_say_ready(home))
@@ -82,8 +83,9 @@ def _jwt(wishes: Wishes) -> Jwt | None:
 def _say_ready(home: Home) -> Callable[[MeshInfo], None]:
     def say(info: MeshInfo) -> None:
         click.echo(
-            f"ready\n  gateway     {info.gateway}\n  Prometheus  {info.prometheus}\n"
-            f"  Envoy       {info.envoy_admin}\n  logs        {home.logs}\nCtrl-C ends it."
+            f"ready\n  gateway     {info.gateway}\n  console     {info.console}\n"
+            f"  Prometheus  {info.prometheus}\n  Envoy       {info.envoy_admin}\n"
+            f"  logs        {home.logs}\nCtrl-C ends it."
         )
 
     return say

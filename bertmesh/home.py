@@ -62,6 +62,7 @@ class MeshInfo:
 
     ``pid`` and ``started`` (unix seconds) together name the supervisor; a process id alone may be
     somebody else's by now. The URLs are on the loopback address.
+    ``console`` is empty in the file of an earlier release.
     """
 
     pid: int
@@ -70,6 +71,7 @@ class MeshInfo:
     envoy_admin: str
     prometheus: str
     redis: str
+    console: str = ""
     ready: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The local mesh: starts Redis, Prometheus, pods, Envoy and the controller in order, and keeps them up."""
+"""The local mesh: starts Redis, Prometheus, pods, Envoy, controller and console, and keeps them up."""
 
 import os
 import time
@@ -90,14 +90,16 @@ class LocalMesh:
         self._await("envoy", envoy, admin.is_ready, stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
         controller = self._keep("controller", backends.controller_command(self.home))
+        console = self._keep("console", backends.console_command(self.home, info))
         self._await("the gateway", envoy, lambda: admin.members(stable).healthy > 0, stop)
         self._await("controller", controller, lambda: self._beats(controller), stop)
+        self._await("console", console, backends.answers_http(f"{info.console}/livez"), stop)
         ready = replace(info, ready=True)
         write_json(self.home.info_file, asdict(ready))
         return ready
 
     def _listen_where(self) -> MeshInfo:
-        admin, prometheus, redis = free_ports(3)
+        admin, prometheus, redis, console = free_ports(4)
         return MeshInfo(
             pid=os.getpid(),
             started=process_start(os.getpid()) or 0.0,
@@ -105,6 +107,7 @@ class LocalMesh:
             envoy_admin=f"http://{LOOPBACK}:{admin}",
             prometheus=f"http://{LOOPBACK}:{prometheus}",
             redis=f"redis://{LOOPBACK}:{redis}/0",
+            console=f"http://{LOOPBACK}:{console}",
         )
 
     def _know_versions(self) -> str:
@@ -179,9 +182,9 @@ class LocalMesh:
         return {version: self._pods.endpoints(version) for version in self.home.versions()}
 
     def _stop(self) -> None:
-        """End the controller and the gateway first, then the pods, then what they lean on."""
+        """End console, controller and gateway first, then the pods, then what they lean on."""
         by_name = {keeper.name: keeper.child for keeper in self._keepers if keeper.child}
-        front = [by_name[name] for name in ("controller", "envoy") if name in by_name]
+        front = [by_name[name] for name in ("console", "controller", "envoy") if name in by_name]
         back = [by_name[name] for name in ("prometheus", "redis") if name in by_name]
         for group in (front, self._pods.children(), back):
             stop_all(group, patience_s=STOP_PATIENCE_S)

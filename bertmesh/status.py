@@ -23,7 +23,12 @@ def mesh_status(home: Home) -> dict[str, Any]:
     return {
         "home": str(home.root),
         "ready": info.ready,
-        "urls": {"gateway": info.gateway, "prometheus": info.prometheus, "envoy": info.envoy_admin},
+        "urls": {
+            "gateway": info.gateway,
+            "console": info.console,
+            "prometheus": info.prometheus,
+            "envoy": info.envoy_admin,
+        },
         "split": [{"version": version, "weight": weight} for version, weight in shares],
         "processes": {
             name: {"pid": process.pid, "restarts": process.starts - 1}
@@ -45,6 +50,7 @@ def mesh_status(home: Home) -> dict[str, Any]:
 def print_status(document: dict[str, Any], console: Console) -> None:
     """Print the document for people."""
     urls = document["urls"]
+    console.print(f"console {urls['console']} (rollouts: look, pause, promote, abort)")
     console.print(f"gateway {urls['gateway']}   Prometheus {urls['prometheus']}   Envoy {urls['envoy']}")
     split = ", ".join(f"{share['version']} {share['weight']} %" for share in document["split"])
     console.print(f"split   {split or 'none yet'}{'' if document['ready'] else '   (starting)'}")

@@ -14,7 +14,7 @@ from bertmesh.workloads import Observed, WorkloadFiles
 
 
 def info(pid: int, started: float) -> MeshInfo:
-    return MeshInfo(pid, started, "http://g", "http://e", "http://p", "redis://r", ready=True)
+    return MeshInfo(pid, started, "http://g", "http://e", "http://p", "redis://r", "http://c", ready=True)
 
 
 def test_a_home_is_held_once(tmp_path: Path) -> None:
