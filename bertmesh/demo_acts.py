@@ -39,9 +39,9 @@ ACTS = (
         out_within_s=OUT_WITHIN_S,
     ),
     Act(
-        "Act 3: a canary that is 600 ms slower",
+        "Act 3: a canary that is 1.2 s slower",
         "1.2-slow",
-        VersionSpec(TUNED, fault="latency=600ms"),
+        VersionSpec(TUNED, fault="latency=1200ms"),
         "RolledBack",
         out_within_s=OUT_WITHIN_S,
         no_failures=True,

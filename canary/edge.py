@@ -16,15 +16,16 @@ MIN_REQUESTS: Final = 100
 def choose_edge(within: Mapping[str, int]) -> str | None:
     """Return the ``le`` whose tail share is nearest 1 % on a logarithmic scale.
 
-    ``within`` counts requests by ``le`` (cumulative, "+Inf" is all). If no edge has a tail, the lowest one
-    that all requests keep is taken. None: fewer than 100 requests, or no finite edge.
+    ``within`` counts requests by ``le`` (cumulative, "+Inf" is all). Half a request is added to each tail,
+    so that an edge that nobody exceeds can be chosen where the next lower one is exceeded by nearly all;
+    among equals the lowest is taken. None: fewer than 100 requests, or no finite edge.
     """
     requests = within.get(ALL, 0)
     edges = sorted((le for le in within if le != ALL), key=float)
     if requests < MIN_REQUESTS or not edges:
         return None
-    tails = {le: requests - min(requests, within[le]) for le in edges}
-    tailed = [le for le in edges if tails[le] > 0]
-    if not tailed:
-        return edges[0]
-    return min(tailed, key=lambda le: abs(math.log(tails[le] / requests / TAIL)))
+    return min(edges, key=lambda le: _distance(requests - min(requests, within[le]), requests))
+
+
+def _distance(tail: int, requests: int) -> float:
+    return abs(math.log((tail + 0.5) / (requests + 1) / TAIL))

@@ -20,6 +20,10 @@ def test_edges_are_ordered_as_numbers() -> None:
     assert choose_edge({"5": 1000, "25": 1000, "100": 1000, ALL: 1000}) == "5"
 
 
+def test_an_edge_that_nobody_exceeds_is_better_than_one_that_all_exceed() -> None:
+    assert choose_edge({"1": 0, "250": 0, "500": 0, "750": 700, "1000": 700, ALL: 700}) == "750"
+
+
 def test_too_few_requests_choose_nothing() -> None:
     assert choose_edge({"50": 99, ALL: 99}) is None
     assert choose_edge({}) is None
@@ -36,7 +40,6 @@ def test_no_other_edge_is_nearer(counts: list[int]) -> None:
     assert chosen is not None
 
     def distance(le: str) -> float:
-        tail = 5000 - within[le]
-        return abs(math.log(tail / 5000 / 0.01)) if tail else math.inf
+        return abs(math.log((5000 - within[le] + 0.5) / 5001 / 0.01))
 
     assert all(distance(chosen) <= distance(le) for le in within if le != ALL)
