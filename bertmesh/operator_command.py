@@ -16,16 +16,19 @@ from canary.operator.settings import OperatorSettings
 @click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces (needs the ClusterRole).")
 @click.option("--prometheus", envvar="BERTMESH_PROMETHEUS", default="http://prometheus:9090",
               show_default=True, help="Where the mesh's metrics are.")  # fmt: skip
+@click.option("--gateway", default=OperatorSettings.gateway, show_default=True,
+              help="Where golden sets are asked; {service} and {namespace} are filled in.")  # fmt: skip
 @click.option("--lease-namespace", envvar="POD_NAMESPACE", default=None,
               help="Where the replicas' Lease is; by default the first watched namespace.")  # fmt: skip
 @click.option("--metrics-port", type=click.IntRange(0, 65535), default=9090, show_default=True,
               help="Port of the operator's own metrics; 0 is any free one.")  # fmt: skip
 @click.option("--kubeconfig", envvar="KUBECONFIG", default=None, help="Outside a cluster: the kubeconfig.")
-def operator(
+def operator(  # noqa: PLR0913 - an argument an option
     namespaces: tuple[str, ...],
     *,
     all_namespaces: bool,
     prometheus: str,
+    gateway: str,
     lease_namespace: str | None,
     metrics_port: int,
     kubeconfig: str | None,
@@ -42,7 +45,7 @@ def operator(
         message = "with --all-namespaces, --lease-namespace must say where the Lease is"
         raise click.UsageError(message)
     settings = OperatorSettings(
-        prometheus, namespaces, where, metrics_port=metrics_port, kubeconfig=kubeconfig
+        prometheus, namespaces, where, metrics_port=metrics_port, gateway=gateway, kubeconfig=kubeconfig
     )
     run(settings, _stopping())
 

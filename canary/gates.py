@@ -6,7 +6,7 @@ that a restart asks nobody twice.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -74,12 +74,16 @@ class Question:
 
 @dataclass(frozen=True)
 class GateKeeper:
-    """The gates of one ModelRollout, its pauses between steps, and its deadline (seconds)."""
+    """The gates of one ModelRollout, its pauses between steps, and its deadline (seconds).
+
+    ``about`` says to webhooks which one it is.
+    """
 
     gates: Gates
     pauses: frozenset[int]
     deadline_s: float
     webhooks: Webhooks
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, state: State, decision: Decision, now: float) -> tuple[State, Decision]:
         """Return what is done about a decision, and the state that knows whom it asked."""
@@ -111,7 +115,7 @@ class GateKeeper:
         if isinstance(gate, str):
             # Only a person's word ends the pause, so that the gate is open whenever it is met again.
             return question.noted(replace(asked, passed=True)), _pause(question.decision)
-        reply, words = self.webhooks.ask(gate, asked.point, question.document)
+        reply, words = self.webhooks.ask(gate, asked.point, {**self.about, **question.document})
         if reply is Reply.YES:
             return question.noted(replace(asked, passed=True)), None
         waited = question.now - asked.since

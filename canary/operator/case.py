@@ -100,10 +100,10 @@ def beginning(case: Case, state: State, pods: Deployments) -> Begin:
 
 def _refused(spec: Spec) -> list[str]:
     problems = []
-    if spec.gates.golden is not None:
+    if spec.gates.golden is not None and not spec.routing.header_pin:
         problems.append(
-            "spec.gates.golden: this operator has no golden gate yet, and a gate that nobody asks would "
-            "be an open one: leave it out, or put the check behind gates.webhooks"
+            "spec.gates.golden: both versions are asked by the header x-model-version: set routing.headerPin "
+            "to true, or leave the golden set out"
         )
     if spec.shadow.percent or spec.shadow.during_percent:
         problems.append("spec.shadow: this operator copies no requests yet: set both shares to 0")

@@ -11,10 +11,12 @@ from canary.model import Phase
 from canary.operator import wishes
 from canary.operator.case import Case, beginning, obstacle
 from canary.operator.errors import Unreachable
+from canary.operator.golden import HUNDRED, CoveredGate, finder
 from canary.operator.proof import ProvedRouter
 from canary.operator.revision import revised
 from canary.operator.status import Circumstances, Problem, status_of
 from canary.operator.tools import Tools
+from canary.ports import Review
 from canary.resource_convert import mesh_policy_of, pauses_of, routing_of
 from canary.resource_fields import seconds
 from canary.state import State
@@ -109,9 +111,23 @@ class Engine:
             cluster, metrics, tools.clock, self._moved, live, timing.drain_s, timing.patience_s
         )
         deadline = seconds(spec.policy.progress_deadline)
-        review = GateKeeper(spec.gates, pauses_of(spec), deadline, tools.webhooks)
+        about = {"namespace": self.namespace, "name": self.name, "service": spec.service}
+        gates = GateKeeper(spec.gates, pauses_of(spec), deadline, tools.webhooks, about)
+        review = self._golden(gates)
         world = World(router, metrics, self._pods, self.store, tools.clock, self._told, review)
         return router, Controller(world)
+
+    def _golden(self, then: Review) -> Review:
+        golden = self.case.spec.gates.golden
+        if golden is None:
+            return then
+        return CoveredGate(
+            self._tools.candidates(self.case.spec.service, self.namespace),
+            finder(self._tools.api, self.namespace, golden),
+            then,
+            self._tools.workers,
+            coverage=golden.coverage / HUNDRED,
+        )
 
     def _heed(self, begin: wishes.Begin | None, now: float) -> None:
         """Put the command in the annotation into the inbox, before what the spec asks for."""

@@ -44,7 +44,7 @@ def message(place: str, entry: Mapping[str, Any], form: str) -> dict[str, Any]:
     text = f"*{what}* {place}: {versions} at {entry['weight_to']} % - {entry['sentence']}"
     if form == "slack":
         return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
-    return {"occasion": what, "rollout": place, "text": text, **entry}
+    return {**entry, "occasion": what, "number": entry.get("rollout"), "rollout": place, "text": text}
 
 
 @dataclass

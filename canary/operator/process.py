@@ -18,6 +18,7 @@ from canary.operator.lease import Elector
 from canary.operator.notify import Notifier
 from canary.operator.settings import OperatorSettings
 from canary.operator.tools import LOG, Tools
+from canary.pinned import PinnedCandidates
 from canary.prometheus import PrometheusMetrics
 from canary.settings import Settings
 from canary.telemetry import Telemetry
@@ -95,6 +96,7 @@ class Replica:
             self._metrics,
             HttpWebhooks(),
             Notifier(api, lambda words: LOG.warning("%s", words)),
+            lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),
             self.telemetry,
             timing=self.settings.timing,
         )

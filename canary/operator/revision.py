@@ -42,8 +42,8 @@ def _merged(rollout: Rollout, profile: Profile) -> Profile:
     here = behind[-1].weight
     soak = next((step.soak_s for step in profile.steps if step.weight == here), behind[-1].soak_s)
     ahead = tuple(step for step in profile.steps if step.weight > here)
-    if rollout.step >= len(rollout.profile.steps):  # at 100 %: nothing is ahead
-        return replace(profile, steps=rollout.profile.steps)
+    if rollout.step >= len(rollout.profile.steps):  # it bakes: nothing is ahead
+        return replace(profile, steps=rollout.profile.steps, holdback=rollout.profile.holdback)
     return replace(profile, steps=(*behind[:-1], Step(here, soak), *ahead))
 
 

@@ -19,6 +19,9 @@ def fresh_identity() -> str:
 class OperatorSettings:
     """``namespaces`` are those that are watched, none being all. ``metrics_port`` 0 is any free port.
 
+    ``gateway`` is where requests with a version pin are answered, for golden sets: by default the Service
+    itself, which takes a sidecar at the operator's pod.
+
     Raises:
         BadSettings: the address of Prometheus is none.
     """
@@ -28,6 +31,7 @@ class OperatorSettings:
     lease_namespace: str = "bertmesh"
     identity: str = field(default_factory=fresh_identity)
     metrics_port: int = 9090
+    gateway: str = "http://{service}.{namespace}.svc.cluster.local"
     context: str | None = None
     kubeconfig: str | None = None
     lease: LeaseTiming = field(default_factory=LeaseTiming)
@@ -39,3 +43,7 @@ class OperatorSettings:
                 f"{self.prometheus!r} is no address of a Prometheus: give one such as http://prometheus:9090"
             )
             raise BadSettings(message)
+
+    def address_of(self, service: str, namespace: str) -> str:
+        """Return where a Service is asked."""
+        return self.gateway.replace("{service}", service).replace("{namespace}", namespace)

@@ -4,9 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from canary.gates import Webhooks
+from canary.golden import Candidates
 from canary.operator.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
 from canary.operator.notify import Notifier
 from canary.ports import Clock, Metrics
@@ -35,16 +37,21 @@ class Timing:
 
 @dataclass
 class Tools:
-    """The API, the metrics by a Service's full name, and everything else that leads outside."""
+    """Everything that leads outside.
+
+    ``metrics`` go by a Service's full name, ``candidates`` by a Service and its namespace.
+    """
 
     api: ClusterApi
     metrics: Callable[[str], Metrics]
     webhooks: Webhooks
     notifier: Notifier
+    candidates: Callable[[str, str], Candidates]
     telemetry: Telemetry = field(default_factory=Telemetry)
     clock: Clock = field(default_factory=SystemClock)
     timing: Timing = field(default_factory=Timing)
     monotonic: Callable[[], float] = time.monotonic
+    workers: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "golden"))
     _listings: dict[str, Listing] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

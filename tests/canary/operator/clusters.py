@@ -1,5 +1,7 @@
 """A cluster in small: the API server, the Deployment controller, traffic that follows the route, a clock."""
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,17 +53,31 @@ class RouteReader(FakeRouter):
 
 
 class Traffic(FakeTraffic):
-    """Traffic with what the gateway counts of it."""
+    """Traffic with what the gateway counts of it; may be asked by several threads."""
+
+    lock = threading.RLock()
 
     def advance(self) -> None:
-        super().advance()
-        assert isinstance(self.router, RouteReader)
-        self.router.read()
+        with self.lock:
+            super().advance()
+            assert isinstance(self.router, RouteReader)
+            self.router.read()
 
     def _series(self, version: str, pod: str, at: float) -> list[Series]:
         total = self._of(version, pod, "requests")
         routed = Series(f"{version}/{pod}/routed", "gateway", version, "", Kind.ROUTED, total, total, at)
         return [*super()._series(version, pod, at), routed]
+
+
+class WallClock(FakeClock):
+    """The real time."""
+
+    @property
+    def time(self) -> float:
+        return time.time()
+
+    @time.setter
+    def time(self, value: float) -> None: ...
 
 
 @dataclass
@@ -74,15 +90,33 @@ class SaidWebhooks:
         return self.reply, ""
 
 
+@dataclass
+class Guessers:
+    """Versions that fill masks; ``wrong`` are those that never find the word."""
+
+    wrong: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def fill(self, version: str, texts: Sequence[str], top: int) -> list[tuple[str, ...] | None]:
+        self.asked.append(version)
+        return [("x" if version in self.wrong else "京",) * top for _ in texts]
+
+
 class Cluster:
     """Everything around the operator. ``api`` must be serving."""
 
-    def __init__(self, api: KubeApi, **traffic: Any) -> None:  # noqa: ANN401 - for FakeTraffic
+    def __init__(
+        self,
+        api: KubeApi,
+        clock: FakeClock | None = None,
+        **traffic: Any,  # noqa: ANN401 - for FakeTraffic
+    ) -> None:
         self.api = api
-        self.clock = FakeClock(1_750_000_000.0)
+        self.clock = clock or FakeClock(1_750_000_000.0)
         self.proxies = RouteReader(Executioner(), api=api)
         self.traffic = Traffic(self.clock, self.proxies, since=self.clock.time, **traffic)
         self.webhooks = SaidWebhooks()
+        self.candidates = Guessers()
         self.complaints: list[str] = []
         for version, replicas in (("1.0", 2), ("1.1", 0), ("1.2", 0)):
             api.create(deployment(f"bert-{version}", replicas=replicas))
@@ -96,6 +130,7 @@ class Cluster:
             lambda _service: self.traffic,
             self.webhooks,
             Notifier(api, self.complaints.append, wait=lambda _s: None),
+            lambda _service, _namespace: self.candidates,
             clock=self.clock,
             timing=Timing(idle_s=5.0, drain_s=3.0, patience_s=60.0, farewell_s=60.0),
             monotonic=self.clock.now,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from tests.canary.operator.clusters import Cluster
+from tests.canary.operator.clusters import Cluster, WallClock
 from tests.canary.operator.replicas import child, running, wait_for
+from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.samples import deployment, rollout
 
 MANY = 200
@@ -41,6 +42,32 @@ def test_a_deletion_in_mid_rollout_waits_for_the_traffic(cluster: Cluster) -> No
         wait_for(lambda: not cluster.api.has("ModelRollout", "bert"))
     assert cluster.split.shares == (("1.0", 100),)
     assert cluster.replicas("1.1") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bad", [0.0, 0.4])
+def test_a_whole_rollout_in_real_time(api: KubeApi, bad: float) -> None:
+    cluster = Cluster(api, WallClock(), bad={"1.1": bad})
+    over = threading.Event()
+
+    def play() -> None:
+        while not over.wait(0.3):
+            cluster.traffic.advance()
+            cluster.settle()
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        cluster.apply()
+        with running(cluster):
+            wait_for(lambda: cluster.phase in {"Promoted", "RolledBack"}, 100)
+            stays, goes = ("1.0", "1.1") if bad else ("1.1", "1.0")
+            wait_for(lambda: cluster.replicas(goes) == 0)
+        assert cluster.split.shares == ((stays, 100),)
+        assert cluster.status["stable"] == stays
+    finally:
+        over.set()
+        player.join()
 
 
 @pytest.mark.slow

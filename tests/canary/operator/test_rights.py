@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
+from canary.errors import BadGolden
+from canary.operator.golden import finder
 from canary.operator.keeper import Keeper
-from canary.resource_gates import Notification
+from canary.resource_gates import Golden, Notification
 from tests.canary.operator.clusters import Cluster
 from tests.canary.operator.replicas import running, wait_for
 from tests.support.kubeapi.access import Access
 from tests.support.kubeapi.known import ROOT
-from tests.support.kubeapi.samples import deployment, rollout
+from tests.support.kubeapi.samples import deployment, rollout, untyped
 from tests.support.kubeapi.target import Target
 
 RBAC = ROOT / "deploy" / "rbac"
@@ -90,6 +92,8 @@ def work(cluster: Cluster) -> None:
             keeper.attend(changed=True)
         ready = cluster.api.get("ModelRollout", service)["status"]["conditions"][0]
         assert (ready["type"], ready["status"]) == ("Ready", "True"), ready
+    with pytest.raises(BadGolden):
+        finder(tools.api, "default", Golden(config_map="golden"))(untyped(None))
     entry = {"phase": "Promoted", "action": "advance", "stable": "1.0", "canary": "1.1", "weight_to": 100}
     secret = Notification(name="chat", secret="slack")
     tools.notifier.tell("default", "bert", (secret,), {**entry, "sentence": "done"})

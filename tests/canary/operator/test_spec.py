@@ -3,6 +3,7 @@
 import pytest
 
 from tests.canary.operator.clusters import FAST, Cluster
+from tests.support.kubeapi.samples import config_map
 
 
 def underway(cluster: Cluster) -> None:
@@ -154,9 +155,38 @@ def test_a_spec_that_cannot_be_done_is_refused_with_a_sentence_and_the_rollout_g
     assert cluster.phase == "Promoted"
 
 
-def test_a_gate_that_is_not_there_refuses_the_rollout(cluster: Cluster) -> None:
+def golden(cluster: Cluster, count: int = 40) -> None:
+    line = '{"text": "中国的首都是北[MASK]。", "answers": ["京"]}'
+    cluster.api.create(config_map({"golden.jsonl": "\n".join([line] * count)}, "golden"))
     cluster.apply(gates={"golden": {"configMap": "golden"}})
+
+
+def test_a_canary_that_fails_the_golden_set_gets_no_request(cluster: Cluster) -> None:
+    cluster.candidates.wrong.add("1.1")
+    golden(cluster)
+    cluster.run(cluster.keeper(), 60)
+    assert cluster.phase == "Failed"
+    assert "golden set: canary 0 of 40 right, stable 40" in cluster.status["message"]
+    assert cluster.split.shares == (("1.0", 100),)
+
+
+def test_a_canary_that_passes_the_golden_set_goes_on(cluster: Cluster) -> None:
+    golden(cluster)
+    cluster.run(cluster.keeper(), 150)
+    assert cluster.phase == "Promoted"
+    assert set(cluster.candidates.asked) == {"1.0", "1.1"}
+
+
+def test_a_golden_set_that_is_not_there_fails_the_rollout_in_words(cluster: Cluster) -> None:
+    cluster.apply(gates={"golden": {"configMap": "nowhere"}})
+    cluster.run(cluster.keeper(), 60)
+    assert cluster.phase == "Failed"
+    assert "ConfigMap default/nowhere" in cluster.status["message"]
+
+
+def test_a_golden_set_without_the_pin_header_is_refused(cluster: Cluster) -> None:
+    cluster.apply(gates={"golden": {"configMap": "golden"}}, routing={"headerPin": False})
     cluster.run(cluster.keeper(), 10)
     assert cluster.condition("Ready")["reason"] == "NotSupported"
-    assert "gates.golden" in cluster.status["message"]
+    assert "routing.headerPin" in cluster.status["message"]
     assert not cluster.api.has("VirtualService", "bert")
