@@ -31,5 +31,9 @@ class BadDelta(ModelStoreError):
     """A delta cannot be made of, or put on, these folders."""
 
 
+class CacheUnusable(ModelStoreError):
+    """The folder where deltas are put on their bases cannot be written: full, read-only, or no folder."""
+
+
 class HubError(ModelStoreError):
     """A hub model could not be fetched."""

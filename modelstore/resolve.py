@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelstore import delta, hub
-from modelstore.errors import DigestMismatch, ManifestError, UnknownVersion
+from modelstore.errors import CacheUnusable, DigestMismatch, ManifestError, UnknownVersion
 from modelstore.manifest import MANIFEST, Base, Manifest, read_manifest, verify, write_manifest
 from modelstore.versions import ModelVersion, check_layout, from_folder, from_manifest
 
@@ -57,12 +57,19 @@ def _materialise(manifest: Manifest, folder: Path, root: Path, cache: Path) -> P
     target = cache / manifest.digest.removeprefix("sha256:")
     if _intact(target):
         return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with _lock(cache / f"{target.name}.lock"):
-        if not _intact(target):
-            base = _base(manifest, root, cache)
-            partial = _build(manifest, base, folder, cache / f".{target.name}.partial")
-            _replace(partial, target)
+    partial = cache / f".{target.name}.partial"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _lock(cache / f"{target.name}.lock"):
+            if not _intact(target):
+                _replace(_build(manifest, _base(manifest, root, cache), folder, partial), target)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CacheUnusable(
+            seen=f"the cache folder {cache}, which cannot be written ({error})",
+            needed=f"room for {manifest.name}:{manifest.version} put on its base",
+            do="free some space, or name another folder in BERTMESH_CACHE_DIR",
+        ) from error
     return target
 
 
@@ -100,7 +107,7 @@ def _replace(partial: Path, target: Path) -> None:
 def _intact(folder: Path) -> bool:
     try:
         verify(folder)
-    except (DigestMismatch, ManifestError):
+    except (DigestMismatch, ManifestError, OSError):
         return False
     return True
 
