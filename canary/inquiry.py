@@ -101,9 +101,7 @@ def _rehearsal(state: State) -> Finding | None:
     """Pass once the canary is in the routes at weight 0; no gate is asked yet."""
     if state.live_since is None:
         return None
-    return Finding(
-        state, advance("rehearsed", "the canary can be reached by its version header; no gate is set")
-    )
+    return Finding(state, advance("rehearsed", "the canary can be reached by its version header"))
 
 
 def _with(state: State, reading: Reading) -> State:

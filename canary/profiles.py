@@ -96,7 +96,7 @@ FAST: Final = Profile(
         ),
         replace(
             LOWCONF,
-            tolerated=Margin(1.5, 0.10),
+            tolerated=Margin(1.3, 0.05),
             tight=Margin(1.5, 0.10),
             loose=Margin(2.0, 0.20),
             required=False,

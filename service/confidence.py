@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-FLOOR: Final = 0.2
+FLOOR: Final = 0.1
 """A best candidate below this probability is a guess."""
 TASK: Final = "fill-mask"
 """The only task whose answers have a probability."""

@@ -22,7 +22,7 @@ def test_the_floor_itself_is_sure_enough() -> None:
 
 
 def test_each_mask_of_a_text_counts() -> None:
-    masks = [candidates(0.9), candidates(0.1)]
+    masks = [candidates(0.9), candidates(0.09)]
     assert unsure([masks]) == [False, True]
     assert unsure([{"masks": masks, "sequences": []}]) == [False, True]
 
