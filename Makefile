@@ -37,7 +37,7 @@ down: setup ## End the local mesh
 
 .PHONY: test
 test: setup lint types contracts ## Lint, types, import contracts and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .PHONY: fast-test
 fast-test: setup ## The tests that start no processes
