@@ -1,4 +1,4 @@
-"""How the suite is spread over processes: a file stays together, and so does all that shares the local mesh."""
+"""How the suite is spread over processes: a file stays together, and so does what shares the mesh."""
 
 from pathlib import Path
 
