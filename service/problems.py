@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 
 log = logging.getLogger(__name__)
 
-_HTTP: dict[int, tuple[str, str]] = {
+HTTP_PROBLEMS: dict[int, tuple[str, str]] = {
     404: ("not-found", "there is nothing at {path}; GET / lists what there is"),
     405: ("method-not-allowed", "{path} does not take {method}; allowed: {allow}"),
     413: ("body-too-large", "a body of more than {limit:,} bytes; send less, in several requests"),
@@ -39,7 +39,7 @@ def _service_error(error: ServiceError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     title = HTTPStatus(status).phrase
-    slug, detail = _HTTP.get(status, (title.lower().replace(" ", "-"), error.description or title))
+    slug, detail = HTTP_PROBLEMS.get(status, (title.lower().replace(" ", "-"), error.description or title))
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     detail = detail.format(path=request.path, method=request.method, allow=allowed, limit=MAX_BODY_BYTES)
     response = _problem(status, slug, title, detail)

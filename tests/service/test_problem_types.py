@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import service
+from service.operations import OPERATIONS
+from service.problem_types import _GRPC, page, problem_types
+from service.protocols.grpc_server import CODES
+
+ERRORS_PAGE = Path(service.__file__).parents[1] / "docs" / "errors.md"
+
+
+def test_the_page_of_errors_is_that_of_the_code() -> None:
+    assert ERRORS_PAGE.read_text(encoding="utf-8") == page(), (
+        "write it anew: python -m service.problem_types > docs/errors.md"
+    )
+
+
+def test_a_type_has_one_name_and_one_status() -> None:
+    slugs = [each.slug for each in problem_types()]
+    assert len(set(slugs)) == len(slugs)
+    assert {"not-found", "body-too-large", "overloaded", "deadline-passed", "not-ready"} <= set(slugs)
+
+
+def test_every_status_of_a_problem_is_described_where_it_can_happen() -> None:
+    described = {status for operation in OPERATIONS for status in operation.problems}
+    assert {each.status for each in problem_types()} - {405} <= described
+
+
+def test_the_page_names_the_grpc_codes_that_the_server_sends() -> None:
+    assert {status: code.name for status, code in CODES.items()} == _GRPC
+    assert {each.status for each in problem_types()} - {405, 408, 413, 415} <= set(CODES)
