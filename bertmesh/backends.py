@@ -15,6 +15,8 @@ from bertmesh.processes import Command
 
 HTTP_OK = 200
 REDIS_MEMORY = "128mb"
+METRICS_WINDOW = {"BERTMESH_METRICS_WINDOW": "15"}
+"""At a scrape a second, 15 s of samples are plenty."""
 
 
 def redis_command(binary: Path, home: Home, info: MeshInfo) -> Command:
@@ -47,16 +49,16 @@ def prometheus_command(binary: Path, home: Home, info: MeshInfo) -> Command:
 
 
 def controller_command(home: Home) -> Command:
-    """Return the command of the canary controller; at a scrape a second, 15 s of samples are plenty."""
+    """Return the command of the canary controller."""
     words = [sys.executable, "-m", "bertmesh", "controller", "--home", str(home.root)]
-    return Command(words, {"BERTMESH_METRICS_WINDOW": "15"})
+    return Command(words, METRICS_WINDOW)
 
 
 def console_command(home: Home, info: MeshInfo) -> Command:
-    """Return the command of the rollout console; its figures are over the same 15 s."""
+    """Return the command of the rollout console."""
     port = str(urlsplit(info.console).port)
     words = [sys.executable, "-m", "bertmesh", "console", "--home", str(home.root), "--port", port]
-    return Command(words, {"BERTMESH_METRICS_WINDOW": "15"})
+    return Command(words, METRICS_WINDOW)
 
 
 def answers_http(url: str) -> Callable[[], bool]:

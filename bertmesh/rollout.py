@@ -16,6 +16,7 @@ from rich.text import Text
 from bertmesh import golden as golden_sets
 from bertmesh.backtest import backtest
 from bertmesh.errors import MeshNotRunning
+from bertmesh.explain import explain
 from bertmesh.home import Home
 from bertmesh.options import home_option, output_option
 from canary.client import Client
@@ -103,6 +104,7 @@ rollout.add_command(_order("abort", "Send all traffic back to the stable version
 
 
 rollout.add_command(backtest)
+rollout.add_command(explain)
 
 
 @rollout.command()

@@ -1,0 +1,156 @@
+"""`bertmesh rollout explain`: why the last verdict was given, on which numbers, from which queries."""
+
+import json
+import os
+from typing import Any
+
+import click
+
+from bertmesh.backends import METRICS_WINDOW
+from bertmesh.errors import BertmeshError, MeshNotRunning
+from bertmesh.home import Home
+from bertmesh.options import home_option, output_option
+from canary import promql, words
+from canary.console.findings import Evidence, Finding, evidence
+from canary.console.runs import Run, runs
+from canary.console.scale import Gauge
+from canary.errors import NoRollout
+from canary.settings import Settings
+from canary.state import State
+from canary.store import FileStore
+from canary.text import entry_line
+from canary.view import entry_view
+
+
+class UnknownRollout(BertmeshError):
+    """A rollout that is not, or no longer, kept."""
+
+    def __init__(self, seen: str, known: list[str]) -> None:
+        super().__init__(f"there is no rollout {seen!r}; rollouts that are kept: {', '.join(known)}")
+
+
+@click.command()
+@home_option
+@output_option
+@click.argument("rollout", required=False)
+def explain(home: Home, output: str, rollout: str | None) -> None:
+    """Say why the last verdict was given: the numbers of every metric, and the queries behind them.
+
+    ROLLOUT is one of `bertmesh rollout history`, such as rollout-2 [default: the last one].
+    """
+    if not home.root.is_dir():
+        raise MeshNotRunning(home.root)
+    state = FileStore(home.rollout).load()
+    run = _choose(state, rollout)
+    settings = Settings.from_environment({**METRICS_WINDOW, **os.environ})
+    document = explanation(run, evidence(run, state) if state else None, settings)
+    text = json.dumps(document, ensure_ascii=False, indent=1) if output == "json" else _text(run, document)
+    click.echo(text)
+
+
+def explanation(run: Run, found: Evidence | None, settings: Settings) -> dict[str, Any]:
+    """Return the explanation as JSON values; ``evidence`` is None before the first judgement."""
+    judged = run.judged
+    return {
+        "rollout": run.id,
+        "stable": run.stable,
+        "canary": run.canary,
+        "phase": run.phase.value,
+        "decision": entry_view(run.turn),
+        "judged_at": judged.at if judged else None,
+        "evidence": _evidence(found) if found else None,
+        "queries": queries(run, settings),
+    }
+
+
+def queries(run: Run, settings: Settings) -> dict[str, str]:
+    """Return the PromQL of every measurement: raw counters, from which the judge takes differences itself."""
+    versions = [run.stable, run.canary]
+    edge = run.rollout.edge if run.rollout else None
+    return {
+        "counters": promql.counters(settings.service, versions, edge, settings.window_s),
+        "counters of the pods themselves": promql.own_counters(versions, settings.window_s),
+        "starts of the pods": promql.started(versions),
+        "the stable's history, once at the beginning": promql.history(settings.service, run.stable),
+    }
+
+
+def _choose(state: State | None, name: str | None) -> Run:
+    known = runs(state) if state else ()
+    if not known:
+        raise NoRollout(verb="explain")
+    if name is None:
+        return known[0]
+    found = next((run for run in known if run.id == name), None)
+    if found is None:
+        raise UnknownRollout(name, [run.id for run in known])
+    return found
+
+
+def _evidence(found: Evidence) -> dict[str, Any]:
+    return {
+        "harm": _gauge(found.total),
+        "breaker": found.breaker,
+        "needed": {"amount": found.needed.amount, "words": found.needed.words},
+        "metrics": {it.name: _metric(it) for it in found.findings},
+    }
+
+
+def _metric(it: Finding) -> dict[str, Any]:
+    return {
+        "counts": it.bad,
+        "canary": {"requests": it.canary.requests, "bad": it.canary.bad, "share": it.canary.share},
+        "stable": {"requests": it.stable.requests, "bad": it.stable.bad, "share": it.stable.share},
+        "harm": _gauge(it.harm),
+        "safe": [_gauge(claim) for claim in it.safe],
+        "divided_by": it.phi,
+        "incident": it.incident,
+        "need": it.need,
+    }
+
+
+def _gauge(gauge: Gauge) -> dict[str, Any]:
+    return {"what": gauge.label, "value": gauge.value, "enough": gauge.enough, "reads": gauge.tone}
+
+
+def _text(run: Run, document: dict[str, Any]) -> str:
+    head = f"{run.id}: {run.stable} -> {run.canary}, {run.phase.value}, canary at {run.weight} %"
+    lines = [head, f"  {entry_line(document['decision']).strip()}", ""]
+    lines += _evidence_lines(document["evidence"])
+    lines += ["", "queries (Prometheus; counters as they are, compared from one measurement to the next):"]
+    for what, query in document["queries"].items():
+        lines += [f"  {what}:", f"    {query}"]
+    return "\n".join(lines)
+
+
+def _evidence_lines(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return ["nothing has been judged yet"]
+    harm, needed = found["harm"], found["needed"]
+    total, breaker = words.evidence(harm["value"]), words.evidence(found["breaker"])
+    lines = [
+        f"evidence of harm: {total} ({harm['enough']:g} sends all traffic back); the breaker adds {breaker}",
+        f"still needed: {needed['amount']} ({needed['words']})",
+    ]
+    for name, it in found["metrics"].items():
+        lines += _metric_lines(name, it)
+    return lines
+
+
+def _metric_lines(name: str, it: dict[str, Any]) -> list[str]:
+    title = f"{name}: {it['counts']}" if it["counts"] else name
+    if not any(it[side]["requests"] for side in ("canary", "stable")):
+        return ["", title, "  nothing has been counted of either version"]
+    sides = [
+        f"  {side}: {it[side]['bad']:,} of {words.count(it[side]['requests'])} requests, {it[side]['share']}"
+        for side in ("canary", "stable")
+    ]
+    claims = [
+        f"  safe: {claim['what']}: {words.evidence(claim['value'])} of {claim['enough']:g}"
+        f"{', proved' if claim['reads'] == 'proved' else ''}"
+        for claim in it["safe"]
+    ]
+    harm = f"  harm: {words.evidence(it['harm']['value'])} of the total (divided by {it['divided_by']:.2g}"
+    harm += " because bad events cluster)" if it["divided_by"] > 1 else ": bad events do not cluster)"
+    notes = ["  a common incident is on: nothing is blamed on the canary"] if it["incident"] else []
+    return ["", title, *sides, harm, *claims, *notes, *([f"  {it['need']}"] if it["need"] else [])]
