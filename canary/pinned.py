@@ -8,7 +8,8 @@ import urllib3
 
 from observability.names import VERSION_HEADER
 
-BATCH: Final = 16
+BATCH: Final = 4
+"""Small, so that live requests to the stable need not wait behind many sentences."""
 TIMEOUT_S: Final = 10.0
 HTTP_OK: Final = 200
 PATH: Final = "/fill-mask"
