@@ -143,13 +143,14 @@ class Calls:
 def _handler(pod: Pod, method: MethodDescriptor, call: Call) -> "grpc.RpcMethodHandler[Any, Any]":
     def handle(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - messages
         headers = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
-        exchange = Exchange.arriving(pod, headers, method="POST", path=f"/{SERVICE}/{method.name}")
-        exchange.timeout = _nearer(exchange.timeout, context.time_remaining())
-        with pod.metrics.in_flight.track_inprogress(), _span(pod, exchange, headers):
-            response, failure = _answered(call, exchange, request)
-            trailer = exchange.headers() | (_problem(failure) if failure else {})
-            context.set_trailing_metadata(tuple(trailer.items()))
-            exchange.record(failure.status if failure else HTTPStatus.OK)
+        with pod.pinned(), pod.metrics.in_flight.track_inprogress():
+            exchange = Exchange.arriving(pod, headers, method="POST", path=f"/{SERVICE}/{method.name}")
+            exchange.timeout = _nearer(exchange.timeout, context.time_remaining())
+            with _span(pod, exchange, headers):
+                response, failure = _answered(call, exchange, request)
+                trailer = exchange.headers() | (_problem(failure) if failure else {})
+                context.set_trailing_metadata(tuple(trailer.items()))
+                exchange.record(failure.status if failure else HTTPStatus.OK)
         if failure:
             context.abort(CODES.get(failure.status, grpc.StatusCode.UNKNOWN), str(failure))
         return response
