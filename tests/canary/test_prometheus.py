@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from canary.backtest import Span, backtest
 from canary.counters import CounterSnapshot, Cursor, Kind, measure
 from canary.errors import MetricsDown
 from canary.measurement import Counts, Tick, total
+from canary.profiles import FAST
 from canary.prometheus import PrometheusMetrics
 from canary.settings import Settings
 from tests.support.processes import free_port, prometheus_server, wait_until
@@ -191,6 +193,20 @@ def test_what_the_pods_count_themselves_is_read_with_the_requests(lab: Lab) -> N
     tick = lab.tick(cursor)
     assert canary(tick, "lowconf") == Counts(290, 29)
     assert canary(tick, "feedback") == Counts(5, 2)
+
+
+def test_a_backtest_finds_in_recorded_data_what_was_there(lab: Lab) -> None:
+    lab.gateway.requests(0, response_code="503")
+    lab.settle()
+    begin = time.time()
+    for k in range(1, 9):
+        lab.gateway.requests(100 + 100 * k, destination_version="1.0", bertmesh_route="1.0", pod="pod-s")
+        lab.gateway.requests(10 * k, response_code="503")
+        lab.settle()
+    quick = replace(FAST, tick_s=0.4, history_s=4.0)
+    result = backtest(lab.metrics, "1.0", "1.1", quick, Span(begin, time.time(), quick.tick_s))
+    assert result.outcome == "rolled back"
+    assert result.findings[-1].verdict.sentence.startswith("errors: canary 100.00 % vs stable 0.00 %")
 
 
 def test_a_counter_that_began_anew_counts_from_zero(lab: Lab) -> None:
