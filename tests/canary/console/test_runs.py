@@ -77,6 +77,18 @@ def test_what_is_still_needed_is_said_in_requests_and_time(folder: Path) -> None
     assert errors.need.startswith("errors: needs about ")
 
 
+def test_a_looser_proof_that_will_do_in_time_is_not_taken_for_what_is_needed(folder: Path) -> None:
+    scene = Scene(folder, rps=60.0, bad={"1.0": 0.001, "1.1": 0.0012})
+    scene.roll("1.1", at_weight(scene, 50, 75), profile="default")
+    found = evidence(newest(scene), scene.state)
+    assert found is not None
+    errors = found.findings[0]
+    assert [claim.tone for claim in errors.safe] == ["open", "proved"]
+    assert "which is enough in 9 min" in errors.need
+    assert "in 9 min what is proved is enough" in found.needed.words
+    assert int(found.needed.amount.split()[0].replace(",", "")) > 100
+
+
 def test_a_paused_rollout_needs_a_person_once_all_is_proved(folder: Path) -> None:
     scene = Scene(folder)
     scene.roll("1.1", at_weight(scene, 20))
