@@ -1,0 +1,83 @@
+"""Takes the picture for the documentation: `python -m tests.canary.console.take_picture docs/console.png`.
+
+What it shows is the real page over a real store, which the real controller has written in a simulated world.
+"""
+
+import shutil
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flask import Flask
+from playwright.sync_api import sync_playwright
+from werkzeug.serving import make_server
+
+from canary.console.app import Console, create_app
+from canary.console.local import LocalRollouts
+from canary.console.ports import Rates
+from canary.console.security import Guard
+from canary.console.settings import Settings
+from tests.canary.console.scenes import SECRET, Scene, at_weight
+
+FAULTY = "1.2-faulty"
+RARE = 0.001
+SETTLE_MS = 1500
+HEIGHT = 1180
+
+
+class CalmTraffic:
+    """Figures as the simulated world has them."""
+
+    def rates(self, versions: Sequence[str]) -> Mapping[str, Rates]:
+        """Return the same for each."""
+        return {version: Rates(30.1, RARE, 18.0 + i) for i, version in enumerate(versions)}
+
+
+def story(folder: Path) -> Scene:
+    """Let one rollout be promoted, one be rolled back, and a third one be at 50 %."""
+    bad = {"1.0": RARE, "1.1-reviews": RARE, "1.3": RARE, FAULTY: 0.2}
+    scene = Scene(folder, ago=5400, rps=60, bad=bad)
+    scene.workloads.pods.update(dict.fromkeys(("1.1-reviews", FAULTY, "1.3"), 0))
+    for canary in ("1.1-reviews", FAULTY):
+        scene.start(canary, profile="default")
+        scene.run(4000)
+        scene.clock.time += 300
+        scene.traffic.since = scene.clock.time
+    scene.start("1.3", profile="default")
+    scene.run(4000, at_weight(scene, 50, 75))
+    return scene
+
+
+def take(app: Flask, out: Path) -> None:
+    """Serve the page, and write what a browser shows."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            page = browser.new_page(viewport={"width": 1280, "height": HEIGHT})
+            page.goto(f"http://127.0.0.1:{server.server_port}/")
+            page.wait_for_timeout(SETTLE_MS)
+            page.screenshot(path=out)
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def main() -> None:
+    """Tell the story and take its picture."""
+    with TemporaryDirectory() as folder:
+        scene = story(Path(folder))
+        now = scene.clock.time + 1
+        rollouts = LocalRollouts(Path(folder), "bert")
+        console = Console(rollouts, Guard(Settings(), SECRET), traffic=CalmTraffic(), now=lambda: now)
+        take(create_app(console, Settings(poll_s=0.3)), Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
