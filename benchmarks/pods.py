@@ -1,0 +1,47 @@
+"""Pods to measure: a store of model versions, and gunicorn as it runs in service."""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import urllib3
+
+import modelstore
+from benchmarks.serving.processes import free_port, running
+
+PATIENCE_S = 120.0
+OK = 200
+POD = ("-c", "python:service.gunicorn_conf", "service.app:create_app()")
+ZH_SMALL = Path(__file__).parent.parent / "models" / "zh-small" / "1.0"
+
+
+def write_versions(root: Path, name: str, source: Path, versions: tuple[str, ...]) -> None:
+    """Put copies of a complete model folder into a store under several versions."""
+    for version in versions:
+        folder = root / name / version
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("manifest.json"))
+        modelstore.write_manifest(folder, name=name, version=version)
+
+
+@contextmanager
+def gunicorn(words: tuple[str, ...], env: Mapping[str, str], log: Path) -> Iterator[int]:
+    """Run gunicorn until the block ends; yield its port once it is ready."""
+    port = free_port()
+    bind = f"127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gunicorn", *words, "--bind", bind]
+    with running(command, {"BERTMESH_BIND": bind, "BERTMESH_LOG_LEVEL": "WARNING", **env}, log):
+        _await(f"http://{bind}/readyz", log)
+        yield port
+
+
+def _await(url: str, log: Path) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        with suppress(urllib3.exceptions.HTTPError):
+            if urllib3.request("GET", url, retries=False, timeout=1).status == OK:
+                return
+        time.sleep(0.05)
+    sys.exit(f"no server came up; its log: {log.read_text()[-2000:]}")
