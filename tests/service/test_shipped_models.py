@@ -35,7 +35,8 @@ PARAPHRASES = (
 @cache
 def loaded(version: str, folder: Path) -> Model:
     settings = Settings(model=f"zh-small:{version}", models_dir=MODELS, cache_dir=folder, threads=1)
-    return load_model(settings)
+    found = modelstore.resolve(settings.model, root=MODELS, cache=folder)
+    return load_model(found, settings)
 
 
 @pytest.fixture(params=["1.0", "1.1-reviews"])
