@@ -28,7 +28,7 @@ def test_a_rollout_is_shown_with_its_traffic_and_aborted_from_the_console(
     canary = mesh.add("console-canary", replicas=1)
     mesh.start(canary)
     mesh.until_weighted(canary)
-    mesh.until("its traffic is counted", lambda: "Traffic now" in page(mesh).data.decode())
+    mesh.until("both versions' rates and latencies are shown", lambda: len(_figures(mesh)) == 2)
     assert traffic.answers()
     shown = page(mesh)
     cookie = shown.headers["set-cookie"].partition(";")[0]
@@ -51,6 +51,12 @@ def test_a_rollout_is_shown_with_its_traffic_and_aborted_from_the_console(
     aborted = [entry for entry in mesh.state.history if entry.reason == "by_hand:abort"]
     assert aborted[-1].who == "console"
     assert aborted[-1].canary == canary
+
+
+def _figures(mesh: Hand) -> list[str]:
+    """Return the rows of figures that are complete: requests a second, failures, p99."""
+    row = r"<td>[\d.]+</td>\s*<td>[\d.]+ %</td>\s*<td>\d+ ms</td>"
+    return re.findall(row, page(mesh).data.decode())
 
 
 def _answers(mesh: Hand) -> bool:
