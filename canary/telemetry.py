@@ -80,6 +80,11 @@ class Telemetry:
             for values in [key for key in gauge._metrics if key[:2] == (namespace, name)]:  # noqa: SLF001 - the
                 gauge.remove(*values)  # library has no way to list the label values that there are
 
+    def clear(self) -> None:
+        """Show no rollout any more: another replica leads."""
+        for gauge in self._gauges.values():
+            gauge.clear()
+
     def failed(self, namespace: str, name: str) -> None:
         """Count a pass that ended with an error."""
         self._counters["failed"].labels(namespace, name).inc()

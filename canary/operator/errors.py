@@ -34,5 +34,15 @@ class Unreachable(CanaryError):
     """The API is away, so that nothing is known: the pass ends, and nothing is concluded from it."""
 
 
+class OperatorFailed(CanaryError):
+    """The watch itself ended, which no retry of ours mends."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the operator cannot watch ModelRollouts ({why}): check its Role (deploy/rbac) and the API "
+            "server; it ends, so that it is started anew"
+        )
+
+
 class BadSettings(CanaryError):
     """A setting that cannot be used."""

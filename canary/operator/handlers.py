@@ -79,9 +79,9 @@ def session(api: client.ApiClient, fence: Fence) -> kopf.AiohttpSession:
             what = f"{request.method} {request.url.path}"
             raise Deposed(what)
         # Asked each time: the token of a pod is renewed under its hands.
-        token: Any = known.get_api_key_with_prefix("authorization")
-        if token:
-            request.headers["Authorization"] = token
+        granted: Any = known.auth_settings().get("BearerToken", {})
+        if granted.get("value"):
+            request.headers["Authorization"] = granted["value"]
         return await call(request)
 
     ssl: Any = _ssl(known)

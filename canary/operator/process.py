@@ -10,7 +10,9 @@ import kopf
 import prometheus_client
 from kubernetes import client
 
+from canary.gates import Webhooks
 from canary.gates_webhook import HttpWebhooks
+from canary.operator.errors import OperatorFailed
 from canary.operator.fence import Fence, FencedApi
 from canary.operator.fleet import Fleet
 from canary.operator.handlers import registry, settings
@@ -20,9 +22,11 @@ from canary.operator.settings import OperatorSettings
 from canary.operator.tools import LOG, Tools
 from canary.pinned import PinnedCandidates
 from canary.prometheus import PrometheusMetrics
+from canary.resource import API_VERSION, GROUP, PLURAL
 from canary.settings import Settings
 from canary.telemetry import Telemetry
 from mesh.cluster_api import ClusterApi, connect
+from mesh.errors import MeshError
 
 STAND_BY_S: Final = 0.5
 
@@ -36,25 +40,45 @@ class Replica:
 
     def __post_init__(self) -> None:
         self.telemetry = Telemetry()
+        self.failure: OperatorFailed | None = None
+        self._missed = False
+        self._plain = ClusterApi(self.api)
         self.elector = Elector(
-            ClusterApi(self.api),
+            self._plain,
             self.settings.lease_namespace,
             self.settings.identity,
             timing=self.settings.lease,
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set; must not run in the main thread, whose signals are others' business."""
+        """Work until ``stop`` is set; must not run in the main thread, whose signals are others' business.
+
+        What ends it otherwise is left in ``failure``.
+        """
         election = threading.Thread(target=self.elector.run, args=(stop,), name="election")
         election.start()
         try:
             while not stop.is_set():
-                if self.elector.holds(0):
+                if self.elector.holds(0) and self._knows_kind():
                     self._lead(stop)
                 stop.wait(STAND_BY_S)
+        except Exception as error:  # noqa: BLE001 - whatever ends the watch is told in one sentence
+            self.failure = OperatorFailed(str(error.args[0] if error.args else type(error).__name__))
         finally:
             stop.set()
             election.join()
+
+    def _knows_kind(self) -> bool:
+        """Tell whether the cluster has ModelRollouts: kopf would look for them only once."""
+        try:
+            found = self._plain.request("GET", f"/apis/{GROUP}/{API_VERSION}").body.get("resources", ())
+        except MeshError:
+            return False
+        there = any(each["name"] == PLURAL for each in found)
+        if not there and not self._missed:
+            LOG.warning("the cluster has no %s.%s: apply deploy/crd/modelrollouts.yaml", PLURAL, GROUP)
+        self._missed = not there
+        return there
 
     def _lead(self, stop: threading.Event) -> None:
         """Work until the Lease is lost, or ``stop`` is set."""
@@ -63,14 +87,18 @@ class Replica:
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop, over), name="watch")
         watch.start()
-        tools = self._tools(self.elector)
+        webhooks = HttpWebhooks()
+        tools = self._tools(self.elector, webhooks)
         try:
             asyncio.run(self._operate(Fleet(tools), over))
         finally:
             over.set()
             watch.join()
+            webhooks.close()
+            tools.workers.shutdown(wait=False, cancel_futures=True)
             tools.notifier.close()
             self.telemetry.leading(leads=False)
+            self.telemetry.clear()
             LOG.info("%s stands by", self.settings.identity)
 
     def _watch(self, stop: threading.Event, over: threading.Event) -> None:
@@ -80,21 +108,24 @@ class Replica:
 
     async def _operate(self, fleet: Fleet, over: threading.Event) -> None:
         spaces = self.settings.namespaces
-        await kopf.operator(
-            registry=registry(fleet, self.api, self.elector),
-            settings=settings(),
-            standalone=True,
-            clusterwide=not spaces,
-            namespaces=spaces,
-            stop_flag=over,
-        )
+        try:
+            await kopf.operator(
+                registry=registry(fleet, self.api, self.elector),
+                settings=settings(),
+                standalone=True,
+                clusterwide=not spaces,
+                namespaces=spaces,
+                stop_flag=over,
+            )
+        finally:
+            over.set()  # a thread of the loop waits for it, and the loop's end waits for that thread
 
-    def _tools(self, fence: Fence) -> Tools:
+    def _tools(self, fence: Fence, webhooks: Webhooks) -> Tools:
         api = FencedApi(self.api, fence)
         return Tools(
             api,
             self._metrics,
-            HttpWebhooks(),
+            webhooks,
             Notifier(api, lambda words: LOG.warning("%s", words)),
             lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),
             self.telemetry,
@@ -105,13 +136,23 @@ class Replica:
         return PrometheusMetrics(self.settings.prometheus, Settings(service=service))
 
 
+def _without_traces(record: logging.LogRecord) -> bool:
+    """Let a record pass without kopf's tracebacks: what they are about is said in a sentence at the end."""
+    if record.name.startswith(kopf.__name__):
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def run(chosen: OperatorSettings, stop: threading.Event) -> None:
     """Run a replica until ``stop`` is set, with its metrics on a port of its own.
 
     Raises:
         NoCluster: there is no usable configuration.
+        OperatorFailed: the watch ended.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_traces)
     replica = Replica(chosen, connect(chosen.context, chosen.kubeconfig))
     server, thread = prometheus_client.start_http_server(
         chosen.metrics_port, registry=replica.telemetry.registry
@@ -123,3 +164,5 @@ def run(chosen: OperatorSettings, stop: threading.Event) -> None:
     server.shutdown()
     server.server_close()
     thread.join()
+    if replica.failure is not None:
+        raise replica.failure

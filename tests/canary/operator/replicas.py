@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from canary.gates import Webhooks
+from canary.operator.fence import Fence
 from canary.operator.lease import LeaseTiming
 from canary.operator.process import Replica
 from canary.operator.settings import OperatorSettings
@@ -16,6 +21,7 @@ from canary.operator.tools import Timing, Tools
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.known import ROOT
 
+RBAC = ROOT / "deploy" / "rbac"
 QUICK = LeaseTiming(duration_s=8.0, renew_s=0.3)
 
 
@@ -25,9 +31,8 @@ class TestedReplica(Replica):
     __test__ = False
     cluster: Cluster | None = None
 
-    def _tools(self, fence: object) -> Tools:
-        tools = super()._tools(self.elector)
-        assert fence is self.elector
+    def _tools(self, fence: Fence, webhooks: Webhooks) -> Tools:
+        tools = super()._tools(fence, webhooks)
         if self.cluster is not None:
             traffic = self.cluster.traffic
             tools.metrics = lambda _service: traffic
@@ -64,10 +69,22 @@ def wait_for(fact: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+def documents(name: str) -> list[dict[str, Any]]:
+    """Return what a file in deploy/rbac holds."""
+    return list(yaml.safe_load_all((RBAC / name).read_text("utf-8")))
+
+
+def role(name: str) -> dict[str, Any]:
+    """Return the Role in a file, as it is in the namespace of the test."""
+    found = next(each for each in documents(name) if each["kind"] in {"Role", "ClusterRole"})
+    return {**found, "metadata": {**found["metadata"], "namespace": "default"}}
+
+
 @contextmanager
 def child(cluster: Cluster, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the command as a process of its own, watching ``default``, with no Prometheus to ask."""
-    config = cluster.api.kubeconfig(folder / "kubeconfig")
+    """Run the command as a process of its own, with its Roles, watching ``default``, without Prometheus."""
+    cluster.api.grant("operator", [role("namespaced.yaml"), role("lease.yaml")])
+    config = cluster.api.kubeconfig(folder / "kubeconfig", token="operator")
     program = "from bertmesh.operator_command import operator; operator()"
     arguments = ["-n", "default", "--prometheus", "http://127.0.0.1:9", "--metrics-port", "0"]
     log = (folder / "log").open("ab")

@@ -44,6 +44,33 @@ def test_a_deletion_in_mid_rollout_waits_for_the_traffic(cluster: Cluster) -> No
     assert cluster.replicas("1.1") == 0
 
 
+def test_an_operator_without_rights_ends_with_a_sentence_and_writes_nothing(
+    cluster: Cluster,
+) -> None:
+    lease = {"apiGroups": ["*"], "resources": ["leases"], "verbs": ["*"]}
+    role = {"kind": "Role", "metadata": {"namespace": "default"}, "rules": [lease]}
+    cluster.api.grant("nobody", [role])
+    cluster.apply()
+    before = len([seen for seen in cluster.api.writes() if "leases" not in seen.path])
+    with running(cluster, "nobody") as (replica, stop):
+        wait_for(lambda: replica.elector.holds(0))
+        assert stop.wait(20)
+    assert "cannot list it): check its Role" in str(replica.failure)
+    assert len([seen for seen in cluster.api.writes() if "leases" not in seen.path]) == before
+
+
+def test_an_operator_waits_for_its_kind_to_be_installed(cluster: Cluster) -> None:
+    definition = cluster.api.get("CustomResourceDefinition", "modelrollouts.bertmesh.dev", "")
+    cluster.api.delete("CustomResourceDefinition", "modelrollouts.bertmesh.dev", "")
+    with running(cluster) as (replica, stop):
+        wait_for(lambda: replica.elector.holds(0))
+        stop.wait(1)
+        metadata = {"name": definition["metadata"]["name"]}
+        cluster.api.create({**definition, "metadata": metadata})
+        cluster.apply(canary=None)
+        wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bad", [0.0, 0.4])
 def test_a_whole_rollout_in_real_time(api: KubeApi, bad: float) -> None:

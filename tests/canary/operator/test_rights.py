@@ -1,36 +1,22 @@
 """The Roles in deploy/rbac: all that is granted is used, and nothing else is asked for."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from canary.errors import BadGolden
 from canary.operator.golden import finder
 from canary.operator.keeper import Keeper
 from canary.resource_gates import Golden, Notification
 from tests.canary.operator.clusters import Cluster
-from tests.canary.operator.replicas import running, wait_for
+from tests.canary.operator.replicas import RBAC, documents, role, running, wait_for
 from tests.support.kubeapi.access import Access
-from tests.support.kubeapi.known import ROOT
 from tests.support.kubeapi.samples import deployment, rollout, untyped
 from tests.support.kubeapi.target import Target
 
-RBAC = ROOT / "deploy" / "rbac"
 TOKEN = "operator"  # noqa: S105 - the key of a throwaway server
 Right = tuple[str, str, str]
-
-
-def documents(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(Path(RBAC / name).read_text("utf-8")))
-
-
-def role(name: str) -> dict[str, Any]:
-    """Return the Role in a file, as it is in the namespace of the test."""
-    found = next(each for each in documents(name) if each["kind"] in {"Role", "ClusterRole"})
-    return {**found, "metadata": {**found["metadata"], "namespace": "default"}}
 
 
 def granted(role: Mapping[str, Any]) -> set[Right]:
