@@ -44,14 +44,12 @@ class Swapper:
             SwapUnderWay: Another swap has not ended.
         """
         with self._swapping("activated"):
-            version = find(ref, self._pod.settings)
             slots = self._pod.slots
-            if slots.former and slots.former.model.version.digest == version.digest:
+            # The way back takes what is in memory and reads no file: it is for bad moments.
+            if slots.former and ref == _named(slots.former):
                 slots.swap()
-            elif not (slots.newest and slots.newest.model.version.digest == version.digest):
-                slots.free(self._patience_s)
-                self._budget(version.folder).check()
-                slots.put(self._pod.serve(_gently(lambda: self._loaded(version)), version.version))
+            else:
+                self._put(find(ref, self._pod.settings))
             return self._settled()
 
     def rollback(self) -> Served:
@@ -80,6 +78,15 @@ class Swapper:
     def _patience_s(self) -> float:
         """A request with the former model ends by its deadline."""
         return self._pod.settings.deadline_s + 1
+
+    def _put(self, version: ModelVersion) -> None:
+        slots = self._pod.slots
+        if slots.former and slots.former.model.version.digest == version.digest:
+            slots.swap()
+        elif not (slots.newest and slots.newest.model.version.digest == version.digest):
+            slots.free(self._patience_s)
+            self._budget(version.folder).check()
+            slots.put(self._pod.serve(_gently(lambda: self._loaded(version)), version.version))
 
     def _loaded(self, version: ModelVersion) -> Model:
         model = load_model(version, self._pod.settings)
@@ -129,6 +136,10 @@ class Swapper:
             yield
         finally:
             self._turn.release()
+
+
+def _named(served: Served) -> str:
+    return f"{served.model.version.name}:{served.model.version.version}"
 
 
 def _gently(load: Callable[[], Model]) -> Model:
