@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import urllib3
 
-from benchmarks.pods import POD, ZH_SMALL, gunicorn
+from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
 from benchmarks.serving import clients
 from benchmarks.serving.material import sentences
 from benchmarks.serving.processes import free_port, running
@@ -35,6 +35,7 @@ BODY = {"text": "今天天气很好。"}
 
 def main() -> None:
     """Measure and print."""
+    end_on_sigterm()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         port = free_port()

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import urllib3
 
-from benchmarks.pods import POD, ZH_SMALL, gunicorn, write_versions
+from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn, write_versions
 from benchmarks.serving.material import sentences, write_model
 
 CLIENTS = 2
@@ -117,6 +117,7 @@ def measure(name: str, source: Path) -> None:
 
 def main() -> None:
     """Measure both models."""
+    end_on_sigterm()
     measure("zh-small", ZH_SMALL)
     with tempfile.TemporaryDirectory() as folder:
         measure("bert-base-random", write_model(Path(folder) / "model"))

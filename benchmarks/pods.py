@@ -1,6 +1,7 @@
 """Pods to measure: a store of model versions, and gunicorn as it runs in service."""
 
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,11 @@ PATIENCE_S = 120.0
 OK = 200
 POD = ("-c", "python:service.gunicorn_conf", "service.app:create_app()")
 ZH_SMALL = Path(__file__).parent.parent / "models" / "zh-small" / "1.0"
+
+
+def end_on_sigterm() -> None:
+    """Make a SIGTERM end the program as an error does, so that the servers it started end with it."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
 
 
 def write_versions(root: Path, name: str, source: Path, versions: tuple[str, ...]) -> None:
