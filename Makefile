@@ -18,6 +18,11 @@ help: ## List the targets
 setup: $(STAMP) ## Install what is missing: virtual environment, packages, Prometheus (seconds when all is there)
 	@$(BIN)/python -m mesh.binaries
 
+.PHONY: browser
+browser: ## The browser that the console's tests look through
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  echo "installing chromium"; $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq chromium; }
+
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bertmesh needs Python 3.11 or newer, this is $$($(PYTHON) --version): set PYTHON=..."; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
@@ -36,7 +41,7 @@ down: setup ## End the local mesh
 	@$(BIN)/bertmesh down
 
 .PHONY: test
-test: setup lint types contracts ## Lint, types, import contracts and all tests
+test: setup browser lint types contracts ## Lint, types, import contracts and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .PHONY: fast-test
