@@ -67,6 +67,16 @@ types: setup ## mypy, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
+.PHONY: bench-judge bench-judge-quick bench-serving bench-cache
+bench-judge: setup ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (10-15 minutes)
+	$(BIN)/python -m benchmarks.judge --write
+bench-judge-quick: setup ## The same with few runs (a minute)
+	$(BIN)/python -m benchmarks.judge --quick
+bench-serving: setup ## The pod against its peers, in turns
+	$(BIN)/python benchmarks/serving/run.py
+bench-cache: setup ## The cache: hit ratio, and a cached answer against a constant
+	$(BIN)/python -m benchmarks.cache
+
 .PHONY: testdata
 testdata: setup ## Render the outputs of tests/mesh/testdata anew; read the diff
 	$(BIN)/python -m tests.mesh.rewrite_testdata
