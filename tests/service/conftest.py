@@ -4,12 +4,17 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import settings
 from transformers import BertForMaskedLM
 
 from service.app import wrap
 from service.pod import Pod, build
 from service.settings import Settings
 from tests.service.tiny import write_model
+
+# A busy machine is no failure.
+settings.register_profile("service", deadline=None)
+settings.load_profile("service")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from service.windows import Window, home, windows
 
-LENGTHS = st.integers(min_value=1, max_value=700)
+LENGTHS = st.integers(min_value=1, max_value=300)
 LIMITS = st.integers(min_value=4, max_value=130)
 
 
