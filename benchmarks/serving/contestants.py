@@ -41,7 +41,7 @@ def contestants(material: Material) -> dict[str, Contestant]:
     """Return the contestants by name."""
     everyone = [
         pod("ours int8", FEATURES, material, "int8"),
-        pod("ours int8-dynamic", FEATURES, material, "int8-dynamic"),
+        pod("ours int8-50", FEATURES, material, "int8-50"),
         pod("ours bf16", FEATURES, material, "bf16"),
         pod("ours torch", FEATURES, material, None),
         pod("ours int8 fill-mask", FILL_MASK, material, "int8"),

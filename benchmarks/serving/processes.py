@@ -29,7 +29,7 @@ def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterat
     """Run a command in a process group of its own; end the whole group."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **env}, stdout=output, stderr=output, start_new_session=True
+            command, env={**os.environ, **env}, stdout=output, stderr=output, process_group=0
         )
     try:
         yield psutil.Process(process.pid)
