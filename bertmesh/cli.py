@@ -11,6 +11,7 @@ from bertmesh.commands_mesh import demo, down, run_controller, status
 from bertmesh.commands_models import models
 from bertmesh.commands_up import up
 from bertmesh.errors import BertmeshError
+from bertmesh.operator_command import operator
 from bertmesh.rollout import rollout
 from bertmesh.routes import routes
 from canary.errors import CanaryError
@@ -46,6 +47,7 @@ COMMANDS: tuple[click.Command, ...] = (
     serve_console,
     routes,
     models,
+    operator,
     run_controller,
 )
 for command in COMMANDS:

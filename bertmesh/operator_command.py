@@ -1,12 +1,8 @@
 """`bertmesh operator`: the canary controller on Kubernetes."""
 
-import signal
-import threading
-from types import FrameType
-
 import click
 
-from canary.operator.process import run
+from bertmesh.options import stop_on_signals
 from canary.operator.settings import OperatorSettings
 
 
@@ -14,7 +10,7 @@ from canary.operator.settings import OperatorSettings
 @click.option("-n", "--namespace", "namespaces", multiple=True, envvar="BERTMESH_NAMESPACES",
               help="Watch this namespace; may be given several times.")  # fmt: skip
 @click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces (needs the ClusterRole).")
-@click.option("--prometheus", envvar="BERTMESH_PROMETHEUS", default="http://prometheus:9090",
+@click.option("--prometheus", envvar="BERTMESH_PROMETHEUS_URL", default="http://prometheus:9090",
               show_default=True, help="Where the mesh's metrics are.")  # fmt: skip
 @click.option("--gateway", default=OperatorSettings.gateway, show_default=True,
               help="Where golden sets are asked; {service} and {namespace} are filled in.")  # fmt: skip
@@ -37,6 +33,8 @@ def operator(  # noqa: PLR0913 - an argument an option
 
     Start as many replicas as you like: one works, the others stand by.
     """
+    from canary.operator.process import run  # noqa: PLC0415 - kopf is in the extra `cluster`
+
     if bool(namespaces) == all_namespaces:
         message = "say which namespaces: --namespace NS (several times if need be), or --all-namespaces"
         raise click.UsageError(message)
@@ -47,16 +45,4 @@ def operator(  # noqa: PLR0913 - an argument an option
     settings = OperatorSettings(
         prometheus, namespaces, where, metrics_port=metrics_port, gateway=gateway, kubeconfig=kubeconfig
     )
-    run(settings, _stopping())
-
-
-def _stopping() -> threading.Event:
-    """Return what is set when the process is told to stop."""
-    stop = threading.Event()
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, asked)
-    signal.signal(signal.SIGINT, asked)
-    return stop
+    run(settings, stop_on_signals())

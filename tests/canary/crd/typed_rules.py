@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has types, but no marker
-from google.protobuf.descriptor_pb2 import (  # type: ignore[import-untyped] # its types are another package
+from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
 )
-from google.protobuf.descriptor_pool import DescriptorPool  # type: ignore[import-untyped] # the same
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from tests.support.kubeapi.cel import list_library
 
