@@ -49,8 +49,9 @@ def test_a_version_without_traffic_has_no_figures(serve: Serve) -> None:
     assert traffic(serve(prometheus(answers))).rates(["1.1"]) == {"1.1": Rates(None, None, None)}
 
 
-@pytest.mark.parametrize("url", [None, f"http://127.0.0.1:{free_port()}"])
-def test_without_prometheus_there_are_no_figures(url: str | None) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_without_prometheus_there_are_no_figures(*, named: bool) -> None:
+    url = f"http://127.0.0.1:{free_port()}" if named else None
     assert traffic(url).rates(["1.0", "1.1"]) == {}
 
 
