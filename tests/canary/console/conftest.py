@@ -70,13 +70,13 @@ def serve() -> Iterator[Callable[[Flask], str]]:
             server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium of this machine."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         names = ", ".join(BROWSERS)
-        pytest.fail(f"no browser on PATH ({names}): `make setup` installs one (apt-get install chromium)")
+        pytest.fail(f"no browser on PATH ({names}): `make browser` installs one (apt-get install chromium)")
     with sync_playwright() as playwright:
         # No sandbox: these pages are our own, and in a container there is no user namespace for one.
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
