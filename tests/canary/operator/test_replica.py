@@ -26,7 +26,7 @@ def test_a_resource_is_taken_up_and_let_go_by_its_finalizer_with_all_traffic_on_
         assert 'bertmesh_rollout_weight{namespace="default",rollout="bert"} 0.0' in text
         assert "bertmesh_rollout_leader 1.0" in text
         cluster.api.delete("ModelRollout", "bert")
-        # Longer than `farewell_s`: on a busy machine the Lease may change hands on the way.
+        # Longer than `farewell_s` (30 s), by when the operator lets go whatever is left.
         wait_for(lambda: not cluster.api.has("ModelRollout", "bert"), seconds=90)
         gone = generate_latest(replica.telemetry.registry).decode()
         assert 'rollout="bert"' not in gone.replace("bertmesh_rollout_reconcile_errors", "")
