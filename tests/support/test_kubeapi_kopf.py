@@ -68,6 +68,15 @@ def heard(api: KubeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert runner.exit_code == 0, runner.output
 
 
+def wait_for_phase(api: KubeApi, name: str) -> str:
+    """kopf patches the status after the handler returned, and after the Event was posted."""
+    for _ in range(100):
+        if "status" in api.get("ModelRollout", name):
+            break
+        threading.Event().wait(0.1)
+    return str(api.get("ModelRollout", name)["status"]["phase"])
+
+
 def wait_for_event(api: KubeApi, reason: str) -> dict[str, Any]:
     for _ in range(100):
         found = [event for event in api.all("Event") if event["reason"] == reason]
@@ -82,7 +91,7 @@ def test_an_operator_hears_of_creation_change_and_deletion(api: KubeApi, heard: 
     heard.wait("created")
     event = wait_for_event(api, "Started")
     assert event["involvedObject"]["name"] == "bert"
-    assert api.get("ModelRollout", "bert")["status"]["phase"] == "Pending"
+    assert wait_for_phase(api, "bert") == "Pending"
     assert api.get("ModelRollout", "bert")["metadata"]["finalizers"]
 
     api.edit("ModelRollout", "bert", {"spec": {"suspend": True}})
