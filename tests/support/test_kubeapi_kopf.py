@@ -69,7 +69,7 @@ def heard(api: KubeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def wait_for_phase(api: KubeApi, name: str) -> str:
-    """kopf patches the status after the handler returned, and after the Event was posted."""
+    """Kopf patches the status after the handler returned, and after the Event was posted."""
     for _ in range(100):
         if "status" in api.get("ModelRollout", name):
             break
