@@ -119,7 +119,7 @@ class _Hearing:
     def unproved(self) -> Verdict | None:
         elapsed = self.moment.elapsed_s or 0.0
         for metric, known in self._rows:
-            if not _is_due(metric, known) or self.stage.baking:
+            if not must_be_proved(metric, known) or self.stage.baking:
                 continue
             wanted = claims(known, metric, self.profile, self.stage)
             if granted(wanted, elapsed) is None:
@@ -133,7 +133,7 @@ class _Hearing:
         proofs = []
         for metric, known in self._rows:
             claim = granted(claims(known, metric, self.profile, self.stage), elapsed)
-            proofs += [words.proof(metric, claim, known)] if claim and _is_due(metric, known) else []
+            proofs += [words.proof(metric, claim, known)] if claim and must_be_proved(metric, known) else []
         return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
 
     def _unbaked(self, elapsed: float) -> Verdict | None:
@@ -178,7 +178,7 @@ class _Hearing:
         return {metric.name: (metric, known) for metric, known in self._rows}
 
 
-def _is_due(metric: Metric, known: MetricEvidence) -> bool:
+def must_be_proved(metric: Metric, known: MetricEvidence) -> bool:
     """Tell whether a metric must be proved: some only once the stable is seen to count such events."""
     counted = known.dispersion.requests > 0 or known.rollout.stable.requests > 0
     return metric.required and (counted or not metric.if_counted)

@@ -67,7 +67,12 @@ class Spec(Part):
         default=Shadow(), description="Copies of requests that the canary answers for comparison only."
     )
     suspend: bool = Field(
-        default=False, description="Whether to stand still: weights stay as they are, and nothing is judged."
+        default=False,
+        description=(
+            "Whether to stand still: nothing begins, and a rollout under way stays at its weight. It is "
+            "still judged, and goes back if the canary does harm; `bertmesh rollout undo` and `abort` still "
+            "work."
+        ),
     )
     notify: tuple[Notification, ...] = Field(
         default=(), max_length=8, description="Who is told.", json_schema_extra=listed("map", "name")

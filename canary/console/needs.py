@@ -7,10 +7,9 @@ from typing import Final
 
 from canary import words
 from canary.console.runs import Run
-from canary.evidence import MetricEvidence
 from canary.forecast import Forecast, claims, forecast, granted
+from canary.judge import must_be_proved
 from canary.model import Phase, Rollout
-from canary.policy import Metric
 from canary.state import State
 
 UNKNOWN: Final = "-"
@@ -44,7 +43,7 @@ def needs(run: Run, state: State) -> Iterator[tuple[str, Need]]:
     profile, elapsed = rollout.profile, _elapsed(state)
     for metric, known in zip(profile.metrics, ledger.metrics, strict=True):
         wanted = claims(known, metric, profile, state.stage)
-        if not metric.required or _never_counted(metric, known) or granted(wanted, elapsed):
+        if not must_be_proved(metric, known) or granted(wanted, elapsed):
             continue
         waiting = next((claim for claim in wanted if claim.proved), None)
         candidates = wanted[:1] if waiting else wanted
@@ -57,11 +56,6 @@ def needs(run: Run, state: State) -> Iterator[tuple[str, Need]]:
         left = waiting.valid_from_s - elapsed
         enough = f"proved not worse than {waiting.margin}, which is enough in {words.duration(left)}"
         yield metric.name, Need(soonest, f"{sentence}; {enough}", left)
-
-
-def _never_counted(metric: Metric, known: MetricEvidence) -> bool:
-    """Tell whether a metric need not be proved, because nobody has been seen to count such events."""
-    return metric.if_counted and not (known.dispersion.requests or known.rollout.stable.requests)
 
 
 def _elapsed(state: State) -> float:

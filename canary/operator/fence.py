@@ -1,12 +1,11 @@
 """No write without the Lease: the fence is asked before each of them, as late as can be."""
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from kubernetes import client
 
 from canary.operator.errors import Deposed
-from mesh.cluster_api import Answer, ClusterApi
+from mesh.cluster_api import ClusterApi
 
 READS: Final = frozenset({"GET", "HEAD"})
 
@@ -36,22 +35,12 @@ class FencedApi(ClusterApi):
         self._fence = fence
         self._write_s = timeout_s
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-    ) -> Answer:
-        """Send one request.
+    def _admit(self, method: str, path: str) -> None:
+        """Let reads pass, and writes that end before the Lease does.
 
         Raises:
             Deposed: it is a write, and the Lease may be lost before it ends.
-            ApiDown: no answer in time, or one that says to come later.
         """
         if method not in READS and not self._fence.holds(self._write_s):
             what = f"{method} {path}"
             raise Deposed(what)
-        return super().request(method, path, query=query, body=body, content_type=content_type)
