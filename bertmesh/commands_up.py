@@ -1,5 +1,6 @@
 """`bertmesh up`."""
 
+import json
 import sys
 from collections.abc import Callable
 from typing import TextIO, TypedDict, Unpack
@@ -26,6 +27,7 @@ class Wishes(TypedDict):
     port: int | None
     rate_limit: int | None
     jwt_issuer: str | None
+    jwt_audience: str
     jwks: TextIO | None
     collector: str | None
 
@@ -44,6 +46,7 @@ class Wishes(TypedDict):
 @click.option("--port", type=click.IntRange(1, 65535), help="The gateway's [default: 8080 or a free one].")
 @click.option("--rate-limit", type=click.IntRange(1), help="Requests a second [default: any].")
 @click.option("--jwt-issuer", help="Ask for tokens of this issuer; needs --jwks [default: none].")
+@click.option("--jwt-audience", default=AUDIENCE, show_default=True, help="The tokens' audience.")
 @click.option("--jwks", type=click.File(encoding="utf-8"), help="The issuer's key set, a JSON file.")
 @click.option("--collector", help="Base URL of an OTLP/HTTP collector [default: none].")
 @click.option("-d", "--detach", is_flag=True, help="Return once the mesh is ready; `bertmesh down` ends it.")
@@ -77,7 +80,21 @@ def _jwt(wishes: Wishes) -> Jwt | None:
     if not issuer or not jwks:
         message = "--jwt-issuer and --jwks go together: who signs, and with which keys"
         raise click.UsageError(message)
-    return Jwt(issuer, (AUDIENCE,), jwks.read())
+    return Jwt(issuer, (wishes["jwt_audience"],), _key_set(jwks))
+
+
+def _key_set(jwks: TextIO) -> str:
+    """Return the text of a key set; Envoy would refuse to start on another and say less."""
+    text = jwks.read()
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        message = f"--jwks {jwks.name}: it is no JSON ({error}); give a key set: an object with `keys`"
+        raise click.UsageError(message) from error
+    if not isinstance(found, dict) or not isinstance(found.get("keys"), list) or not found["keys"]:
+        message = f"--jwks {jwks.name}: it names no keys; give a key set: an object with `keys`"
+        raise click.UsageError(message)
+    return text
 
 
 def _say_ready(home: Home) -> Callable[[MeshInfo], None]:
