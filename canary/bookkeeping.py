@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from canary.commands import Start
+from canary.commands import Start, Undo
 from canary.decision import Action, Decision
 from canary.history import Entry
 from canary.ledger import Ledger
@@ -18,27 +18,23 @@ MAX_ENTRIES: Final = 200
 
 def begun(state: State, start: Start, profile: Profile, replicas: int, now: float) -> State:
     """Return the state with a new rollout in it."""
-    number = state.rollouts + 1
-    rollout = Rollout(
-        id=f"rollout-{number}",
-        stable=state.stable,
-        canary=start.canary,
-        replicas=replicas,
-        profile=profile,
-        started_at=now,
-        started_by=start.by,
-        phase_since=now,
-        golden=start.golden,
-    )
+    rollout = replace(_rollout(state, start.canary, start.by, profile, replicas, now), golden=start.golden)
     weights = " -> ".join(str(step.weight) for step in profile.steps)
     sentence = (
         f"{start.by}: {state.stable} -> {start.canary} at {weights} -> 100 %, "
         f"profile {profile.name}: {profile.description}"
     )
-    decision = Decision(Action.START, "by_hand:start", sentence, who=start.by)
-    ledger = Ledger.empty(profile)
-    fresh = replace(state, rollout=rollout, ledger=ledger, cursor=None, ticked_at=None, rollouts=number)
-    return _noted(fresh, rollout, decision, now)
+    return _begun(state, rollout, Decision(Action.START, "by_hand:start", sentence, who=start.by), now)
+
+
+def undone(state: State, undo: Undo, previous: str, profile: Profile, replicas: int, now: float) -> State:
+    """Return the state with a rollout in it that leads back to the ``previous`` version."""
+    back = _rollout(state, previous, undo.by, profile, replicas, now)
+    rollout = replace(back, undo=True, at_once=undo.at_once)
+    how = "at once, when its pods are ready" if undo.at_once else f"in steps, profile {profile.name}"
+    why = f" ({undo.why})" if undo.why else ""
+    sentence = f"{undo.by}: undo{why}: {state.stable} -> {previous}, which was stable before, {how}"
+    return _begun(state, rollout, Decision(Action.START, "by_hand:undo", sentence, who=undo.by), now)
 
 
 def decided(state: State, decision: Decision, now: float) -> State:
@@ -49,10 +45,12 @@ def decided(state: State, decision: Decision, now: float) -> State:
     after = transition(before, decision, now)
     moved = before.split != after.split
     closed = _closed(after, now) if moved else after
+    promoted = closed.phase is Phase.PROMOTED
     changed = replace(
         state,
         rollout=closed,
-        stable=closed.canary if closed.phase is Phase.PROMOTED else state.stable,
+        stable=closed.canary if promoted else state.stable,
+        previous=state.stable if promoted else state.previous,
         live_since=None if moved else state.live_since,
     )
     return _noted(changed, before, decision, now)
@@ -79,6 +77,25 @@ def put_back(state: State, seen: Split | None, now: float) -> State:
 def noted(state: State, decision: Decision, now: float) -> State:
     """Return the state with a decision that changes nothing but may be news."""
     return _noted(state, state.rollout, decision, now)
+
+
+def _rollout(state: State, canary: str, who: str, profile: Profile, replicas: int, now: float) -> Rollout:
+    return Rollout(
+        id=f"rollout-{state.rollouts + 1}",
+        stable=state.stable,
+        canary=canary,
+        replicas=replicas,
+        profile=profile,
+        started_at=now,
+        started_by=who,
+        phase_since=now,
+    )
+
+
+def _begun(state: State, rollout: Rollout, decision: Decision, now: float) -> State:
+    number, ledger = state.rollouts + 1, Ledger.empty(rollout.profile)
+    fresh = replace(state, rollout=rollout, ledger=ledger, cursor=None, ticked_at=None, rollouts=number)
+    return _noted(fresh, rollout, decision, now)
 
 
 def _noted(state: State, before: Rollout | None, decision: Decision, now: float) -> State:

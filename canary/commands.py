@@ -41,7 +41,24 @@ class Order:
     verb: Literal["pause", "resume", "promote", "abort"]
 
 
-Command = Start | Order
+@dataclass(frozen=True)
+class Undo:
+    """Go back to the version that was stable before the present one, as a rollout of its own.
+
+    ``at_once`` moves all traffic as soon as that version's pods are ready, past all evidence. ``why`` is for
+    the history.
+    """
+
+    id: str
+    by: str
+    at: float
+    why: str = ""
+    at_once: bool = False
+    replicas: int | None = None
+    verb: Literal["undo"] = "undo"
+
+
+Command = Start | Order | Undo
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,16 @@ class NoRollout(CanaryError):
         )
 
 
+class NothingToUndo(CanaryError):
+    """An undo where no version was stable before."""
+
+    def __init__(self, stable: str) -> None:
+        super().__init__(
+            f"nothing to undo: {stable!r} is stable, and nothing was promoted before it here; to replace it, "
+            "begin a rollout of another version with `bertmesh rollout start CANARY`"
+        )
+
+
 class BadCommand(CanaryError):
     """A command that does not fit the rollout as it stands."""
 

@@ -88,7 +88,7 @@ class GateKeeper:
     def __call__(self, state: State, decision: Decision, now: float) -> tuple[State, Decision]:
         """Return what is done about a decision, and the state that knows whom it asked."""
         rollout = state.active
-        if rollout is None or decision.action not in {Action.ADVANCE, Action.HOLD}:
+        if rollout is None or rollout.undo or decision.action not in {Action.ADVANCE, Action.HOLD}:
             return state, decision
         if decision.action is Action.HOLD:
             return state, self._late(rollout, decision, now) or decision

@@ -74,7 +74,8 @@ class GoldenGate:
     def __call__(self, state: State, decision: Decision, now: float) -> tuple[State, Decision]:
         """Return what is done about a decision: a hold while both versions are asked, or the end."""
         rollout = state.active
-        if rollout is None or rollout.acting is not Phase.REHEARSING or decision.action is not Action.ADVANCE:
+        advances = decision.action is Action.ADVANCE and rollout is not None and not rollout.undo
+        if rollout is None or rollout.acting is not Phase.REHEARSING or not advances:
             return self.then(state, decision, now)
         answer = self._answer(rollout, decision)
         return self.then(state, answer, now) if answer.action is Action.ADVANCE else (state, answer)

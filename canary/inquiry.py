@@ -38,6 +38,8 @@ class Inquiry:
             return None
         due = _is_due(state, rollout, now)
         at = replace(state, ticked_at=now) if due else state
+        if rollout.at_once and rollout.acting in {Phase.PENDING, Phase.BAKING}:
+            return Finding(at, _undisputed(at, rollout, now)) if due else None
         match rollout.acting:
             case Phase.PENDING:
                 return self._history(at, rollout, now) if due else None
@@ -95,6 +97,19 @@ class Inquiry:
 def _is_due(state: State, rollout: Rollout, now: float) -> bool:
     """Tell whether a tick has passed, or nearly; so it has when the clock was set back."""
     return state.ticked_at is None or not 0 <= now - state.ticked_at < NEARLY * rollout.profile.tick_s
+
+
+def _undisputed(state: State, rollout: Rollout, now: float) -> Verdict:
+    """Ask nothing of the evidence: a person wants all traffic on the canary; only pods and route count."""
+    if rollout.acting is Phase.PENDING:
+        return advance("ordered", "nothing is compared: a person wants all traffic there at once")
+    if state.live_since is None:
+        return hold("weight_unproved", f"the gateway has not proved yet that {rollout.weight} % is live")
+    elapsed = now - state.live_since
+    if elapsed < rollout.profile.bake_s:
+        words = f"kept warm for a change of mind: {elapsed:.0f} of {rollout.profile.bake_s:g} s"
+        return hold("bake", f"all traffic is on {rollout.canary}; {rollout.stable} is {words}")
+    return advance("baked", f"all traffic is on {rollout.canary}, as ordered; nothing was judged")
 
 
 def _rehearsal(state: State) -> Finding | None:

@@ -53,7 +53,9 @@ class Rollout:
     ``step`` counts weights: -1 before the first, ``len(profile.steps)`` while it bakes. ``paused_in`` is the
     phase that a pause interrupted. ``ended_at`` is when a final phase began; ``settled`` says that the pods
     of the losing side have been let go. ``edge`` is the latency bucket (its ``le``) above which a request
-    is slow. ``golden`` is where its golden set is, None or "none" for none.
+    is slow. ``golden`` is where its golden set is, None or "none" for none. ``undo`` says that the canary was
+    stable before and that a person wants it back, so that no gate is asked; ``at_once`` that it gets all
+    traffic when its pods are ready, and that nothing is judged.
     The whole profile is kept, so that a new release of the controller does not change the rules of a
     rollout under way. Times are Unix seconds.
     """
@@ -73,6 +75,8 @@ class Rollout:
     settled: bool = False
     edge: str | None = None
     golden: str | None = None
+    undo: bool = False
+    at_once: bool = False
     passed: tuple[StepRecord, ...] = ()
 
     @property
@@ -89,6 +93,12 @@ class Rollout:
     def weighted(self) -> bool:
         """Whether the canary gets a share of the traffic."""
         return self.acting in WEIGHTED
+
+    @property
+    def soaks(self) -> dict[int, float]:
+        """The weights on the way (per cent), and how long each is kept at least (seconds)."""
+        bake = {self.profile.bake_weight: self.profile.bake_s}
+        return bake if self.at_once else {step.weight: step.soak_s for step in self.profile.steps} | bake
 
     @property
     def weight(self) -> int:

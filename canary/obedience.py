@@ -1,11 +1,11 @@
 """What commands make of the state."""
 
-from canary.bookkeeping import begun, decided
-from canary.commands import Command, Order, Start
+from canary.bookkeeping import begun, decided, undone
+from canary.commands import Command, Order, Start, Undo
 from canary.decision import decide
-from canary.errors import BadCommand, NoRollout, RolloutInProgress, UnknownVersion
+from canary.errors import BadCommand, NoRollout, NothingToUndo, RolloutInProgress, UnknownVersion
 from canary.ports import Workloads
-from canary.profiles import profile
+from canary.profiles import AT_ONCE, FAST, profile
 from canary.state import State
 from canary.verdict import Outcome, Verdict
 
@@ -18,16 +18,13 @@ def obey(state: State, command: Command, workloads: Workloads, now: float) -> St
     """
     if isinstance(command, Start):
         return _start(state, command, workloads, now)
+    if isinstance(command, Undo):
+        return _undo(state, command, workloads, now)
     return _order(state, command, now)
 
 
 def _start(state: State, start: Start, workloads: Workloads, now: float) -> State:
-    last = state.rollout
-    if last is not None and not (last.ended and last.settled):
-        raise RolloutInProgress(last.canary, last.phase.value)
-    known = workloads.versions()
-    if start.canary not in known:
-        raise UnknownVersion(start.canary, known)
+    _check(state, start.canary, workloads)
     if start.stable not in {None, state.stable}:
         message = f"the stable version is {state.stable!r}, not {start.stable!r}: leave --stable out"
         raise BadCommand(message)
@@ -35,8 +32,29 @@ def _start(state: State, start: Start, workloads: Workloads, now: float) -> Stat
         message = f"{start.canary!r} is the stable version already: name another one as the canary"
         raise BadCommand(message)
     policy = start.policy or profile(start.profile, start.steps)
-    replicas = start.replicas or max(1, workloads.status(state.stable).wanted)
-    return begun(state, start, policy, replicas, now)
+    return begun(state, start, policy, start.replicas or _size(state, workloads), now)
+
+
+def _undo(state: State, undo: Undo, workloads: Workloads, now: float) -> State:
+    if state.previous is None:
+        raise NothingToUndo(state.stable)
+    _check(state, state.previous, workloads)
+    profile = AT_ONCE if undo.at_once else FAST
+    return undone(state, undo, state.previous, profile, undo.replicas or _size(state, workloads), now)
+
+
+def _check(state: State, canary: str, workloads: Workloads) -> None:
+    """Refuse a second rollout, and one of a version that nobody can start."""
+    last, known = state.rollout, workloads.versions()
+    if last is not None and not (last.ended and last.settled):
+        raise RolloutInProgress(last.canary, last.phase.value)
+    if canary not in known:
+        raise UnknownVersion(canary, known)
+
+
+def _size(state: State, workloads: Workloads) -> int:
+    """Return as many pods as the stable has."""
+    return max(1, workloads.status(state.stable).wanted)
 
 
 def _order(state: State, order: Order, now: float) -> State:

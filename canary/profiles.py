@@ -114,6 +114,13 @@ FAST: Final = Profile(
     lone_gain=7.0,
     ready_s=120.0,
 )
+AT_ONCE: Final = replace(
+    FAST,
+    name="at-once",
+    description="all traffic as soon as the pods are ready; nothing is judged",
+    bake_s=10.0,
+)
+"""For `undo --now`; nobody can choose it for a rollout."""
 PROFILES: Final = {profile.name: profile for profile in (DEFAULT, LOW_TRAFFIC, FAST)}
 
 

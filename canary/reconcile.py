@@ -45,6 +45,13 @@ class Reconciler:
         self._judge()
         self._act()
 
+    def refuse(self, command_id: str, why: str) -> None:
+        """Answer a command that is not carried out, once."""
+        given = self.state.answer_to(command_id) or Answer(command_id, ok=False, message=why)
+        if given not in self.state.answers:
+            self._commit(self.state.answered(given))
+        self._world.store.answer(given)
+
     def _answer(self, command: Command) -> None:
         """Carry out a command once, even if its answer was lost with a controller that died."""
         given = self.state.answer_to(command.id)

@@ -30,7 +30,8 @@ class State:
 
     ``live_since`` is when the gateway proved the present split to be live; None says that it has yet to be
     applied. ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that
-    is no news and therefore not in the history. Times are Unix seconds.
+    is no news and therefore not in the history. ``previous`` was stable before ``stable``, None as long as
+    nothing was promoted. Times are Unix seconds.
     """
 
     stable: str
@@ -46,6 +47,7 @@ class State:
     entries: int = 0
     rollouts: int = 0
     gates: tuple[Asked, ...] = ()
+    previous: str | None = None
 
     @property
     def split(self) -> Split:

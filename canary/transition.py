@@ -43,9 +43,10 @@ def transition(rollout: Rollout, decision: Decision, now: float) -> Rollout:
 def _advanced(rollout: Rollout, now: float) -> Rollout:
     """Return the rollout one step further; a paused one stays paused there unless that ends it."""
     phase = NEXT[rollout.acting]
+    last = len(rollout.profile.steps)
     step = rollout.step + 1 if phase is Phase.PROGRESSING else rollout.step
-    if phase is Phase.PROGRESSING and step == len(rollout.profile.steps):
-        phase = Phase.BAKING
+    if phase is Phase.PROGRESSING and (rollout.at_once or step == last):
+        phase, step = Phase.BAKING, last
     moved = replace(rollout, step=step)
     if rollout.phase is Phase.PAUSED and phase not in FINAL:
         return replace(moved, paused_in=phase)

@@ -57,8 +57,6 @@ def _rollout(state: State, rollout: Rollout) -> dict[str, Any]:
 
 def _steps(rollout: Rollout) -> list[dict[str, Any]]:
     passed = {record.weight: record for record in rollout.passed}
-    profile = rollout.profile
-    soaks = {step.weight: step.soak_s for step in profile.steps} | {profile.bake_weight: profile.bake_s}
     return [
         {
             "weight": weight,
@@ -66,5 +64,5 @@ def _steps(rollout: Rollout) -> list[dict[str, Any]]:
             "since": passed[weight].since if weight in passed else None,
             "until": passed[weight].until if weight in passed else None,
         }
-        for weight, soak in soaks.items()
+        for weight, soak in rollout.soaks.items()
     ]

@@ -29,6 +29,10 @@ class Controller:
         """The state as it is stored."""
         return self._reconciler.state
 
+    def refuse(self, command_id: str, why: str) -> None:
+        """Answer a command that makes no sense in this home."""
+        self._reconciler.refuse(command_id, why)
+
     def tick(self) -> None:
         """Make one pass: commands, then whatever is due."""
         self._reconciler.run()

@@ -121,11 +121,8 @@ def _steps(run: Run, now: float) -> tuple[StepView, ...]:
     if rollout is None:
         return ()
     passed = {record.weight: record for record in rollout.passed}
-    soaks = {step.weight: step.soak_s for step in rollout.profile.steps} | {
-        rollout.profile.bake_weight: rollout.profile.bake_s
-    }
     steps = []
-    for weight, soak in soaks.items():
+    for weight, soak in rollout.soaks.items():
         record = passed.get(weight)
         if record is None:
             steps.append(StepView(weight, "ahead", f"at least {words.duration(soak)}"))

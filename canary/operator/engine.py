@@ -137,11 +137,15 @@ class Engine:
                 return
             self.store.annotated = asked.id
             command = wishes.command(asked, self.case.spec, self.state, begin, now)
-        except CanaryError as error:
+        except wishes.UnknownCommand as error:
             self.events.tell(COMMAND_REFUSED, str(error), warning=True)
             self.store.clear()
-            return
-        self.store.inbox.insert(0, command)
+        except CanaryError as error:
+            self.events.tell(COMMAND_REFUSED, str(error), warning=True)
+            self.controller.refuse(self.store.annotated, str(error))
+        else:
+            # A person's start stands for the spec's own.
+            self.store.inbox = [command, *(each for each in self.store.inbox if each.verb != command.verb)]
 
     def _report(self, problem: Problem | None) -> None:
         """Tell once of a problem."""
@@ -158,7 +162,8 @@ class Engine:
         edited = former is not None and former != spec.policy.model_dump(
             mode="json", by_alias=True, exclude_none=True
         )
-        if not edited or state.active is None or state.active.canary != spec.canary:
+        active = state.active
+        if not edited or active is None or active.undo or active.canary != spec.canary:
             return
         changed = revised(state, self.case.profile, now)
         if changed != state:

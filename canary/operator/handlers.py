@@ -16,6 +16,7 @@ from canary.operator.errors import Deposed
 from canary.operator.fence import READS, Fence
 from canary.operator.fleet import Fleet
 from canary.resource import API_VERSION, GROUP, PLURAL
+from canary.store_status import COMMAND
 
 RESOURCE = (GROUP, API_VERSION, PLURAL)
 FINALIZER = f"{GROUP}/traffic"
@@ -53,6 +54,11 @@ def registry(fleet: Fleet, api: client.ApiClient, fence: Fence) -> kopf.Operator
     @kopf.on.resume(*RESOURCE, registry=made)
     @kopf.on.update(*RESOURCE, registry=made)
     def changed(namespace: str | None, name: str, **_: object) -> None:
+        fleet.attend(str(namespace), name, changed=True)
+
+    # kopf counts no annotation under our own prefix as a change; a command should not wait for the timer.
+    @kopf.on.event(*RESOURCE, registry=made, annotations={COMMAND: kopf.PRESENT})
+    def commanded(namespace: str | None, name: str, **_: object) -> None:
         fleet.attend(str(namespace), name, changed=True)
 
     @kopf.timer(*RESOURCE, interval=LOOK_S, registry=made)

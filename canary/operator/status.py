@@ -59,7 +59,7 @@ def status_of(state: State, around: Circumstances) -> dict[str, Any]:
         phase=_phase(rollout, around),
         stable=state.stable,
         canary=rollout.canary if rollout else None,
-        previous=_previous(rollout, around),
+        previous=_previous(state, around),
         step=max(0, rollout.step + 1) if rollout else None,
         weight=weight,
         weight_proved=weight if state.live_since is not None else around.former.get("weightProved"),
@@ -99,10 +99,8 @@ def _phase(rollout: Rollout | None, around: Circumstances) -> PhaseName | None:
     return rollout.phase.value
 
 
-def _previous(rollout: Rollout | None, around: Circumstances) -> str | None:
-    if rollout is not None and rollout.phase.value == "Promoted":
-        return rollout.stable
-    known: str | None = around.former.get("previous")
+def _previous(state: State, around: Circumstances) -> str | None:
+    known: str | None = state.previous or around.former.get("previous")
     return known
 
 

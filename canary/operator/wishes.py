@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
+from urllib.parse import unquote
 
-from canary.commands import Command, Order, Start
+from canary.commands import Command, Order, Start, Undo
 from canary.decision import Action
 from canary.errors import CanaryError
-from canary.model import Phase
+from canary.model import Phase, Rollout
 from canary.policy import Profile
 from canary.resource import Spec
 from canary.state import State
@@ -15,7 +16,8 @@ from canary.store_status import COMMAND, Notes
 from canary.transition import PAUSABLE
 
 SPEC: Final = "spec"
-VERBS: Final = ("start", "promote", "abort", "pause", "resume")
+VERBS: Final = ("start", "promote", "abort", "pause", "resume", "undo")
+FIELDS: Final = frozenset({"id", "by", "why", "now"})
 
 
 class UnknownCommand(CanaryError):
@@ -24,7 +26,8 @@ class UnknownCommand(CanaryError):
     def __init__(self, seen: str) -> None:
         super().__init__(
             f"{COMMAND}={seen!r} asks for nothing that is known: write one of {', '.join(VERBS)}, if you "
-            "like followed by id=... and by=..., with blanks between"
+            "like followed by id=..., by=... and, of an undo, why=... and now=1, with blanks between and %20 "
+            "for a blank within"
         )
 
 
@@ -38,22 +41,24 @@ class Begin:
 
 @dataclass(frozen=True)
 class Note:
-    """A command as it stands in the annotation."""
+    """A command as it stands in the annotation; ``why`` and ``at_once`` belong to an undo."""
 
     verb: str
     id: str
     by: str
+    why: str = ""
+    at_once: bool = False
 
 
 def wishes(spec: Spec, state: State, notes: Notes, begin: Begin | None, now: float) -> list[Command]:
     """Return what the spec asks for that is not so yet; ``begin`` is None while nothing can begin."""
     active, target = state.active, wanted(spec, state)
-    if active is not None and active.canary != target:
+    if active is not None and _astray(active, target, notes):
         gone = active.phase is Phase.ROLLING_BACK
         return [] if gone else [Order(f"{SPEC}-abort-{active.id}", SPEC, now, "abort")]
     if active is not None:
         number = f"{active.id}-{state.entries}"
-        if spec.suspend and active.phase in PAUSABLE:
+        if spec.suspend and active.phase in PAUSABLE and not active.undo:
             return [Order(f"{SPEC}-pause-{number}", SPEC, now, "pause")]
         if not spec.suspend and notes.suspended and active.phase is Phase.PAUSED:
             return [Order(f"{SPEC}-resume-{number}", SPEC, now, "resume")]
@@ -68,6 +73,11 @@ def wanted(spec: Spec, state: State) -> str | None:
     return None if spec.canary == state.stable else spec.canary
 
 
+def _astray(active: Rollout, target: str | None, notes: Notes) -> bool:
+    """Tell whether the spec wants something else; an undo goes against the spec that it was begun under."""
+    return active.canary != target and not (active.undo and target in {None, notes.asked})
+
+
 def start(command: str, by: str, canary: str, begin: Begin, now: float) -> Start:
     """Return the command that begins a rollout."""
     name = begin.profile.name
@@ -75,11 +85,12 @@ def start(command: str, by: str, canary: str, begin: Begin, now: float) -> Start
 
 
 def learned(spec: Spec, state: State, notes: Notes) -> Notes:
-    """Return the notes that go with a state."""
-    rollout = state.rollout
-    asked = None if wanted(spec, state) is None else notes.asked
+    """Return the notes that go with a state; what was undone was asked for: it does not come back."""
+    rollout, active = state.rollout, state.active
+    undoing = active is not None and active.undo
+    asked = None if wanted(spec, state) is None and not undoing else notes.asked
     if rollout is not None and state.rollouts > notes.rollouts:
-        asked = rollout.canary
+        asked = spec.canary if rollout.undo else rollout.canary
     paused = rollout is not None and rollout.phase is Phase.PAUSED
     last = next((entry for entry in reversed(state.history) if entry.action is Action.PAUSE), None)
     by_spec = spec.suspend and last is not None and last.who == SPEC
@@ -105,11 +116,18 @@ def note(document: Mapping[str, Any]) -> Note | None:
     if text is None:
         return None
     verb, *rest = text.split() or [""]
-    fields = dict(word.split("=", 1) for word in rest if "=" in word)
-    if verb not in VERBS or len(fields) != len(rest) or fields.keys() - {"id", "by"}:
+    words = (word.split("=", 1) for word in rest if "=" in word)
+    fields = {name: unquote(value) for name, value in words}
+    if verb not in VERBS or len(fields) != len(rest) or fields.keys() - FIELDS:
         raise UnknownCommand(text)
     writer, at = _writer(document)
-    return Note(verb, fields.get("id", f"{verb}@{at}"), fields.get("by", writer))
+    return Note(
+        verb,
+        fields.get("id", f"{verb}@{at}"),
+        fields.get("by", writer),
+        fields.get("why", ""),
+        at_once="now" in fields,
+    )
 
 
 def command(asked: Note, spec: Spec, state: State, begin: Begin | None, now: float) -> Command:
@@ -120,6 +138,8 @@ def command(asked: Note, spec: Spec, state: State, begin: Begin | None, now: flo
     """
     if asked.verb in _ORDERS:
         return Order(asked.id, asked.by, now, asked.verb)  # type: ignore[arg-type] # just looked up
+    if asked.verb == "undo":
+        return Undo(asked.id, asked.by, now, asked.why, at_once=asked.at_once)
     target = wanted(spec, state)
     if target is None or begin is None:
         message = "nothing can begin: name another version in spec.canary, and see the condition Ready"
