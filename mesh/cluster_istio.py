@@ -79,7 +79,21 @@ def _cohorts(mesh: Mesh, routing: Routing, split: Document) -> Iterator[Document
     for name, target, regex in sides:
         match = [{"headers": {routing.cohort: {"regex": regex}}}]
         whole = {key: value for key, value in target.items() if key != "weight"}
-        yield {**split, "name": name, "match": match, "route": [whole]}
+        yield {
+            **_copied(split, mesh, of_stable=target is stable),
+            "name": name,
+            "match": match,
+            "route": [whole],
+        }
+
+
+def _copied(split: Document, mesh: Mesh, *, of_stable: bool) -> Document:
+    """Return the rule of one side alone: all of its requests are the stable's, or none is."""
+    if "mirror" not in split:
+        return split
+    if of_stable:
+        return {**split, "mirrorPercentage": {"value": float(mesh.split.mirror)}}
+    return {key: value for key, value in split.items() if not key.startswith("mirror")}
 
 
 def _narrowed(rule: Document, routing: Routing) -> Document:

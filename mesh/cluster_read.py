@@ -8,6 +8,7 @@ from mesh.errors import InvalidMesh
 from mesh.gateway_api import service_name
 from mesh.model import Split, Weights, subset_name
 from mesh.policy import MAX_PERCENT
+from mesh.shadow import MILLION, mirror_of
 
 STABLE: Final = "bertmesh.dev/stable"
 CANARY: Final = "bertmesh.dev/canary"
@@ -71,7 +72,8 @@ def read_split(document: Document, service: str, versions: Sequence[str]) -> Spl
     if set(shares) - {stable, canary}:
         raise UnreadableRoute(called(document), f"it splits between {', '.join(sorted(shares))}")
     try:
-        return Split(stable, canary, Weights(_per_cent(shares, canary)), _mirror(rule))
+        weights = Weights(_per_cent(shares, canary))
+        return Split(stable, canary, weights, mirror_of(_copied(rule), weights.stable))
     except InvalidMesh as error:
         raise UnreadableRoute(called(document), str(error)) from error
 
@@ -105,8 +107,16 @@ def _per_cent(shares: Mapping[str, int], canary: str | None) -> int:
     return round(MAX_PERCENT * shares.get(canary or "", 0) / whole) if whole else 0
 
 
-def _mirror(rule: Document) -> int:
+def _copied(rule: Document) -> int:
+    """Return how many of a million requests are copied."""
     if "mirror" in rule:
-        return round(float(rule.get("mirrorPercentage", {}).get("value", MAX_PERCENT)))
+        return _parts(rule.get("mirrorPercentage", {}).get("value", MAX_PERCENT), MAX_PERCENT)
     mirrors = [each["requestMirror"] for each in rule.get("filters", ()) if each["type"] == "RequestMirror"]
-    return int(mirrors[0].get("percent", MAX_PERCENT)) if mirrors else 0
+    if not mirrors:
+        return 0
+    fraction = mirrors[0].get("fraction", {"numerator": mirrors[0].get("percent", MAX_PERCENT)})
+    return _parts(fraction["numerator"], fraction.get("denominator", MAX_PERCENT))
+
+
+def _parts(share: float, whole: float) -> int:
+    return round(float(share) * MILLION / float(whole))

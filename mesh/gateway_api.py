@@ -13,14 +13,18 @@ from mesh.cluster_options import HeaderMatch, RouteMatch, Routing
 from mesh.errors import InvalidMesh
 from mesh.istio import duration
 from mesh.model import Mesh, subset_name
+from mesh.policy import MAX_PERCENT
 from mesh.problem import POD_ONLY_PATHS
-from observability.names import ROUTE_HEADER, VERSION_HEADER
+from mesh.shadow import MILLION, copied, parts
+from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
 
 API_VERSION: Final = "gateway.networking.k8s.io/v1"
 GROUP: Final = "gateway.networking.k8s.io"
 MAX_NAME: Final = 63
 MAX_RULES: Final = 16
 ANY_VALUE: Final = ".*"
+COPIED: Final = ("split", "cohort-stable")
+"""The rules whose requests may be copied."""
 
 Document = dict[str, Any]
 
@@ -105,16 +109,20 @@ def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:
         inside = _pattern(routing.cohort, cluster_cohorts.below(weight))
         yield _rule(mesh, routing, "cohort-canary", {canary: 1}, inside)
         outside = _pattern(routing.cohort, cluster_cohorts.ALL)
-        yield _rule(mesh, routing, "cohort-stable", {mesh.split.stable: 1}, outside)
-    split = _rule(mesh, routing, "split", dict(mesh.split.shares))
-    yield {**split, **_mirror(mesh, routing)}
+        stay = _rule(mesh, routing, "cohort-stable", {mesh.split.stable: 1}, outside)
+        yield {**stay, **_mirror(mesh, routing, mesh.split.mirror * (MILLION // MAX_PERCENT))}
+    split = _rule(mesh, routing, "split", dict(parts(mesh.split)))
+    yield {**split, **_mirror(mesh, routing, copied(mesh.split))}
 
 
 def _rule(mesh: Mesh, routing: Routing, name: str, shares: Mapping[str, int], *headers: Document) -> Document:
     return {
         "name": name,
         "matches": [_match(headers=list(headers))],
-        "backendRefs": [_backend(mesh, routing, version, weight) for version, weight in shares.items()],
+        "backendRefs": [
+            _backend(mesh, routing, version, weight, told=name in COPIED)
+            for version, weight in shares.items()
+        ],
         "timeouts": _timeouts(mesh),
     }
 
@@ -125,9 +133,15 @@ def _timeouts(mesh: Mesh) -> Document:
     return {"request": duration(mesh.policy.timeout_s), **tries}
 
 
-def _backend(mesh: Mesh, routing: Routing, version: str, weight: int) -> Document:
-    told = {"set": [{"name": ROUTE_HEADER, "value": version}]}
-    named = {"type": "RequestHeaderModifier", "requestHeaderModifier": told}
+def _backend(mesh: Mesh, routing: Routing, version: str, weight: int, *, told: bool) -> Document:
+    shadowed = mesh.split.shadowed if told and version == mesh.split.stable else None
+    route = {"name": ROUTE_HEADER, "value": version}
+    change = (
+        {"set": [route, {"name": SHADOW_HEADER, "value": shadowed}]}
+        if shadowed
+        else {"set": [route], "remove": [SHADOW_HEADER]}
+    )
+    named = {"type": "RequestHeaderModifier", "requestHeaderModifier": change}
     return {**_reference(mesh, routing, version), "weight": weight, "filters": [named]}
 
 
@@ -135,11 +149,14 @@ def _reference(mesh: Mesh, routing: Routing, version: str) -> Document:
     return {"group": "", "kind": "Service", "name": service_name(mesh.service, version), "port": routing.port}
 
 
-def _mirror(mesh: Mesh, routing: Routing) -> Document:
-    split = mesh.split
-    if split.canary is None or not split.mirror:
+def _mirror(mesh: Mesh, routing: Routing, share: int) -> Document:
+    """Return the filter that copies so many requests of a million."""
+    shadowed = mesh.split.shadowed
+    if shadowed is None:
         return {}
-    mirror = {"backendRef": _reference(mesh, routing, split.canary), "percent": split.mirror}
+    percent, rest = divmod(share, MILLION // MAX_PERCENT)
+    part = {"fraction": {"numerator": share, "denominator": MILLION}} if rest else {"percent": percent}
+    mirror = {"backendRef": _reference(mesh, routing, shadowed), **part}
     return {"filters": [{"type": "RequestMirror", "requestMirror": mirror}]}
 
 

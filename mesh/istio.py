@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mesh.model import Mesh, Version, subset_name
-from mesh.policy import Outlier, Policy, Pool, Retries
+from mesh.policy import MAX_PERCENT, Outlier, Policy, Pool, Retries
 from mesh.problem import CONTENT_TYPE, POD_ONLY_PATHS, pod_only, unknown_version
-from observability.names import ROUTE_HEADER, VERSION_HEADER
+from mesh.shadow import MILLION, copied, parts
+from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
 
 API_VERSION = "networking.istio.io/v1"
 GATEWAY_PORT = 80
@@ -87,10 +88,10 @@ def _unknown_version_route(mesh: Mesh) -> Document:
 
 
 def _split_route(mesh: Mesh) -> Document:
-    shares = mesh.split.shares
+    split = mesh.split
     return {
         "name": "split",
-        "route": [{**_destination(mesh, name), "weight": weight} for name, weight in shares],
+        "route": [{**_side(mesh, name), "weight": weight} for name, weight in parts(split)],
         **_mirror(mesh),
         **_resilience(mesh.policy),
     }
@@ -98,10 +99,17 @@ def _split_route(mesh: Mesh) -> Document:
 
 def _destination(mesh: Mesh, version: str) -> Document:
     """Send to a version, and tell it which route was chosen: a mirrored copy keeps the other's name."""
-    return {
-        "destination": _address(mesh, version),
-        "headers": {"request": {"set": {ROUTE_HEADER: version}}},
-    }
+    told = {"set": {ROUTE_HEADER: version}, "remove": [SHADOW_HEADER]}
+    return {"destination": _address(mesh, version), "headers": {"request": told}}
+
+
+def _side(mesh: Mesh, version: str) -> Document:
+    """Send to a side of the split; the stable's pods learn which canary may get copies of their requests."""
+    shadowed = mesh.split.shadowed
+    if shadowed is None or version != mesh.split.stable:
+        return _destination(mesh, version)
+    told = {"set": {ROUTE_HEADER: version, SHADOW_HEADER: shadowed}}
+    return {"destination": _address(mesh, version), "headers": {"request": told}}
 
 
 def _address(mesh: Mesh, version: str) -> Document:
@@ -110,9 +118,10 @@ def _address(mesh: Mesh, version: str) -> Document:
 
 def _mirror(mesh: Mesh) -> Document:
     split = mesh.split
-    if split.canary is None or not split.mirror:
+    if split.shadowed is None:
         return {}
-    return {"mirror": _address(mesh, split.canary), "mirrorPercentage": {"value": split.mirror}}
+    share = copied(split) * MAX_PERCENT / MILLION
+    return {"mirror": _address(mesh, split.shadowed), "mirrorPercentage": {"value": share}}
 
 
 def _resilience(policy: Policy) -> Document:

@@ -69,9 +69,7 @@ class Weights:
 class Split:
     """Who gets which share: a stable version, and perhaps a canary.
 
-    ``mirror`` is the percentage of the requests that are copied to the canary as shadow traffic. It
-    needs a canary that has no traffic of its own: a route mirrors all that passes it, and a copy of the
-    canary's own request could not be told from the request.
+    ``mirror`` is how many per cent of the stable's requests are copied to the canary as shadow traffic.
 
     Raises:
         InvalidMesh: the values do not go together.
@@ -97,13 +95,13 @@ class Split:
             return f"stable and canary are both {self.stable!r}: name two versions"
         if not 0 <= self.mirror <= MAX_PERCENT:
             return f"mirror is a percentage from 0 to 100, got {self.mirror}"
-        if self.mirror and self.weights.canary:
-            return f"mirror {self.mirror} needs canary weight 0, not {self.weights.canary}: shadow first"
+        if self.mirror and not self.weights.stable:
+            return f"mirror {self.mirror} copies the stable's requests, and weight 100 leaves it none"
         return None
 
     def at(self, canary_weight: int) -> Self:
-        """Return the same split with another canary weight; shadow traffic ends where real traffic begins."""
-        return replace(self, weights=Weights(canary_weight), mirror=0 if canary_weight else self.mirror)
+        """Return the same split with another canary weight."""
+        return replace(self, weights=Weights(canary_weight))
 
     @property
     def shares(self) -> tuple[tuple[str, int], ...]:
@@ -111,6 +109,11 @@ class Split:
         if self.canary is None:
             return ((self.stable, MAX_PERCENT),)
         return ((self.stable, self.weights.stable), (self.canary, self.weights.canary))
+
+    @property
+    def shadowed(self) -> str | None:
+        """The version that copies go to, if any do."""
+        return self.canary if self.mirror else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mesh.errors import InvalidMesh, UnreadableRoutes
 from mesh.files import to_yaml, write_text
 from mesh.model import Mesh, Split, Weights
 from mesh.policy import MAX_PERCENT
+from mesh.shadow import MILLION, mirror_of
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,19 @@ def _split(document: Any) -> Split:  # noqa: ANN401 - YAML has no narrower type
     action = next(route["route"] for route in routes if route.get("name") == SPLIT_ROUTE)
     clusters = action["weighted_clusters"]["clusters"]
     weights = {version_of(cluster["name"]): cluster["weight"] for cluster in clusters}
-    if sum(weights.values()) != MAX_PERCENT:
-        message = f"the weights are {weights} and should add up to {MAX_PERCENT}"
+    whole = MILLION if action.get("request_mirror_policies") else MAX_PERCENT
+    if sum(weights.values()) != whole:
+        message = f"the weights are {weights} and should add up to {whole}"
         raise InvalidMesh(message)
     stable, *canaries = weights
     if not canaries:
         return Split(stable)
     [canary] = canaries
-    return Split(stable, canary, Weights(weights[canary]), _mirror(action))
+    share = Weights(round(MAX_PERCENT * weights[canary] / whole))
+    return Split(stable, canary, share, _mirror(action, share))
 
 
-def _mirror(action: dict[str, Any]) -> int:
+def _mirror(action: dict[str, Any], weights: Weights) -> int:
     for policy in action.get("request_mirror_policies", []):
-        return int(policy["runtime_fraction"]["default_value"]["numerator"])
+        return mirror_of(policy["runtime_fraction"]["default_value"]["numerator"], weights.stable)
     return 0

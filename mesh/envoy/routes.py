@@ -11,7 +11,8 @@ from mesh.envoy.shapes import Config, duration, extension, header, resources, ty
 from mesh.model import Mesh
 from mesh.policy import Policy, Retries
 from mesh.problem import CONTENT_TYPE, POD_ONLY_PATHS, pod_only, unknown_version
-from observability.names import ROUTE_HEADER, VERSION_HEADER
+from mesh.shadow import copied, parts
+from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
 
 SPLIT_ROUTE = "split"
 
@@ -52,6 +53,7 @@ def _pin_route(mesh: Mesh, version: str) -> Config:
         "match": _pinned({"string_match": {"exact": version}}),
         "route": {"cluster": cluster_name(version), **_resilience(mesh.policy)},
         "request_headers_to_add": [header(ROUTE_HEADER, version)],
+        "request_headers_to_remove": [SHADOW_HEADER],
     }
 
 
@@ -61,27 +63,32 @@ def _unknown_version_route(mesh: Mesh) -> Config:
 
 
 def _split_route(mesh: Mesh) -> Config:
-    clusters = [_weighted_cluster(name, weight) for name, weight in mesh.split.shares]
+    clusters = [_weighted_cluster(mesh, name, weight) for name, weight in parts(mesh.split)]
     action = {"weighted_clusters": {"clusters": clusters}, **_mirror(mesh), **_resilience(mesh.policy)}
     return {"name": SPLIT_ROUTE, "match": {"prefix": "/"}, "route": action}
 
 
-def _weighted_cluster(version: str, weight: int) -> Config:
+def _weighted_cluster(mesh: Mesh, version: str, weight: int) -> Config:
+    shadowed = mesh.split.shadowed if version == mesh.split.stable else None
+    told = [header(SHADOW_HEADER, shadowed)] if shadowed else []
     return {
         "name": cluster_name(version),
         "weight": weight,
-        "request_headers_to_add": [header(ROUTE_HEADER, version)],
+        "request_headers_to_add": [header(ROUTE_HEADER, version), *told],
+        **({} if shadowed else {"request_headers_to_remove": [SHADOW_HEADER]}),
     }
 
 
 def _mirror(mesh: Mesh) -> Config:
     split = mesh.split
-    if split.canary is None or not split.mirror:
+    if split.shadowed is None:
         return {}
-    fraction = {"default_value": {"numerator": split.mirror, "denominator": "HUNDRED"}}
+    fraction = {"default_value": {"numerator": copied(split), "denominator": "MILLION"}}
     policy = {
-        "cluster": cluster_name(split.canary),
+        "cluster": cluster_name(split.shadowed),
         "runtime_fraction": fraction,
+        # A trace of each copy beside that of each request would be twice the traces.
+        "trace_sampled": False,
         # The copy keeps its Host, as in Istio since 1.28.
         "disable_shadow_host_suffix_append": True,
     }

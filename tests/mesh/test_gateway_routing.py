@@ -1,12 +1,13 @@
 """Where a real Envoy sends requests."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import binomtest, chisquare
 
 from mesh.model import Split, Weights
 from tests.support.gateway import Gateway, gateway
@@ -104,6 +105,32 @@ def test_a_mirrored_copy_reaches_the_canary_under_the_stables_name_and_answers_n
     assert {request["host"] for request in mesh.canary.seen} == {
         request["host"] for request in mesh.stable.seen
     }
+
+
+@pytest.mark.parametrize(("weight", "mirror"), [(50, 100), (95, 100), (20, 30)])
+def test_beside_a_weight_only_requests_of_the_stable_are_copied(mesh: Mesh, weight: int, mirror: int) -> None:
+    mesh.gateway.router.apply(Split("1.0", "1.1-reviews", Weights(weight), mirror))
+    sent = answers(mesh.gateway, 1000)
+    due = sent["1.0"] * mirror / 100
+    wait_until(lambda: len(mesh.canary.seen) >= sent["1.1-reviews"] + 0.5 * due, "copies at the canary")
+    time.sleep(0.3)  # for those that should not come
+    own = [request for request in mesh.canary.seen if request["x-bertmesh-route"] == "1.1-reviews"]
+    copies = [request for request in mesh.canary.seen if request["x-bertmesh-route"] == "1.0"]
+    assert len(own) == sent["1.1-reviews"] == len({request["x-request-id"] for request in own})
+    assert {request["x-request-id"] for request in copies} <= {
+        request["x-request-id"] for request in mesh.stable.seen
+    }
+    if mirror == 100:
+        assert len(copies) == sent["1.0"]
+    assert binomtest(len(copies), sent["1.0"], mirror / 100).pvalue > SURELY_UNFAIR
+    assert {request.get("x-bertmesh-shadow") for request in mesh.stable.seen} == {"1.1-reviews"}
+    assert {request.get("x-bertmesh-shadow") for request in own} == {None}
+
+
+def test_no_client_can_make_a_pod_believe_that_its_request_is_copied(mesh: Mesh) -> None:
+    mesh.gateway.call(x_bertmesh_shadow="1.1-reviews")
+    mesh.gateway.call(x_bertmesh_shadow="1.1-reviews", x_model_version="1.1-reviews")
+    assert [request.get("x-bertmesh-shadow") for request in mesh.stable.seen + mesh.canary.seen] == [None] * 2
 
 
 def test_a_slow_or_failing_canary_does_not_touch_the_requests_it_shadows(mesh: Mesh) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mesh.errors import InvalidMesh
 from mesh.model import Split, Version, Weights, check_version_name, local_mesh
 from mesh.policy import Outlier, Policy, Pool, Retries
+from mesh.shadow import MILLION, copied, mirror_of, parts
 
 
 @given(st.integers(0, 100))
@@ -45,14 +46,26 @@ def test_a_weight_needs_a_canary() -> None:
         Split("1.0", "1.0")
 
 
-def test_shadow_traffic_ends_where_real_traffic_begins() -> None:
+def test_only_requests_of_the_stable_are_copied() -> None:
     shadow = Split("1.0", "1.1", mirror=30)
-    assert shadow.at(5) == Split("1.0", "1.1", Weights(5))
-    assert shadow.at(0) == shadow
-    with pytest.raises(InvalidMesh, match="shadow first"):
-        Split("1.0", "1.1", Weights(5), mirror=30)
+    assert shadow.shadowed == "1.1"
+    assert shadow.at(5) == Split("1.0", "1.1", Weights(5), mirror=30)
+    assert copied(shadow) == 300_000
+    assert copied(shadow.at(50)) == 150_000
+    assert Split("1.0", "1.1").shadowed is None
+    with pytest.raises(InvalidMesh, match="leaves it none"):
+        Split("1.0", "1.1", Weights(100), mirror=30)
     with pytest.raises(InvalidMesh, match="0 to 100, got 101"):
         Split("1.0", "1.1", mirror=101)
+
+
+@given(st.integers(0, 99), st.integers(1, 100))
+def test_what_is_copied_fits_into_the_stables_share_and_can_be_read_back(weight: int, mirror: int) -> None:
+    split = Split("1.0", "1.1", Weights(weight), mirror)
+    (_, stable), (_, canary) = parts(split)
+    assert stable + canary == MILLION
+    assert 0 < copied(split) <= stable
+    assert mirror_of(copied(split), split.weights.stable) == mirror
 
 
 def test_a_split_names_versions_that_exist() -> None:

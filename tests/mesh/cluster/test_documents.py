@@ -56,7 +56,7 @@ NAMES = st.from_regex(r"[a-z0-9]{1,3}([.-][a-z0-9]{1,3}){0,2}", fullmatch=True)
 def meshes(draw: st.DrawFn) -> Mesh:
     names = draw(st.lists(NAMES, min_size=2, max_size=4, unique_by=subset_name))
     weight = draw(st.integers(0, 100))
-    mirror = 0 if weight else draw(st.integers(0, 100))
+    mirror = draw(st.integers(0, 100)) if weight < 100 else 0
     policy = Policy(timeout_s=draw(st.floats(0.01, 60)), retries=Retries(attempts=draw(st.integers(0, 3))))
     return mesh(Split(names[0], names[1], Weights(weight), mirror), *names, policy=policy)
 
@@ -91,7 +91,7 @@ def test_every_document_is_valid_to_the_letter(checker: KubeApi, given_mesh: Mes
 @given(meshes(), routings())
 def test_weights_add_up_and_pins_reach_one_version(given_mesh: Mesh, routing: Routing) -> None:
     found = route(given_mesh, routing)
-    assert sum(weights(found)) == 100
+    assert sum(weights(found)) == (1_000_000 if given_mesh.split.mirror else 100)
     for each in rules(found):
         if each["name"].startswith("pin-"):
             version = subset_name(each["name"].removeprefix("pin-"))
@@ -108,6 +108,42 @@ def test_a_shadow_is_mirrored_to_the_canary(style: Style) -> None:
     else:
         assert split["mirrorPercentage"] == {"value": 30}
         assert "1-1" in str(split["mirror"])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_beside_a_weight_a_share_of_the_stables_requests_alone_is_mirrored(style: Style) -> None:
+    split = rule(route(mesh(at(5, mirror=10)), shape(style)), "split")
+    assert [target["weight"] for target in targets(split)] == [950_000, 50_000]
+    if style is Style.GATEWAY_API:
+        [mirror] = [each["requestMirror"] for each in split["filters"]]
+        assert mirror["fraction"] == {"numerator": 95_000, "denominator": 1_000_000}
+    else:
+        assert split["mirrorPercentage"] == {"value": 9.5}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_of_sticky_users_those_of_the_stable_are_mirrored(style: Style) -> None:
+    found = route(mesh(at(20, mirror=10)), shape(style, cohort="x-cohort"))
+    ours, theirs = str(rule(found, "cohort-stable")), str(rule(found, "cohort-canary"))
+    assert "irror" not in theirs
+    assert "'value': 10.0" in ours or "'percent': 10" in ours
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_only_the_stables_target_is_told_of_copies_and_clients_cannot(style: Style) -> None:
+    for mirror in (0, 10):
+        found = route(mesh(at(20, mirror=mirror)), shape(style))
+        for each in rules(found):
+            for target in targets(each) if "route" in each or "backendRefs" in each else ():
+                told = target.get("headers", {}).get("request") or _modifier(target)
+                ours = bool(mirror) and each["name"] == "split" and target is targets(each)[0]
+                assert ("x-bertmesh-shadow" in str(told["set"])) == ours
+                assert told.get("remove", []) == ([] if ours else ["x-bertmesh-shadow"])
+
+
+def _modifier(backend: Document) -> Document:
+    [modifier] = [each["requestHeaderModifier"] for each in backend["filters"]]
+    return dict(modifier)
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -63,7 +63,7 @@ def foreign_route(style: Style, *extra: Document) -> Document:
 @pytest.mark.parametrize("style", STYLES)
 def test_what_was_applied_is_what_is_read(api: KubeApi, style: Style) -> None:
     here = router(api, style)
-    for split in (Split("1.0"), at(0), at(0, mirror=25), at(5), at(100), Split("1.1")):
+    for split in (Split("1.0"), at(0), at(0, mirror=25), at(5, mirror=7), at(5), at(100), Split("1.1")):
         assert here.apply(split).split == split
         assert here.split() == split
 
