@@ -14,8 +14,7 @@ from service.probes import probes
 from service.protocols.embeddings import embeddings
 from service.protocols.oip import oip
 from service.repository import OneModel, Repository
-from service.routes import predictions
-from service.schema import MAX_BODY_BYTES
+from service.routes import Predictions
 from service.settings import Settings
 from service.shelf import Shelf
 from service.swap import Swapper
@@ -48,15 +47,14 @@ def wrap(pod: Pod, repository: Repository | None = None) -> Flask:
     ``repository`` loads and unloads models; without one the pod's first model stays.
     """
     app = Flask("service", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["bertmesh"] = pod
     surround.install(app, pod)
     problems.install(app)
-    app.register_blueprint(predictions())
     app.register_blueprint(probes(pod))
     repository = repository or OneModel(pod)
     app.extensions["bertmesh.repository"] = repository
     app.register_blueprint(oip(pod, repository))
     app.register_blueprint(embeddings(pod))
     app.register_blueprint(pages())
+    app.wsgi_app = Predictions(pod, app.wsgi_app)  # type: ignore[assignment] # Flask's own way to wrap it
     return app

@@ -36,6 +36,8 @@ class Exchange:
     request_id: str
     mirrored: bool
     timeout: str | None
+    traced: bool = True
+    """Whether anybody keeps its spans, or has sent a trace to go on with."""
     task: str = "other"
     cache: CacheStatus | None = None
     problem: str | None = None
@@ -55,6 +57,7 @@ class Exchange:
             # The route chose another version: then this pod holds a shadow copy.
             mirrored=bool(chosen) and chosen != pod.deployed,
             timeout=headers.get(TIMEOUT_HEADER.lower()),
+            traced=pod.telemetry.exports or "traceparent" in headers,
         )
 
     @property
@@ -103,7 +106,8 @@ class Exchange:
             headers[names.VERSION_HEADER] = self.pod.version
         if self.cache:
             headers[names.CACHE_HEADER] = self.cache.value
-        inject(headers)
+        if self.traced:
+            inject(headers)
         return headers
 
     def record(self, status: int) -> None:

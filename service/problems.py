@@ -1,13 +1,16 @@
 """Every failure as a problem document (RFC 9457), with a type that stays the same for good."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from service.errors import ServiceError
+from service.exchange import Exchange
 from service.schema import MAX_BODY_BYTES
 from service.surround import current
 
@@ -23,51 +26,68 @@ HTTP_PROBLEMS: dict[int, tuple[str, str]] = {
 }
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is answered to a request that failed."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
 def install(app: Flask) -> None:
     """Make the app answer every failure with a problem document."""
-    app.register_error_handler(ServiceError, _service_error)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+
+    def answer(error: Exception) -> Response:
+        problem = told(error, current())
+        return Response(problem.body, problem.status, problem.headers, content_type=MEDIA_TYPE)
+
+    app.register_error_handler(Exception, answer)
 
 
-def _service_error(error: ServiceError) -> Response:
-    response = _problem(error.status, error.slug, error.title, str(error), **error.extra)
-    response.headers.update(error.headers)
-    return response
+def told(error: Exception, exchange: Exchange) -> Problem:
+    """Return what to answer, whatever went wrong, and note it in the exchange."""
+    if isinstance(error, ServiceError):
+        said = (error.status, error.slug, error.title, str(error))
+        return _problem(exchange, *said, extra=error.extra, headers=error.headers)
+    if isinstance(error, HTTPException):
+        return _http_problem(error, exchange)
+    log.error("unexpected failure", exc_info=error)
+    detail = "the pod failed unexpectedly; its log has the cause under this request id"
+    return _problem(exchange, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
 
 
-def _http_error(error: HTTPException) -> Response:
+def _http_problem(error: HTTPException, exchange: Exchange) -> Problem:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     title = HTTPStatus(status).phrase
     slug, detail = HTTP_PROBLEMS.get(status, (title.lower().replace(" ", "-"), error.description or title))
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
-    detail = detail.format(path=request.path, method=request.method, allow=allowed, limit=MAX_BODY_BYTES)
-    response = _problem(status, slug, title, detail)
-    if allowed:
-        response.headers["Allow"] = allowed
-    return response
+    detail = detail.format(path=exchange.path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
+    return _problem(exchange, status, slug, title, detail, headers={"Allow": allowed} if allowed else {})
 
 
-def _unexpected(error: Exception) -> Response:
-    log.error("unexpected failure", exc_info=error)
-    detail = "the pod failed unexpectedly; its log has the cause under this request id"
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
-
-
-def _problem(status: int, slug: str, title: str, detail: str, **more: object) -> Response:
-    exchange = current()
+def _problem(  # noqa: PLR0913 - a problem's members
+    exchange: Exchange,
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    *,
+    extra: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Problem:
     exchange.problem = slug
     document = {
         "type": TYPE_PREFIX + slug,
         "title": title,
         "status": int(status),
         "detail": detail,
-        "instance": request.path,
+        "instance": exchange.path,
         "request_id": exchange.request_id,
-        **_in_the_protocols_words(request.path, status, slug, detail),
-        **more,
+        **_in_the_protocols_words(exchange.path, status, slug, detail),
+        **(extra or {}),
     }
-    return Response(orjson.dumps(document), status=status, content_type=MEDIA_TYPE)
+    return Problem(int(status), orjson.dumps(document), headers or {})
 
 
 def _in_the_protocols_words(path: str, status: int, slug: str, detail: str) -> dict[str, object]:

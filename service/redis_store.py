@@ -1,48 +1,39 @@
 """Redis as a store of answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import cast
 
 from service.errors import SettingsError, StoreDown
+from service.resp import Address, Connection, RedisError, Reply, Word
 from service.store import Claim, Value
 
 URL = "BERTMESH_REDIS_URL"
-MAX_CONNECTIONS = 1024  # more than there are request threads: a full pool must not look like a dead Redis
 _LEASE = ":lease"
 
 
 class RedisStore:
-    """Keeps values in Redis; every key has a time to live, every call a timeout, none is retried."""
+    """Keeps values in Redis; every key has a time to live, every call a timeout.
 
-    def __init__(self, client: Any, failures: tuple[type[Exception], ...]) -> None:  # noqa: ANN401 - its commands are typed sync or async
-        self._client = client
-        self._failures = failures
+    There are as many connections as calls at the same time; the one that was used last is used next.
+    """
+
+    def __init__(self, address: Address, timeout_s: float) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        # Ends of a list are taken and put back by one instruction each: threads need no lock.
+        self._idle: list[Connection] = []
 
     @classmethod
-    def connect(cls, url: str, timeout_s: float) -> Self:
-        """Make a client; nothing is sent yet, so that Redis need not be there.
+    def connect(cls, url: str, timeout_s: float) -> "RedisStore":
+        """Make a store; nothing is sent yet, so that Redis need not be there.
 
         Raises:
-            SettingsError: The URL is none that Redis clients know.
+            SettingsError: The URL is none that names a Redis.
         """
-        # Imported here: a pod without a cache saves 10 MB.
-        import redis  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
-
         try:
-            client = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                protocol=2,
-                driver_info=None,  # two round trips less on each new connection
-                retry=Retry(NoBackoff(), 0),
-                max_connections=MAX_CONNECTIONS,
-            )
+            return cls(Address.parse(url), timeout_s)
         except ValueError as error:
             raise SettingsError(URL, seen=url, needed="redis://host:port/db", do=str(error)) from error
-        return cls(client, (redis.RedisError, OSError))
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return the values of keys.
@@ -50,11 +41,8 @@ class RedisStore:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        try:
-            values: Sequence[bytes | None] = self._client.mget(list(keys))
-        except self._failures as error:
-            raise StoreDown(error) from error
-        return values
+        (values,) = self._ask(("MGET", *keys))
+        return cast("Sequence[bytes | None]", values)
 
     def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
         """Lease those keys that nobody else has leased, then read them all.
@@ -64,12 +52,10 @@ class RedisStore:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        for name in keys:
-            pipeline.set(name + _LEASE, b"1", nx=True, px=_milliseconds(lease_s))
-        pipeline.mget(list(keys))
-        *leased, values = self._execute(pipeline)
-        return [Claim(bool(mine), value) for mine, value in zip(leased, values, strict=True)]
+        leases = [("SET", name + _LEASE, "1", "NX", "PX", _milliseconds(lease_s)) for name in keys]
+        *leased, values = self._ask(*leases, ("MGET", *keys))
+        found = cast("Sequence[bytes | None]", values)
+        return [Claim(mine is not None, value) for mine, value in zip(leased, found, strict=True)]
 
     def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
         """Keep values, then give leases back.
@@ -77,19 +63,50 @@ class RedisStore:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        for name, value in values.items():
-            pipeline.set(name, value.content, px=_milliseconds(value.ttl_s))
+        commands: list[Sequence[Word]] = [
+            ("SET", name, value.content, "PX", _milliseconds(value.ttl_s)) for name, value in values.items()
+        ]
         if released:
-            pipeline.delete(*(name + _LEASE for name in released))
-        self._execute(pipeline)
+            commands.append(("DEL", *(name + _LEASE for name in released)))
+        self._ask(*commands)
 
-    def _execute(self, pipeline: Any) -> list[Any]:  # noqa: ANN401 - the same
+    def _ask(self, *commands: Sequence[Word]) -> list[Reply]:
         try:
-            results: list[Any] = pipeline.execute()
-        except self._failures as error:
+            return self._asked(commands)
+        except (OSError, RedisError) as error:
             raise StoreDown(error) from error
-        return results
+
+    def _asked(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._through(Connection(self._address, self._timeout_s), commands)
+        try:
+            return self._through(connection, commands)
+        except ConnectionError:
+            # Redis ended, or closed what was idle for long: it may well be there again.
+            self._forget()
+            return self._through(Connection(self._address, self._timeout_s), commands)
+
+    def _through(self, connection: Connection, commands: Sequence[Sequence[Word]]) -> list[Reply]:
+        try:
+            replies = connection.ask(*commands)
+        except OSError:
+            connection.close()
+            raise
+        except RedisError:
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+        return replies
+
+    def _forget(self) -> None:
+        """Close the idle connections: what ended one has ended all."""
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:  # another thread was faster
+                return
 
 
 def _milliseconds(seconds: float) -> int:

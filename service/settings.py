@@ -34,7 +34,7 @@ class Settings:
     version: str | None = None
     pod: str = "pod"
     redis_url: str | None = None
-    redis_timeout_s: float = 0.02
+    redis_timeout_s: float = 0.005
     cache_ttl_s: int = 3600
     cache_value_bytes: int = 64 * 1024
     normalise: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Settings:
             version=env.get("BERTMESH_VERSION") or None,
             pod=env.get("BERTMESH_POD") or socket.gethostname(),
             redis_url=env.get("BERTMESH_REDIS_URL") or None,
-            redis_timeout_s=_number(env, "BERTMESH_REDIS_TIMEOUT_MS", 20, 1, 1000) / 1000,
+            redis_timeout_s=_number(env, "BERTMESH_REDIS_TIMEOUT_MS", 5, 1, 1000) / 1000,
             cache_ttl_s=int(_number(env, "BERTMESH_CACHE_TTL_S", 3600, 1, 30 * 86400)),
             cache_value_bytes=int(_number(env, "BERTMESH_CACHE_VALUE_BYTES", 64 * 1024, 1, 1 << 29)),
             normalise=tuple(name.strip() for name in env.get(NORMALISE, "").split(",") if name.strip()),

@@ -1,6 +1,8 @@
 """What surrounds every HTTP request: its exchange, its span and the headers of its answer."""
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from opentelemetry.propagate import extract
@@ -10,13 +12,16 @@ from service.errors import NotReady
 from service.exchange import Exchange
 from service.pod import Pod, State
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _QUIET = frozenset({"/livez", "/readyz", "/startupz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Paths that are asked every second by machines: no span, no log line, no request metric."""
 
 
 def current() -> Exchange:
-    """Return the exchange of the request that is being handled."""
+    """Return the exchange of the request that Flask is handling."""
     exchange: Exchange = g.exchange
     return exchange
 
@@ -38,19 +43,11 @@ def install(app: Flask, pod: Pod) -> None:
 
     def begin() -> None:
         g.stack = ExitStack()
-        # First of all: whatever else is asked of the pod is then asked of one and the same model.
-        g.stack.enter_context(pod.pinned())
-        headers = {name.lower(): value for name, value in request.headers}
-        g.exchange = exchange = Exchange.arriving(pod, headers, method=request.method, path=request.path)
-        if request.path not in _QUIET:
-            g.stack.enter_context(pod.metrics.in_flight.track_inprogress())
-            g.stack.enter_context(_span(pod, mirrored=exchange.mirrored))
+        rule = request.url_rule.rule if request.url_rule else None
+        g.exchange = g.stack.enter_context(entered(pod, request.environ, rule))
 
     def finish(response: Response) -> Response:
-        exchange = current()
-        response.headers.update(exchange.headers())
-        if request.path not in _QUIET:
-            exchange.record(response.status_code)
+        response.headers.update(finished(current(), response.status_code))
         return response
 
     app.before_request(begin)
@@ -58,23 +55,74 @@ def install(app: Flask, pod: Pod) -> None:
     app.teardown_request(lambda _error: g.stack.close())
 
 
-def _span(pod: Pod, *, mirrored: bool) -> AbstractContextManager[Span]:
-    method = request.method if request.method in METHODS else "_OTHER"
-    route = request.url_rule.rule if request.url_rule else None
-    host, _, port = request.host.rpartition(":")
+@contextmanager
+def entered(pod: Pod, environ: "WSGIEnvironment", rule: str | None) -> Iterator[Exchange]:
+    """Surround one request; ``rule`` is its route, None where there is no such path."""
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    # First of all: whatever else is asked of the pod is then asked of one and the same model.
+    with pod.pinned():
+        exchange = Exchange.arriving(pod, _Headers(environ), method=method, path=path)
+        if path in _QUIET:
+            yield exchange
+        else:
+            with pod.metrics.in_flight.track_inprogress(), _span(exchange, environ, rule):
+                yield exchange
+
+
+def finished(exchange: Exchange, status: int) -> Mapping[str, str]:
+    """Record a request that was answered and return the headers that its answer carries."""
+    headers = exchange.headers()
+    if exchange.path not in _QUIET:
+        exchange.record(status)
+    return headers
+
+
+class _Headers(Mapping[str, str]):
+    """A request's headers, looked up in lower case."""
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        value: str = self._environ[_variable(name)]
+        return value
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # the base's overloads say the same
+        """Return a header, or the default where it was not sent."""
+        value: str | None = self._environ.get(_variable(name), default)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return (name[5:].replace("_", "-").lower() for name in self._environ if name.startswith("HTTP_"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _variable(name: str) -> str:
+    return "HTTP_" + name.replace("-", "_").upper()
+
+
+def _span(
+    exchange: Exchange, environ: "WSGIEnvironment", rule: str | None
+) -> AbstractContextManager[Span | None]:
+    if not exchange.traced:
+        return nullcontext()
+    method = exchange.method if exchange.method in METHODS else "_OTHER"
+    host, _, port = environ.get("HTTP_HOST", "").rpartition(":")
     attributes: dict[str, str | int] = {
         "http.request.method": method,
-        "url.path": request.path,
-        "url.scheme": request.scheme,
+        "url.path": exchange.path,
+        "url.scheme": environ["wsgi.url_scheme"],
         "server.address": host or port,
-        "bertmesh.model.version": pod.version,
-        "bertmesh.mirrored": mirrored,
+        "bertmesh.model.version": exchange.pod.version,
+        "bertmesh.mirrored": exchange.mirrored,
     }
-    attributes |= {"http.route": route} if route else {}
+    attributes |= {"http.route": rule} if rule else {}
     attributes |= {"server.port": int(port)} if host and port.isdigit() else {}
-    return pod.tracer.start_as_current_span(
-        f"{method} {route}" if route else method,
-        context=extract(request.headers),
+    return exchange.pod.tracer.start_as_current_span(
+        f"{method} {rule}" if rule else method,
+        context=extract(_Headers(environ)),
         kind=SpanKind.SERVER,
         attributes=attributes,
     )

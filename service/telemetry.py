@@ -1,11 +1,11 @@
 """Spans and measurements of what happens between a request's thread and the engine's."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.trace import Link, Span, SpanKind, Tracer, get_current_span, use_span
+from opentelemetry.trace import Link, NoOpTracer, Span, SpanKind, Tracer, get_current_span, use_span
 
 from observability import names
 from service.cache import CacheStatus
@@ -73,8 +73,15 @@ class Telemetry:
         """Count answers that were looked up."""
         self._metrics.lookups.labels(status.value).inc(answers)
 
-    def calling(self, operation: str) -> AbstractContextManager[Span]:
+    @property
+    def exports(self) -> bool:
+        """Whether anybody keeps the spans."""
+        return not isinstance(self._tracer, NoOpTracer)
+
+    def calling(self, operation: str) -> AbstractContextManager[object]:
         """Surround one call to the cache with a span in Redis' terms."""
+        if not self.exports:
+            return nullcontext()
         attributes = {"db.system.name": "redis", "db.operation.name": operation}
         return self._tracer.start_as_current_span(
             names.SPAN_CACHE, kind=SpanKind.CLIENT, attributes=attributes

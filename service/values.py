@@ -17,16 +17,11 @@ _HALF_TYPE = np.dtype("<f2")
 _LARGEST = float(np.finfo(_HALF_TYPE).max)
 
 
-def to_json(document: object) -> bytes:
-    """Return JSON; arrays of float32 are written as short as they can be read back."""
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
 def pack(answer: Answer) -> bytes:
     """Return what to keep for an answer."""
     if isinstance(answer, np.ndarray) and answer.ndim == 1 and bool((np.abs(answer) <= _LARGEST).all()):
         return _HALF + answer.astype(_HALF_TYPE).tobytes()
-    return to_json(answer)
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def unpack(value: bytes | None) -> Answer | None:

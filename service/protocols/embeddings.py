@@ -7,13 +7,13 @@ from base64 import b64encode
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.body import json_body, json_response
 from service.errors import InvalidFields, UnknownModel
 from service.pod import Pod
 from service.predict import Predictor
-from service.routes import json_body, json_response
 from service.schema import Texts, document, validated
 from service.surround import current
 from service.tasks import Answer, Features, Pooling, Query
@@ -54,7 +54,7 @@ def embeddings(pod: Pod) -> Blueprint:
     def create() -> Response:
         exchange = current()
         predictor = exchange.begin(TASK.name)
-        asked = validated(EmbeddingsRequest, document(json_body()))
+        asked = validated(EmbeddingsRequest, document(json_body(request.environ)))
         _require(predictor, asked.model)
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
         outcome = exchange.ask(predictor, TASK, [Query(text) for text in texts])

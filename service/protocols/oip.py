@@ -10,6 +10,7 @@ from importlib.metadata import version as installed
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.body import json_body, json_response
 from service.errors import UnknownModel
 from service.exchange import Exchange
 from service.pod import Pod
@@ -17,7 +18,6 @@ from service.predict import Predictor
 from service.protocols import tensors
 from service.protocols.tensors import Asked, Input, Output
 from service.repository import Availability, Entry, Repository
-from service.routes import json_body, json_response
 from service.schema import document, validated
 from service.surround import current, require_ready
 
@@ -156,7 +156,7 @@ def _model_ready(exchange: Exchange, predictor: Predictor) -> Response:
 
 def _infer(exchange: Exchange, predictor: Predictor) -> Response:
     exchange.begin("infer")
-    sent = validated(InferRequest, document(json_body()))
+    sent = validated(InferRequest, document(json_body(request.environ)))
     asked = _asked(sent)
     outcome = exchange.ask(predictor, asked.task, asked.queries)
     answer: dict[str, object] = {
@@ -219,4 +219,4 @@ def _add_repository(blueprint: Blueprint, repository: Repository) -> None:
 
 
 def _optional_body() -> dict[str, object]:
-    return document(json_body()) if request.content_length or request.content_type else {}
+    return document(json_body(request.environ)) if request.content_length or request.content_type else {}

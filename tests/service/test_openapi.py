@@ -18,6 +18,7 @@ from schemathesis.checks import load_all_checks
 from service.app import wrap
 from service.operations import OPERATIONS, TAGS, Operation
 from service.pod import Pod
+from service.schema import REQUESTS
 from service.surround import METHODS
 from tests.service.test_app import json_of
 
@@ -82,7 +83,7 @@ def test_every_path_of_the_pod_is_described_and_nothing_else(app: Flask) -> None
         (method, re.sub("<(.*?)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) & METHODS - {"HEAD", "OPTIONS"}
-    }
+    } | {("POST", f"/{task}") for task in REQUESTS}
     pages = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
     assert served - pages == {(each.method, each.path) for each in OPERATIONS}
 

@@ -1,5 +1,5 @@
 import asyncio
-import re
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -9,6 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
 from bertmesh.ports import free_ports
+from observability.logs import JsonFormatter
 from service.app import wrap
 from service.breaker import Breaker
 from service.cache import AnswerCache, Rules
@@ -127,16 +128,14 @@ def test_a_trace_that_the_caller_does_not_sample_is_not_sent(
 
 
 def test_without_a_collector_the_trace_id_is_still_logged(
-    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
-    from observability.logs import trace_fields  # noqa: PLC0415 - beside its use
-
     pod = build(tiny.settings())
     pod.load()
-    app = wrap(pod)
-    app.before_request(lambda: print(trace_fields()))  # noqa: T201 - read back below
-    headers = {"traceparent": PARENT.format(trace=TRACE, flags="01")}
-    app.test_client().post("/fill-mask", json=FILL, headers=headers)
-    assert re.search(TRACE, capsys.readouterr().out)
+    caplog.handler.setFormatter(JsonFormatter())
+    with caplog.at_level(logging.INFO, "service.access"):
+        headers = {"traceparent": PARENT.format(trace=TRACE, flags="01")}
+        wrap(pod).test_client().post("/fill-mask", json=FILL, headers=headers)
+    assert f'"trace_id":"{TRACE}"' in caplog.text
     pod.close()
