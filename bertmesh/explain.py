@@ -65,13 +65,15 @@ def explanation(run: Run, found: Evidence | None, settings: Settings) -> dict[st
 
 def queries(run: Run, settings: Settings) -> dict[str, str]:
     """Return the PromQL of every measurement: raw counters, from which the judge takes differences itself."""
-    versions = [run.stable, run.canary]
     edge = run.rollout.edge if run.rollout else None
+    want = promql.Want(settings.service, (run.stable, run.canary), edge)
+    asked = promql.questions([want], settings.window_s)
+    past, _ = promql.history(promql.Want(settings.service, (run.stable,)))
     return {
-        "counters": promql.counters(settings.service, versions, edge, settings.window_s),
-        "counters of the pods themselves": promql.own_counters(versions, settings.window_s),
-        "starts of the pods": promql.started(versions),
-        "the stable's history, once at the beginning": promql.history(settings.service, run.stable),
+        "counters": asked.counters,
+        "counters of the pods themselves": asked.own,
+        "starts of the pods": asked.started,
+        "the stable's history, once at the beginning": past,
     }
 
 

@@ -1,7 +1,6 @@
 """What is to be asked in each phase: the stable's history, the pods, the gates, the judge."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from canary.errors import MetricsDown
 from canary.judge import Moment, judge
@@ -11,9 +10,6 @@ from canary.ports import Metrics, Workloads
 from canary.readings import Reading, read_history, read_tick
 from canary.state import State
 from canary.verdict import Outcome, Verdict, advance, fail, hold
-
-NEARLY: Final = 0.9
-"""The controller looks around several times a tick: it need not miss a tick by a moment."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,12 @@ class Inquiry:
 
 
 def _is_due(state: State, rollout: Rollout, now: float) -> bool:
-    """Tell whether a tick has passed, or nearly; so it has when the clock was set back."""
-    return state.ticked_at is None or not 0 <= now - state.ticked_at < NEARLY * rollout.profile.tick_s
+    """Tell whether a new tick of the clock has begun; so it has when the clock was set back.
+
+    Ticks lie on the same grid for all rollouts, so that many can share one reading of the metrics.
+    """
+    tick_s = rollout.profile.tick_s
+    return state.ticked_at is None or now // tick_s != state.ticked_at // tick_s
 
 
 def _undisputed(state: State, rollout: Rollout, now: float) -> Verdict:

@@ -6,7 +6,8 @@ is left out by the query; what was mirrored is left out by its route label.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from canary.counters import Kind
 from observability.names import (
@@ -27,7 +28,7 @@ from observability.names import (
 
 SELECTOR: Final = (
     '{{__name__=~"' + ISTIO_REQUESTS + "|" + ISTIO_DURATION_BUCKET + '",reporter=~"source|destination",'
-    'destination_service="{service}",destination_version=~"{versions}",'
+    'destination_service=~"{services}",destination_version=~"{versions}",'
     + CACHE_LABEL
     + '!="hit",le=~"{les}"}}'
 )
@@ -50,11 +51,13 @@ OWN_SELECTOR: Final = (
     + MODEL_VERSION_LABEL
     + '=~"{versions}",'
     + ROUTE_KIND_LABEL
-    + '!="mirror"}}'
+    + '!="mirror",namespace=~"|{namespaces}"}}'
 )
-"""What the pods count of their own answers; what was mirrored is only compared, never judged by itself."""
+"""What the pods count of their own answers; what was mirrored is only compared, never judged by itself.
+
+Outside of a cluster, and under some ways to scrape, there is no label ``namespace``."""
 OWN_COUNTERS: Final = OWN_SELECTOR + "[{window}s]"
-STARTED: Final = 'process_start_time_seconds{{version=~"{versions}"}}'
+STARTED: Final = 'process_start_time_seconds{{version=~"{versions}",namespace=~"|{namespaces}"}}'
 """When the pods' processes began (Unix seconds)."""
 
 UNREACHED_FLAGS: Final = frozenset({"UF", "UH", "NR"})
@@ -63,35 +66,68 @@ SERVER_ERROR: Final = "5"
 NO_ANSWER: Final = "0"
 
 
-def counters(service: str, versions: Sequence[str], edge: str | None, window_s: float) -> str:
-    """Return the query for everything that is counted of ``versions``."""
-    les = ".*" if edge is None else any_of(["", edge, "+Inf"])
-    return COUNTERS.format(service=service, versions=any_of(versions), les=les, window=f"{window_s:.0f}")
+SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What means something in RE2. No more is escaped, so that Prometheus can look names up in its index."""
 
 
-def own_counters(versions: Sequence[str], window_s: float) -> str:
-    """Return the query for what the pods count themselves."""
-    return OWN_COUNTERS.format(versions=any_of(versions), window=f"{window_s:.0f}")
+@dataclass(frozen=True)
+class Want:
+    """What one rollout asks for: versions of a Service (by its full name).
+
+    Of the latency buckets only ``edge`` and "+Inf" are wanted, or all if it is None.
+    """
+
+    service: str
+    versions: tuple[str, ...]
+    edge: str | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The namespace in the Service's full name, or ""."""
+        return (*self.service.split("."), "")[1]
 
 
-def own_history(version: str) -> str:
-    """Return the query for the past of what the pods of one version count themselves."""
-    return OWN_SELECTOR.format(versions=any_of([version]))
+class Questions(NamedTuple):
+    """What is asked of Prometheus at one query time."""
+
+    counters: str
+    own: str
+    started: str
 
 
-def history(service: str, version: str) -> str:
-    """Return the query for the past of one version, all latency buckets included."""
-    return HISTORY.format(service=service, versions=any_of([version]), les=".*")
+def questions(wants: Sequence[Want], window_s: float) -> Questions:
+    """Return the queries for what all of these want: as many queries for a thousand as for one.
+
+    Whoever asks takes from the answers what it wanted: they hold every version of each Service.
+    """
+    names = _names(wants)
+    edges = {want.edge for want in wants}
+    les = ".*" if None in edges else any_of(["", *sorted(filter(None, edges)), "+Inf"])
+    window = f"{window_s:.0f}"
+    return Questions(
+        COUNTERS.format(les=les, window=window, **names),
+        OWN_COUNTERS.format(window=window, **names),
+        STARTED.format(**names),
+    )
 
 
-def started(versions: Sequence[str]) -> str:
-    """Return the query for the start times of the pods."""
-    return STARTED.format(versions=any_of(versions))
+def history(want: Want) -> tuple[str, str]:
+    """Return the queries for the past: of all requests, with all latency buckets, and of the pods' own."""
+    names = _names([want])
+    return HISTORY.format(les=".*", **names), OWN_SELECTOR.format(**names)
 
 
 def any_of(texts: Sequence[str]) -> str:
     """Return a PromQL regular expression, as it stands between double quotes, for exactly these texts."""
-    return "|".join(re.escape(text).replace("\\", "\\\\") for text in texts)
+    return "|".join(SPECIAL.sub(r"\\\g<0>", text) for text in texts).replace("\\", "\\\\")
+
+
+def _names(wants: Sequence[Want]) -> Mapping[str, str]:
+    return {
+        "services": any_of(sorted({want.service for want in wants})),
+        "versions": any_of(sorted({version for want in wants for version in want.versions})),
+        "namespaces": any_of(sorted({want.namespace for want in wants} - {""})),
+    }
 
 
 def kind_of(labels: Mapping[str, str]) -> Kind | None:

@@ -13,18 +13,19 @@ from kubernetes import client
 from canary.gates import Webhooks
 from canary.gates_webhook import HttpWebhooks
 from canary.operator.errors import OperatorFailed
-from canary.operator.fence import Fence, FencedApi
+from canary.operator.fence import FencedApi
 from canary.operator.fleet import Fleet
 from canary.operator.handlers import registry, settings
 from canary.operator.lease import Elector
 from canary.operator.notify import Notifier
 from canary.operator.settings import OperatorSettings
+from canary.operator.shared import Desk
 from canary.operator.tools import LOG, Tools
 from canary.pinned import PinnedCandidates
-from canary.prometheus import PrometheusMetrics
+from canary.prometheus import Prometheus
 from canary.resource import API_VERSION, GROUP, PLURAL
-from canary.settings import Settings
 from canary.telemetry import Telemetry
+from canary.world import SystemClock
 from mesh.cluster_api import ClusterApi, connect
 from mesh.errors import MeshError
 
@@ -87,14 +88,15 @@ class Replica:
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop, over), name="watch")
         watch.start()
-        webhooks = HttpWebhooks()
-        tools = self._tools(self.elector, webhooks)
+        webhooks, desk = HttpWebhooks(), Desk(Prometheus(self.settings.prometheus), SystemClock())
+        tools = self._tools(webhooks, desk)
         try:
             asyncio.run(self._operate(Fleet(tools), over))
         finally:
             over.set()
             watch.join()
             webhooks.close()
+            desk.close()
             tools.workers.shutdown(wait=False, cancel_futures=True)
             tools.notifier.close()
             self.telemetry.leading(leads=False)
@@ -120,20 +122,17 @@ class Replica:
         finally:
             over.set()  # a thread of the loop waits for it, and the loop's end waits for that thread
 
-    def _tools(self, fence: Fence, webhooks: Webhooks) -> Tools:
-        api = FencedApi(self.api, fence)
+    def _tools(self, webhooks: Webhooks, desk: Desk) -> Tools:
+        api = FencedApi(self.api, self.elector)
         return Tools(
             api,
-            self._metrics,
+            desk.metrics,
             webhooks,
             Notifier(api, lambda words: LOG.warning("%s", words)),
             lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),
             self.telemetry,
             timing=self.settings.timing,
         )
-
-    def _metrics(self, service: str) -> PrometheusMetrics:
-        return PrometheusMetrics(self.settings.prometheus, Settings(service=service))
 
 
 def _without_traces(record: logging.LogRecord) -> bool:

@@ -19,7 +19,8 @@ from canary.counters import CounterSnapshot, Cursor, Kind, measure
 from canary.errors import MetricsDown
 from canary.measurement import Counts, Tick, total
 from canary.profiles import FAST
-from canary.prometheus import PrometheusMetrics
+from canary.prometheus import Prometheus, PrometheusMetrics
+from canary.promql import Want
 from canary.settings import Settings
 from tests.support.processes import free_port, prometheus_server, wait_until
 
@@ -293,6 +294,30 @@ def test_latency_is_counted_by_the_edge(lab: Lab) -> None:
     lab.gateway.latency({"50": 60, "100": 80, "250": 95, "+Inf": 100})
     lab.settle()
     assert canary(lab.tick(cursor), "slow") == Counts(100, 20)
+
+
+def test_out_of_one_reading_for_many_each_gets_what_it_would_get_alone(lab: Lab) -> None:
+    service, other = lab.gateway.service, f"{lab.gateway.service}-other"
+    buckets = {"2.5": 1.0, "25": 2.0, "100": 2.0, "+Inf": 3.0}
+    for name, version in ((service, "1.1"), (other, "1.1"), (other, "1.2"), ("stranger", "1.1")):
+        lab.gateway.requests(5, destination_service=name, destination_version=version, bertmesh_route=version)
+        lab.gateway.latency(buckets, destination_service=name, destination_version=version)
+    lab.sidecar.own("bertmesh_answers_total", 7, pod="pod-a", route="primary")
+    lab.settle()
+    wants = [
+        Want(service, ("1.0", "1.1"), "100"),
+        Want(other, ("1.1", "1.2"), "2.5"),
+        Want("nobody", ("1.0",), "25"),
+    ]
+    prometheus, now = Prometheus(lab.url, SETTINGS), time.time()
+    together = prometheus.read(wants, now)
+    for want in wants:
+        alone = prometheus.read([want], now).snapshot(want)
+        found = together.snapshot(want)
+        assert set(found.series) == set(alone.series)
+        assert found.started == alone.started
+    assert {series.le for series in together.snapshot(wants[1]).series} >= {"2.5", "+Inf"}
+    assert not together.snapshot(wants[2]).series
 
 
 def test_only_the_asked_edge_is_read(lab: Lab) -> None:

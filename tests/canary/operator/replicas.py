@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from canary.gates import Webhooks
-from canary.operator.fence import Fence
 from canary.operator.lease import LeaseTiming
 from canary.operator.process import Replica
 from canary.operator.settings import OperatorSettings
+from canary.operator.shared import Desk
 from canary.operator.tools import Timing, Tools
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.known import ROOT
@@ -31,8 +31,8 @@ class TestedReplica(Replica):
     __test__ = False
     cluster: Cluster | None = None
 
-    def _tools(self, fence: Fence, webhooks: Webhooks) -> Tools:
-        tools = super()._tools(fence, webhooks)
+    def _tools(self, webhooks: Webhooks, desk: Desk) -> Tools:
+        tools = super()._tools(webhooks, desk)
         if self.cluster is not None:
             traffic = self.cluster.traffic
             tools.metrics = lambda _service: traffic
