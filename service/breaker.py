@@ -31,6 +31,8 @@ class Breaker:
 
     def allows(self) -> bool:
         """Tell whether to call now; while open, only one caller a pause is told so."""
+        if not self._failures:  # a glance without the lock: nearly always there is nothing to decide
+            return True
         with self._lock:
             if self._failures < self._threshold:
                 return True
@@ -42,6 +44,8 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Close it again."""
+        if not self._failures:
+            return
         with self._lock:
             self._failures = 0
             self._pause_s = self._first_pause_s

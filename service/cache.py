@@ -117,8 +117,9 @@ class AnswerCache:
             return Lookup((None,) * len(keys), CacheStatus.ERROR)
         answers = tuple(unpack(value) for value in values)
         missing = sum(answer is None for answer in answers)
-        self._observer.looked_up(CacheStatus.MISS, missing)
-        self._observer.looked_up(CacheStatus.HIT, len(answers) - missing)
+        for status, number in ((CacheStatus.MISS, missing), (CacheStatus.HIT, len(answers) - missing)):
+            if number:
+                self._observer.looked_up(status, number)
         return Lookup(answers, CacheStatus.MISS if missing else CacheStatus.HIT)
 
     def bypassed(self, answers: int) -> None:

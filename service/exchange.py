@@ -124,6 +124,10 @@ class Exchange:
         metrics.duration.labels(self.task, self.route, version).observe(seconds, _exemplar(span))
         if self.problem:
             metrics.rejected.labels(self.problem).inc()
+        if log.isEnabledFor(logging.INFO):
+            self._log(status, seconds, cache, version)
+
+    def _log(self, status: int, seconds: float, cache: str, version: str) -> None:
         fields = {
             "method": self.method,
             "path": self.path,

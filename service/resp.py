@@ -23,7 +23,7 @@ _END = b"\r\n"
 
 
 class RedisError(Exception):
-    """Redis refused a command, or what came is none of its protocol."""
+    """Redis refused a command."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Connection:
         """Send commands together and return what each is answered, as bytes, numbers, lists or None.
 
         Raises:
-            OSError: Redis does not answer in time, or has gone.
+            OSError: Redis does not answer in time, has gone, or is none.
             RedisError: It refuses one of them; the others are done.
         """
         self._socket.sendall(b"".join(_encoded(command) for command in commands))
@@ -104,6 +104,9 @@ class Connection:
                 replies.append(self._reply())
             except RedisError as error:
                 refused = error
+            except ValueError as error:
+                message = f"no answer of Redis' protocol: {error}"
+                raise ConnectionError(message) from error
         if refused:
             raise refused
         return replies
@@ -126,7 +129,10 @@ class Connection:
             return int(rest)
         if kind == b"+":
             return rest
-        raise RedisError(rest.decode(errors="replace") if kind == b"-" else f"an answer {line[:40]!r}")
+        if kind == b"-":
+            raise RedisError(rest.decode(errors="replace"))
+        message = f"an answer {line[:40]!r}"
+        raise ValueError(message)
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(_END, self._at)) < 0:
