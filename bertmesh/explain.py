@@ -1,15 +1,13 @@
 """`bertmesh rollout explain`: why the last verdict was given, on which numbers, from which queries."""
 
-import json
 import os
 from typing import Any
 
 import click
 
-from bertmesh.backends import METRICS_WINDOW
-from bertmesh.errors import BertmeshError, MeshNotRunning
-from bertmesh.home import Home
-from bertmesh.options import home_option, output_option
+from bertmesh.errors import BertmeshError
+from bertmesh.output import emit, form_option
+from bertmesh.target import Target, name_argument, target_options
 from canary import promql, words
 from canary.console.findings import Evidence, Finding, evidence
 from canary.console.runs import Run, runs
@@ -17,7 +15,6 @@ from canary.console.scale import Gauge
 from canary.errors import NoRollout
 from canary.settings import Settings
 from canary.state import State
-from canary.store import FileStore
 from canary.text import entry_line
 from canary.view import entry_view
 
@@ -30,22 +27,18 @@ class UnknownRollout(BertmeshError):
 
 
 @click.command()
-@home_option
-@output_option
-@click.argument("rollout", required=False)
-def explain(home: Home, output: str, rollout: str | None) -> None:
-    """Say why the last verdict was given: the numbers of every metric, and the queries behind them.
-
-    ROLLOUT is one of `bertmesh rollout history`, such as rollout-2 [default: the last one].
-    """
-    if not home.root.is_dir():
-        raise MeshNotRunning(home.root)
-    state = FileStore(home.rollout).load()
-    run = _choose(state, rollout)
-    settings = Settings.from_environment({**METRICS_WINDOW, **os.environ})
+@target_options
+@form_option()
+@name_argument
+@click.option("--rollout", "chosen", help="One of `history`, such as rollout-2 [default: the last].")
+def explain(target: Target, output: str, name: str | None, chosen: str | None) -> None:
+    """Say why the last verdict was given: the numbers of every metric, and the queries behind them."""
+    desk = target.desk(name)
+    state = desk.state()
+    run = _choose(state, chosen)
+    settings = target.settings(os.environ, desk)
     document = explanation(run, evidence(run, state) if state else None, settings)
-    text = json.dumps(document, ensure_ascii=False, indent=1) if output == "json" else _text(run, document)
-    click.echo(text)
+    emit(document, output, lambda: _text(run, document))
 
 
 def explanation(run: Run, found: Evidence | None, settings: Settings) -> dict[str, Any]:

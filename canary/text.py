@@ -61,8 +61,22 @@ def _decision_lines(decision: View | None, now: float) -> list[str]:
 def _controller_line(controller: View | None, now: float) -> str:
     if controller is None:
         return "controller: has never run here"
+    if "generation" in controller:
+        return _operator_line(controller)
     state = "runs" if controller["alive"] else "gives no sign of life"
     return f"controller: {state} (process {controller['pid']}, last seen {_ago(controller['at'], now)})"
+
+
+def _operator_line(operator: View) -> str:
+    seen = (
+        "has seen the present spec"
+        if operator["alive"]
+        else f"has not seen generation {operator['generation']} of the spec yet"
+    )
+    waits = f"; the order `{operator['pending']}` waits for its answer" if operator["pending"] else ""
+    suspended = "; spec.suspend is true, so nothing begins" if operator["suspended"] else ""
+    problem = f"\n  not ready: {operator['problem']}" if operator["problem"] else ""
+    return f"operator: {seen}{waits}{suspended}{problem}"
 
 
 def _ago(at: float, now: float) -> str:

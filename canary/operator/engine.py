@@ -141,8 +141,9 @@ class Engine:
             self.events.tell(COMMAND_REFUSED, str(error), warning=True)
             self.store.clear()
         except CanaryError as error:
-            self.events.tell(COMMAND_REFUSED, str(error), warning=True)
-            self.controller.refuse(self.store.annotated, str(error))
+            why = self.problem.sentence if self.problem else str(error)
+            self.events.tell(COMMAND_REFUSED, why, warning=True)
+            self.controller.refuse(self.store.annotated, why)
         else:
             # A person's start stands for the spec's own.
             self.store.inbox = [command, *(each for each in self.store.inbox if each.verb != command.verb)]

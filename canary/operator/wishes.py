@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from canary.commands import Command, Order, Start, Undo
 from canary.decision import Action
@@ -128,6 +128,15 @@ def note(document: Mapping[str, Any]) -> Note | None:
         fields.get("why", ""),
         at_once="now" in fields,
     )
+
+
+def written(command: Command) -> str:
+    """Return a command as it stands in the annotation; `note` reads it."""
+    fields = {"id": command.id, "by": command.by}
+    if isinstance(command, Undo):
+        fields |= {"why": command.why} if command.why else {}
+        fields |= {"now": "1"} if command.at_once else {}
+    return " ".join([command.verb, *(f"{name}={quote(value)}" for name, value in fields.items())])
 
 
 def command(asked: Note, spec: Spec, state: State, begin: Begin | None, now: float) -> Command:

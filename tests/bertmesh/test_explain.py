@@ -52,8 +52,11 @@ def test_a_rollout_under_way_says_what_is_still_needed(tmp_path: Path) -> None:
 def test_a_former_rollout_can_be_explained(tmp_path: Path, scene: Scene) -> None:
     scene.roll("1.1")
     scene.roll("1.2")
-    assert "rollout-1: 1.0 -> 1.1, Promoted, canary at 100 %" in explain(tmp_path, "rollout-1").output
-    result = explain(tmp_path, "rollout-7")
+    assert (
+        "rollout-1: 1.0 -> 1.1, Promoted, canary at 100 %"
+        in explain(tmp_path, "--rollout", "rollout-1").output
+    )
+    result = explain(tmp_path, "--rollout", "rollout-7")
     assert result.exit_code == 1
     assert "rollouts that are kept: rollout-2, rollout-1" in result.output
 

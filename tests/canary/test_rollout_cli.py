@@ -67,7 +67,7 @@ def test_waiting_ends_in_time(tmp_path: Path) -> None:
     with controller(tmp_path) as stage:
         stage.workloads.broken["1.1"] = "loading"
         result = run(tmp_path, "start", "1.1", "--wait", "--timeout", "0.1")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "goes on without you" in result.output
 
 
