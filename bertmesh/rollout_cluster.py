@@ -32,7 +32,7 @@ def start_on_cluster(
         CanaryError, MeshError: it does not begin; the sentence says why.
     """
     for word, instead in FOREIGN.items():
-        if options[word] is not None:
+        if options.get(word) is not None:
             message = f"--{word} is for the local mesh; on a cluster {instead}"
             raise click.UsageError(message)
     wanted = Wanted(

@@ -4,6 +4,7 @@ import functools
 import getpass
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # the package kubernetes is in the extra `cluster`, and takes
 PLUGIN = "kubectl"
 """In a click context's ``meta``: the command came by kubectl, so there is no local mesh."""
 
+NO_HOME = Home.at(Path(".bertmesh"))
 Command = Callable[..., Any]
 CLUSTER_OPTIONS = (
     click.option("--context", help="The kubeconfig's context: the command is about a cluster."),
@@ -132,11 +134,11 @@ def target_options(function: Command) -> Command:
     @functools.wraps(function)
     def command(
         *,
-        home: Home,
         context: str | None,
         namespace: str | None,
         kubeconfig: str | None,
-        on_cluster: bool,
+        home: Home = NO_HOME,  # of a plugin of kubectl, which has neither of these options
+        on_cluster: bool = False,
         **others: Any,  # noqa: ANN401 - the command's own parameters
     ) -> Any:  # noqa: ANN401 - what the command returns
         plugin = PLUGIN in click.get_current_context().meta
