@@ -17,6 +17,7 @@ from service.deadline import HEADER as TIMEOUT_HEADER
 from service.deadline import Deadline
 from service.pod import Pod
 from service.predict import Outcome, Predictor
+from service.shadow import Asked, Witness
 from service.tasks import Query, Task
 
 SERVER_ERROR = 500
@@ -36,6 +37,8 @@ class Exchange:
     request_id: str
     mirrored: bool
     timeout: str | None
+    shadowed: str = ""
+    """The canary that a copy of this request may go to, or that this copy is for."""
     traced: bool = True
     """Whether anybody keeps its spans, or has sent a trace to go on with."""
     task: str = "other"
@@ -57,6 +60,7 @@ class Exchange:
             # The route chose another version: then this pod holds a shadow copy.
             mirrored=bool(chosen) and chosen != pod.deployed,
             timeout=headers.get(TIMEOUT_HEADER.lower()),
+            shadowed=headers.get(names.SHADOW_HEADER, ""),
             traced=pod.telemetry.exports or "traceparent" in headers,
         )
 
@@ -84,11 +88,34 @@ class Exchange:
         """
         self.task = task.name
         deadline = Deadline.starting(self.pod.clock, self.started, predictor.timeout_s, self.timeout)
-        outcome = predictor.predict(task, queries, deadline, mirrored=self.mirrored)
+        witness = self._witness(task, queries)
+        try:
+            outcome = predictor.predict(task, queries, deadline, mirrored=self.mirrored)
+        except Exception as error:
+            if witness and getattr(error, "status", SERVER_ERROR) >= SERVER_ERROR:
+                witness.failed()
+            raise
+        if witness:
+            witness.answered(outcome.answers)
         self.cache = outcome.cache
         self.prediction_id = str(uuid.uuid4())
         self._count_confidence(task, outcome)
         return outcome
+
+    def _witness(self, task: Task, queries: Sequence[Query]) -> Witness | None:
+        """Return who is to be told of the answers: somebody only while the route has requests copied."""
+        if not self.shadowed or self.pod.shadow is None:
+            return None
+        trace_id = get_current_span().get_span_context().trace_id
+        asked = Asked(
+            request_id=self.request_id,
+            canary=self.shadowed,
+            mirrored=self.mirrored,
+            trace_id=f"{trace_id:032x}" if trace_id else "",
+            task=task,
+            queries=queries,
+        )
+        return self.pod.shadow.witness(asked, self.pod.deployed)
 
     def _count_confidence(self, task: Task, outcome: Outcome) -> None:
         """Count sure and unsure answers under the version that the judge knows this pod by."""

@@ -10,6 +10,7 @@ from prometheus_client import (
 )
 
 from observability import names
+from service.shadow_metrics import ShadowMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # its author typed the rest; a second series for every series, which nobody asks for
 
@@ -90,6 +91,7 @@ class Metrics:
             (names.ROUTE_KIND_LABEL, names.MODEL_VERSION_LABEL),
             registry=self.registry,
         )
+        self.shadow = ShadowMetrics(self.registry)
         self.model = Gauge(
             names.POD_MODEL_INFO,
             "1 for the model that is served.",

@@ -24,6 +24,7 @@ from service.normalise import Change, normaliser, unchanged
 from service.predict import Predictor
 from service.redis_store import RedisStore
 from service.settings import Settings
+from service.shadow import Shadow, shadow_of
 from service.slots import Slots
 from service.store import Guard
 from service.telemetry import Telemetry, Waiting
@@ -69,6 +70,8 @@ class Pod:
     slots: Slots[Served] = field(default_factory=Slots)
     deployed: str = ""
     """The version that the mesh knows this pod as, whatever model is in service by now."""
+    shadow: Shadow | None = None
+    """Its part in comparing a canary's answers with the stable's; None without Redis."""
 
     @property
     def served(self) -> Served | None:
@@ -128,6 +131,8 @@ class Pod:
     def close(self) -> None:
         """Finish what is queued and send the last spans."""
         self.slots.close()
+        if self.shadow:
+            self.shadow.close()
         shut_down(self.provider)
 
     def serve(self, model: Model, version: str) -> Served:
@@ -188,6 +193,7 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Po
     change = normaliser(settings.normalise)
     pod = Pod(settings, provider, tracer, metrics, cache, telemetry, clock, change)
     pod.deployed = settings.version or ""
+    pod.shadow = shadow_of(settings, metrics)
     metrics.queue_tokens.set_function(pod.waiting_tokens)
     return pod
 

@@ -11,6 +11,7 @@ from opentelemetry.trace import Span, SpanKind
 from service.errors import NotReady
 from service.exchange import Exchange
 from service.pod import Pod, State
+from service.shadow_traces import subdued
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -118,11 +119,12 @@ def _span(
         "bertmesh.model.version": exchange.pod.version,
         "bertmesh.mirrored": exchange.mirrored,
     }
+    context = extract(_Headers(environ))
     attributes |= {"http.route": rule} if rule else {}
     attributes |= {"server.port": int(port)} if host and port.isdigit() else {}
     return exchange.pod.tracer.start_as_current_span(
         f"{method} {rule}" if rule else method,
-        context=extract(_Headers(environ)),
+        context=subdued(context) if exchange.mirrored else context,
         kind=SpanKind.SERVER,
         attributes=attributes,
     )

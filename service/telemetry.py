@@ -10,6 +10,7 @@ from opentelemetry.trace import Link, NoOpTracer, Span, SpanKind, Tracer, get_cu
 from observability import names
 from service.cache import CacheStatus
 from service.metrics import Metrics
+from service.shadow_traces import subdued
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Waiting:
     def link(self) -> Link:
         """A link to the request's span."""
         return Link(get_current_span(self.context).get_span_context())
+
+    @property
+    def recorded(self) -> bool:
+        """Whether its trace is kept, or it has none that could say."""
+        request = get_current_span(self.context).get_span_context()
+        return request.trace_flags.sampled or not request.is_valid
 
     def end(self) -> None:
         """End the wait; a request whose texts fall into several batches comes here more than once."""
@@ -59,7 +66,8 @@ class Telemetry:
         attributes = {"bertmesh.batch.requests": len(tickets), "bertmesh.batch.tokens": tokens}
         with ExitStack() as stack:
             links = [ticket.link for ticket in tickets]
-            batch = self._tracer.start_span(names.SPAN_BATCH, Context(), links=links, attributes=attributes)
+            root = Context() if any(ticket.recorded for ticket in tickets) else subdued(Context())
+            batch = self._tracer.start_span(names.SPAN_BATCH, root, links=links, attributes=attributes)
             stack.enter_context(use_span(batch, end_on_exit=True))
             link = Link(batch.get_span_context(), attributes)
             for ticket in tickets:

@@ -122,9 +122,19 @@ def test_a_batch_is_linked_to_every_request_in_it_and_belongs_to_none(
 def test_a_trace_that_the_caller_does_not_sample_is_not_sent(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spans = spans_of(tiny, monkeypatch, lambda pod: post(pod, flags="00"), last="bertmesh.batch")
-    assert [span.name for span in spans] == ["bertmesh.batch"]
-    assert spans[0].trace_id.hex() != TRACE
+    silent = "f" * 32
+
+    def use(pod: Pod) -> None:
+        post(pod, silent, flags="00")
+        post(pod)
+
+    spans = spans_of(tiny, monkeypatch, use)
+    traces = {span.trace_id.hex() for span in spans} | {
+        link.trace_id.hex() for span in spans for link in span.links
+    }
+    assert TRACE in traces
+    assert silent not in traces
+    assert len([span for span in spans if span.name == "bertmesh.batch"]) == 1
 
 
 def test_without_a_collector_the_trace_id_is_still_logged(
@@ -139,3 +149,24 @@ def test_without_a_collector_the_trace_id_is_still_logged(
         wrap(pod).test_client().post("/fill-mask", json=FILL, headers=headers)
     assert f'"trace_id":"{TRACE}"' in caplog.text
     pod.close()
+
+
+def test_a_copy_goes_on_with_the_trace_of_its_request_and_mostly_leaves_no_span(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(pod: Pod) -> None:
+        client = wrap(pod).test_client()
+        for number in range(1, 51):
+            parent = PARENT.format(trace=f"{number * 100 + 7:032x}", flags="01")
+            copy = {"x-bertmesh-route": "1.0", "traceparent": parent}
+            assert client.post("/fill-mask", json=FILL, headers=copy).status_code == 200
+        kept = {"x-bertmesh-route": "1.0", "traceparent": PARENT.format(trace=f"{100:032x}", flags="01")}
+        assert client.post("/fill-mask", json=FILL, headers=kept).status_code == 200
+        assert client.post("/fill-mask", json=FILL, headers={"x-bertmesh-route": "1.0"}).status_code == 200
+        post(pod)
+
+    spans = spans_of(tiny, monkeypatch, use, count=2)
+    assert {span.trace_id.hex() for span in spans if span.name == SERVER} == {TRACE, f"{100:032x}"}
+    # The engine's warm-up has a batch of its own.
+    batches = [span for span in spans if span.name == "bertmesh.batch" and span.links]
+    assert len({link.trace_id.hex() for span in batches for link in span.links} - {"0" * 32}) == 2

@@ -1,0 +1,34 @@
+"""What a pod counts of comparisons. Labels take few values."""
+
+from prometheus_client import CollectorRegistry, Counter
+
+from observability import names
+
+
+class ShadowMetrics:
+    """The counters of shadow agreement; ``model_version`` is the canary that is compared."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, words: str, *labels: str) -> Counter:
+            return Counter(name.removesuffix("_total"), words, labels, registry=registry)
+
+        each = ("task", names.MODEL_VERSION_LABEL)
+        self.compared = counter(
+            names.POD_COMPARED, "Answers to copies of requests that were compared with the stable's.", *each
+        )
+        self.disagreed = counter(
+            names.POD_DISAGREED, "Those of them that disagree (docs/shadow.md says when they do).", *each
+        )
+        self.flipped = counter(
+            names.POD_FLIPPED, "Those of them whose best candidate, or side of one half, is another.", *each
+        )
+        self.unmatched = counter(
+            names.POD_UNMATCHED,
+            "Answers to copies whose counterpart never came: the stable failed, or Redis was away.",
+            names.MODEL_VERSION_LABEL,
+        )
+        self.dropped = counter(
+            names.POD_SHADOW_DROPPED,
+            "What was not compared because this pod was behind or Redis was away, by side.",
+            "side",
+        )
