@@ -15,7 +15,9 @@ from mesh.model import check_version_name
 from modelstore import list_versions, resolve
 
 pod_option = click.option("--pod", help="A pod of the local mesh, as `bertmesh status` names it.")
-url_option = click.option("--url", help="The address of a pod, like http://127.0.0.1:8000.")
+url_option = click.option(
+    "--url", help="The address of a pod's admin port (BERTMESH_ADMIN_BIND), like http://127.0.0.1:8001."
+)
 
 
 @click.group()

@@ -110,12 +110,3 @@ class PodRefused(BertmeshError):
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"the pod at {url} refuses: {why}")
-
-
-class NoWayBack(BertmeshError):
-    """A pod that keeps no former model."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(
-            f"the pod at {url} keeps no former model: put one in service with `bertmesh models activate REF`"
-        )

@@ -77,10 +77,14 @@ class MeshInfo:
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """One process of a running mesh: its id, if it runs now, and how often it was started."""
+    """One process of a running mesh: its id, if it runs now, and how often it was started.
+
+    ``admin`` is the URL of a pod's admin port; empty for what is no pod.
+    """
 
     pid: int | None
     starts: int
+    admin: str = ""
 
 
 @dataclass(frozen=True)

@@ -172,8 +172,9 @@ class LocalMesh:
         self._tell_processes()
 
     def _tell_processes(self) -> None:
-        keepers = [*self._keepers, *(pod.keeper for pod in self._pods.pods)]
-        processes = {keeper.name: ProcessInfo(keeper.pid, keeper.starts) for keeper in keepers}
+        processes = {keeper.name: ProcessInfo(keeper.pid, keeper.starts) for keeper in self._keepers}
+        for pod in self._pods.pods:
+            processes[pod.name] = ProcessInfo(pod.keeper.pid, pod.keeper.starts, pod.admin_url)
         if processes != self._told:
             self.home.tell_processes(processes)
             self._told = processes

@@ -1,12 +1,12 @@
-"""Telling a running pod which model to serve, through its model repository API."""
+"""Telling a running pod which model to serve, through the model repository API on its admin port."""
 
 import json
 from typing import Any
 
 import urllib3
 
-from bertmesh.errors import NoWayBack, PodAway, PodRefused, UnknownPod, UnnamedVersion
-from bertmesh.home import Home, read_json
+from bertmesh.errors import PodAway, PodRefused, UnknownPod, UnnamedVersion
+from bertmesh.home import Home
 
 HTTP_OK = 200
 LOAD_LIMIT_S = 300.0
@@ -14,23 +14,21 @@ ASK_LIMIT_S = 5.0
 
 
 def url_of(home: Home, pod: str) -> str:
-    """Return where a pod of the running mesh answers.
+    """Return the admin port of a pod of the running mesh.
 
     Raises:
         MeshNotRunning: No mesh runs in this home.
         UnknownPod: It has no pod of this name.
     """
     home.info()
-    path = home.prometheus / "targets" / "pods.json"
-    rows = read_json(path) if path.exists() else []
-    known = {row["labels"]["pod"]: f"http://{row['targets'][0]}" for row in rows}
+    known = {name: process.admin for name, process in home.processes().items() if process.admin}
     if pod not in known:
         raise UnknownPod(pod, sorted(known))
-    return str(known[pod])
+    return known[pod]
 
 
 class PodModels:
-    """The models of the pod at a URL."""
+    """The models of the pod whose admin port is at a URL."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -49,23 +47,16 @@ class PodModels:
             raise UnnamedVersion(ref)
         body = {"parameters": {"version": version}}
         self._ask("POST", f"/v2/repository/models/{name}/load", LOAD_LIMIT_S, body)
-        return str(self._version()["model"])
+        return str(self._ask("GET", "/version", ASK_LIMIT_S)["model"])
 
     def rollback(self) -> str:
         """Put the former model back in service and return what is served now.
 
         Raises:
-            NoWayBack: The pod keeps none.
-            PodRefused: The pod says why not.
+            PodRefused: The pod says why not: it keeps none, say.
             PodAway: It does not answer.
         """
-        former = self._version().get("former")
-        if not former:
-            raise NoWayBack(self._url)
-        return self.activate(str(former))
-
-    def _version(self) -> dict[str, Any]:
-        return self._ask("GET", "/version", ASK_LIMIT_S)
+        return str(self._ask("POST", "/rollback", ASK_LIMIT_S)["model"])
 
     def _ask(self, method: str, path: str, limit_s: float, body: object | None = None) -> dict[str, Any]:
         try:

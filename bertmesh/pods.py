@@ -38,6 +38,7 @@ class Pod:
     version: str
     index: int
     port: int
+    admin_port: int
     keeper: Keeper
     ready: bool = False
 
@@ -45,6 +46,11 @@ class Pod:
     def name(self) -> str:
         """The pod's name, as in the metrics."""
         return self.keeper.name
+
+    @property
+    def admin_url(self) -> str:
+        """Where its model is changed; the gateway does not know it."""
+        return f"http://{LOOPBACK}:{self.admin_port}"
 
     @property
     def endpoint(self) -> Endpoint:
@@ -121,9 +127,9 @@ class PodSet:
                     self.pods.append(self._pod(version, index, specs[version]))
 
     def _pod(self, version: str, index: int, spec: VersionSpec) -> Pod:
-        port = free_ports(1)[0]
+        port, admin_port = free_ports(2)
         name = f"bert-{version}-{index}"
-        environment = pod_environment(name, version, port, spec) | self.environment
+        environment = pod_environment(name, version, (port, admin_port), spec) | self.environment
         keeper = Keeper(
             name,
             lambda: Command(GUNICORN, environment),
@@ -131,7 +137,7 @@ class PodSet:
             log=self.home.log(name),
             clock=self.clock,
         )
-        return Pod(version, index, port, keeper)
+        return Pod(version, index, port, admin_port, keeper)
 
     def _answers(self, pod: Pod) -> bool:
         url = f"http://{LOOPBACK}:{pod.port}/readyz"
@@ -151,10 +157,12 @@ class PodSet:
         self.leaving = [leaving for leaving in self.leaving if leaving.child.exit_code() is None]
 
 
-def pod_environment(name: str, version: str, port: int, spec: VersionSpec) -> dict[str, str]:
-    """Return what one pod is told through its environment."""
+def pod_environment(name: str, version: str, ports: tuple[int, int], spec: VersionSpec) -> dict[str, str]:
+    """Return what one pod is told through its environment; ``ports`` are for serving and for the admin."""
+    serving, admin = ports
     return {
-        "BERTMESH_BIND": f"{LOOPBACK}:{port}",
+        "BERTMESH_BIND": f"{LOOPBACK}:{serving}",
+        "BERTMESH_ADMIN_BIND": f"{LOOPBACK}:{admin}",
         "BERTMESH_POD": name,
         "BERTMESH_VERSION": version,
         "BERTMESH_MODEL": spec.model,

@@ -7,15 +7,15 @@ import sys
 from flask import Flask
 
 from service import problems, surround
+from service.admin import Doors, admin_app
 from service.errors import SettingsError
 from service.pages import pages
 from service.pod import Pod, build
 from service.probes import probes
 from service.protocols.embeddings import embeddings
 from service.protocols.oip import oip
-from service.repository import OneModel, Repository
 from service.routes import Predictions
-from service.settings import Settings
+from service.settings import Settings, port_of
 from service.shelf import Shelf
 from service.swap import Swapper
 
@@ -38,23 +38,21 @@ def create_app() -> Flask:
         sys.exit(WORKER_BOOT_ERROR)
     # From a thread only this ends the whole process; the log is flushed line by line.
     pod.start(on_failure=lambda: os._exit(WORKER_BOOT_ERROR))
-    return wrap(pod, Shelf(pod, Swapper(pod)) if settings.admin else None)
+    return wrap(pod)
 
 
-def wrap(pod: Pod, repository: Repository | None = None) -> Flask:
-    """Put HTTP around a pod. ``app.extensions`` has it under "bertmesh".
-
-    ``repository`` loads and unloads models; without one the pod's first model stays.
-    """
+def wrap(pod: Pod) -> Flask:
+    """Put HTTP around a pod. ``app.extensions`` has it under "bertmesh"."""
     app = Flask("service", static_folder=None)
     app.extensions["bertmesh"] = pod
     surround.install(app, pod)
     problems.install(app)
     app.register_blueprint(probes(pod))
-    repository = repository or OneModel(pod)
-    app.extensions["bertmesh.repository"] = repository
-    app.register_blueprint(oip(pod, repository))
+    app.register_blueprint(oip(pod))
     app.register_blueprint(embeddings(pod))
     app.register_blueprint(pages())
     app.wsgi_app = Predictions(pod, app.wsgi_app)  # type: ignore[assignment] # Flask's own way to wrap it
+    if pod.settings.admin_bind:
+        admin = admin_app(pod, Shelf(pod, Swapper(pod)))
+        app.wsgi_app = Doors(port_of(pod.settings.admin_bind), admin, app.wsgi_app)  # type: ignore[assignment] # the same
     return app

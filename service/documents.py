@@ -165,19 +165,6 @@ class InferAnswer(Document):
     outputs: list[OutputTensor]
 
 
-class Indexed(Document):
-    """A version in the index."""
-
-    name: str
-    version: str
-    state: Literal["READY", "LOADING", "UNLOADING", "UNAVAILABLE"]
-    reason: str
-
-
-class Done(Document):
-    """Nothing more to say."""
-
-
 class Embedding(Document):
     """One vector, of length 1."""
 

@@ -24,7 +24,7 @@ try:
 except SettingsError as error:
     sys.exit(f"the pod cannot start: {error}")
 
-bind = _settings.bind
+bind = [each for each in (_settings.bind, _settings.admin_bind) if each]
 # One process a pod: metrics, queue and a swap of models then need no cross-process tricks.
 workers = 1
 worker_class = "service.worker.ImpatientWorker"
@@ -80,9 +80,7 @@ def _serve_grpc(extensions: dict[str, Any], address: str) -> None:
     from service.protocols.grpc_server import serve  # noqa: PLC0415
 
     try:
-        extensions["bertmesh.grpc"] = serve(
-            extensions["bertmesh"], extensions["bertmesh.repository"], address
-        )
+        extensions["bertmesh.grpc"] = serve(extensions["bertmesh"], address)
     except SettingsError as error:
         logging.getLogger("service").critical("the pod cannot start: %s", error)
         sys.exit(_WORKER_BOOT_ERROR)

@@ -63,7 +63,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         if operation.example:
             body["example"] = operation.example
         described["requestBody"] = {
-            "required": not operation.optional,
+            "required": True,
             "content": {"application/json": body},
         }
     return described
@@ -71,8 +71,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _answer(operation: Operation) -> dict[str, Any]:
     one: dict[str, Any] = _reference(operation.answer)
-    schema = {"type": "array", "items": one} if operation.many else one
-    schema = schema if operation.media == "application/json" else {"type": "string"}
+    schema = one if operation.media == "application/json" else {"type": "string"}
     return {"description": "The answer.", "content": {operation.media: {"schema": schema}}}
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from service import documents as d
 from service.protocols.embeddings import EmbeddingsRequest
-from service.protocols.oip import ChangeRequest, IndexRequest, InferRequest
+from service.protocols.oip import InferRequest
 from service.schema import FeaturesRequest, FillMaskRequest, SimilarityRequest
 
 TASKS, PROBES, OIP, OPENAI = "Tasks", "Probes", "Open Inference Protocol", "OpenAI"
@@ -30,8 +30,6 @@ class Operation:
     summary: str
     answer: type[BaseModel]
     request: type[BaseModel] | None = None
-    many: bool = False
-    optional: bool = False
     timed: bool = False
     media: str = "application/json"
     problems: tuple[int, ...] = (500,)
@@ -44,7 +42,6 @@ class Operation:
         return f"{self.method.lower()}-{words}" if words else self.method.lower()
 
 
-_BODY = (400, 408, 413, 415, 422, 500)
 _ASKED = (400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 _MODEL = (404, 500, 503)
 _MASKED = {"text": "中国的首都是[MASK]。", "top_k": 5}
@@ -77,25 +74,6 @@ def _models() -> tuple[Operation, ...]:
     return tuple(found)
 
 
-def _listing(path: str) -> Operation:
-    return Operation(
-        "POST",
-        path,
-        OIP,
-        "The models there are",
-        d.Indexed,
-        IndexRequest,
-        many=True,
-        optional=True,
-        problems=_BODY,
-    )
-
-
-def _change(path: str, summary: str) -> Operation:
-    problems = (403, 404, 409, 503, 507, *_BODY)
-    return Operation("POST", path, OIP, summary, d.Done, ChangeRequest, optional=True, problems=problems)
-
-
 OPERATIONS: tuple[Operation, ...] = (
     _asked("/fill-mask", "Fill the masks of texts", _MASKED, FillMaskRequest, d.FillMaskAnswer),
     _asked("/semantic-similarity", "Compare texts", _PAIR, SimilarityRequest, d.SimilarityAnswer),
@@ -109,9 +87,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET", "/v2/health/ready", OIP, "Whether requests are welcome", d.ServerReady, problems=(500, 503)
     ),
     *_models(),
-    _listing("/v2/repository/index"),
-    _change("/v2/repository/models/{name}/load", "Put a version in service"),
-    _change("/v2/repository/models/{name}/unload", "Take a version out of service"),
     Operation("GET", "/livez", PROBES, "Whether the process serves", d.Alive),
     Operation("GET", "/startupz", PROBES, "Whether the model is loaded", d.Alive, problems=(500, 503)),
     Operation("GET", "/readyz", PROBES, "Whether requests are welcome", d.Ready, problems=(500, 503)),

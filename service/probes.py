@@ -43,10 +43,7 @@ def probes(pod: Pod) -> Blueprint:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(pod.metrics.registry), content_type=content_type)
 
-    @blueprint.get("/version")
-    def version() -> Response:
-        """Return which model is served, and what its card says."""
-        return _json(_version(pod))
+    add_version(blueprint, pod)
 
     @blueprint.get("/")
     def index() -> Response:
@@ -55,6 +52,11 @@ def probes(pod: Pod) -> Blueprint:
         return _json({"service": "bertmesh pod", "examples": examples, "GET": _PATHS})
 
     return blueprint
+
+
+def add_version(blueprint: Blueprint, pod: Pod) -> None:
+    """Add the endpoint that tells which model is served, and what its card says."""
+    blueprint.add_url_rule("/version", "version", lambda: _json(_version(pod)))
 
 
 def _version(pod: Pod) -> dict[str, object]:

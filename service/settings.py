@@ -16,8 +16,7 @@ from service.policy import Limits
 
 MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
 GRPC_BIND = "BERTMESH_GRPC_BIND"
-ADMIN = "BERTMESH_ADMIN"
-SHADOW_TEXTS = "BERTMESH_SHADOW_TEXTS"
+ADMIN_BIND = "BERTMESH_ADMIN_BIND"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_DEADLINE_S = 600.0
 CGROUP = Path("/sys/fs/cgroup/cpu.max")
@@ -32,6 +31,8 @@ class Settings:
     cache_dir: Path
     bind: str = "127.0.0.1:8000"
     grpc_bind: str | None = None
+    admin_bind: str | None = None
+    """Where models are put in service; nowhere, unless it is set."""
     version: str | None = None
     pod: str = "pod"
     redis_url: str | None = None
@@ -46,10 +47,6 @@ class Settings:
     """How long a former model is kept after a swap; 0 keeps it until it is freed."""
     limits: Limits = field(default_factory=Limits)
     fault: Fault | None = None
-    admin: bool = False
-    """Whether whoever reaches the port may put other models in service."""
-    shadow_texts: bool = False
-    """Whether the texts of disagreements are kept; else only their lengths and digests are."""
     log_level: str = "INFO"
 
     @classmethod
@@ -66,6 +63,7 @@ class Settings:
             cache_dir=Path(env.get("BERTMESH_CACHE_DIR") or home / "bertmesh" / "models"),
             bind=_address(BIND, env.get(BIND) or "127.0.0.1:8000"),
             grpc_bind=_address(GRPC_BIND, env[GRPC_BIND]) if env.get(GRPC_BIND) else None,
+            admin_bind=_admin_address(env),
             version=env.get("BERTMESH_VERSION") or None,
             pod=env.get("BERTMESH_POD") or socket.gethostname(),
             redis_url=env.get("BERTMESH_REDIS_URL") or None,
@@ -79,8 +77,6 @@ class Settings:
             drain_s=_number(env, "BERTMESH_DRAIN_S", 1.0, 0, 60),
             limits=_limits(env),
             fault=_fault(env),
-            admin=_flag(env, ADMIN),
-            shadow_texts=_flag(env, SHADOW_TEXTS),
             log_level=_log_level(env),
         )
 
@@ -109,6 +105,23 @@ def _address(name: str, bind: str) -> str:
     if not host or not port.isdigit() or int(port) >= 2**16:
         raise SettingsError(name, seen=bind, needed="host:port", do="write it like 127.0.0.1:8000")
     return bind
+
+
+def _admin_address(env: Mapping[str, str]) -> str | None:
+    if not env.get(ADMIN_BIND):
+        return None
+    bind = _address(ADMIN_BIND, env[ADMIN_BIND])
+    others = {name: env[name] for name in (BIND, GRPC_BIND) if env.get(name)}
+    if any(port_of(other) == port_of(bind) for other in others.values()):
+        raise SettingsError(
+            ADMIN_BIND, seen=bind, needed="a port of its own", do=f"use another than {', '.join(others)}"
+        )
+    return bind
+
+
+def port_of(address: str) -> int:
+    """Return the port of host:port."""
+    return int(address.rpartition(":")[2])
 
 
 def _limits(env: Mapping[str, str]) -> Limits:

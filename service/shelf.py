@@ -60,6 +60,15 @@ class Shelf:
         else:
             raise UnknownModel(name, version, known=self._known())
 
+    def rollback(self) -> str:
+        """Put the former model back in service, at once, and return it as name:version.
+
+        Raises:
+            NothingToGoBackTo: There is none any more.
+            SwapUnderWay: Another swap has not ended.
+        """
+        return ":".join(_identity(self._swapper.rollback()))
+
     def _versions(self) -> Sequence[ModelVersion]:
         return list_versions(self._pod.settings.models_dir)
 

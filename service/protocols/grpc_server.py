@@ -21,11 +21,9 @@ from service.pod import Pod, State
 from service.problems import TYPE_PREFIX
 from service.protocols import tensors
 from service.protocols.messages import SERVICE, add_outputs, inputs, message, methods, values
-from service.protocols.oip import listed, model_metadata, require, server_metadata
-from service.repository import Availability, Repository
+from service.protocols.oip import model_metadata, require, server_metadata
 from service.schema import MAX_BODY_BYTES
 from service.settings import GRPC_BIND
-from service.shadow_traces import subdued
 
 Call = Callable[[Exchange, Any], Any]
 PROBLEM_METADATA = "bertmesh-problem"
@@ -47,7 +45,7 @@ CODES: Mapping[int, grpc.StatusCode] = {
 log = logging.getLogger(__name__)
 
 
-def serve(pod: Pod, repository: Repository, bind: str) -> grpc.Server:
+def serve(pod: Pod, bind: str) -> grpc.Server:
     """Start a server on ``bind``; stop it with ``stop(grace_s).wait()``.
 
     Raises:
@@ -60,8 +58,10 @@ def serve(pod: Pod, repository: Repository, bind: str) -> grpc.Server:
         options=[("grpc.max_receive_message_length", MAX_BODY_BYTES), ("grpc.so_reuseport", 0)],
         maximum_concurrent_rpcs=threads,
     )
-    calls = Calls(pod, repository)
-    handlers = {method.name: _handler(pod, method, getattr(calls, method.name)) for method in methods()}
+    calls = Calls(pod)
+    # The rest, which changes models, is the admin port's: here it is unimplemented.
+    offered = [method for method in methods() if hasattr(calls, method.name)]
+    handlers = {method.name: _handler(pod, method, getattr(calls, method.name)) for method in offered}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
     try:
         server.add_insecure_port(bind)
@@ -79,9 +79,8 @@ def serve(pod: Pod, repository: Repository, bind: str) -> grpc.Server:
 class Calls:
     """What the service's methods do; each takes its exchange and its request, and returns its response."""
 
-    def __init__(self, pod: Pod, repository: Repository) -> None:
+    def __init__(self, pod: Pod) -> None:
         self._pod = pod
-        self._repository = repository
 
     def ServerLive(self, _exchange: Exchange, _request: Any) -> Any:  # noqa: ANN401, N802 - the protocol's
         """Tell that the process serves at all."""
@@ -119,22 +118,6 @@ class Calls:
         response.parameters["prediction_id"].string_param = exchange.prediction_id or ""
         add_outputs(response, tensors.write(asked, outcome), raw=bool(request.raw_input_contents))
         return response
-
-    def RepositoryIndex(self, _exchange: Exchange, request: Any) -> Any:  # noqa: ANN401, N802 - the protocol's
-        """List the versions there are."""
-        entries = self._repository.index()
-        ready = [each for each in entries if not request.ready or each.state is Availability.READY]
-        return message("RepositoryIndexResponse")(models=[listed(each) for each in ready])
-
-    def RepositoryModelLoad(self, _exchange: Exchange, request: Any) -> Any:  # noqa: ANN401, N802 - the protocol's
-        """Put a version in service."""
-        self._repository.load(request.model_name, values(request.parameters).get("version"))
-        return message("RepositoryModelLoadResponse")()
-
-    def RepositoryModelUnload(self, _exchange: Exchange, request: Any) -> Any:  # noqa: ANN401, N802 - the protocol's
-        """Take a version out of service."""
-        self._repository.unload(request.model_name, values(request.parameters).get("version"))
-        return message("RepositoryModelUnloadResponse")()
 
     def _is_served(self, name: str, version: str) -> bool:
         predictor = self._pod.predictor
@@ -196,10 +179,6 @@ def _span(pod: Pod, exchange: Exchange, headers: Mapping[str, str]) -> Any:  # n
         "bertmesh.model.version": pod.version,
         "bertmesh.mirrored": exchange.mirrored,
     }
-    context = extract(headers)
     return pod.tracer.start_as_current_span(
-        exchange.path.removeprefix("/"),
-        context=subdued(context) if exchange.mirrored else context,
-        kind=SpanKind.SERVER,
-        attributes=attributes,
+        exchange.path.removeprefix("/"), context=extract(headers), kind=SpanKind.SERVER, attributes=attributes
     )

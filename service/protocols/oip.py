@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, over REST, with the model repository extension.
+"""The Open Inference Protocol, version 2, over REST.
 
 https://github.com/kserve/open-inference-protocol
 """
@@ -17,11 +17,10 @@ from service.pod import Pod
 from service.predict import Predictor
 from service.protocols import tensors
 from service.protocols.tensors import Asked, Input, Output
-from service.repository import Availability, Entry, Repository
 from service.schema import document, validated
 from service.surround import current, require_ready
 
-EXTENSIONS = ("model_repository",)
+EXTENSIONS: tuple[str, ...] = ()
 Scalar = bool | int | float | str
 
 
@@ -58,26 +57,11 @@ class InferRequest(_Strict):
     outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the task by default.")
 
 
-class IndexRequest(_Strict):
-    """Which models to list."""
-
-    ready: bool = Field(False, description="List only what can be asked now.")  # noqa: FBT003 - pydantic's own
-
-
-class ChangeRequest(_Strict):
-    """Which version of a model to load or unload."""
-
-    parameters: dict[str, Scalar] | None = Field(
-        None, description="version: the newest by default.", examples=[{"version": "1.0"}]
-    )
-
-
-def oip(pod: Pod, repository: Repository) -> Blueprint:
+def oip(pod: Pod) -> Blueprint:
     """Return the endpoints."""
     blueprint = Blueprint("oip", __name__)
     _add_server(blueprint, pod)
     _add_models(blueprint)
-    _add_repository(blueprint, repository)
     return blueprint
 
 
@@ -104,16 +88,6 @@ def require(predictor: Predictor, name: str, version: str | None) -> None:
     """Raise UnknownModel if a model or version is named that does not answer here."""
     if name != predictor.name or version not in (None, "", predictor.version):
         raise UnknownModel(name, version, known=f"{predictor.name} in version {predictor.version}")
-
-
-def listed(entry: Entry) -> dict[str, str]:
-    """Return an entry of the index as it is answered."""
-    return {
-        "name": entry.name,
-        "version": entry.version,
-        "state": entry.state.value,
-        "reason": entry.reason,
-    }
 
 
 def _add_server(blueprint: Blueprint, pod: Pod) -> None:
@@ -187,36 +161,3 @@ def _output(output: Output) -> dict[str, object]:
         "datatype": output.datatype,
         "data": output.data,
     }
-
-
-def _add_repository(blueprint: Blueprint, repository: Repository) -> None:
-    @blueprint.post("/v2/repository/index")
-    def index() -> Response:
-        wanted = validated(IndexRequest, _optional_body())
-        entries = repository.index()
-        return json_response(
-            [listed(each) for each in entries if not wanted.ready or each.state is Availability.READY]
-        )
-
-    def change(name: str, action: Callable[[str, str | None], None]) -> Response:
-        sent = validated(ChangeRequest, _optional_body())
-        version = (sent.parameters or {}).get("version")
-        action(name, None if version is None else str(version))
-        return json_response({})
-
-    blueprint.add_url_rule(
-        "/v2/repository/models/<name>/load",
-        "load",
-        lambda name: change(name, repository.load),
-        methods=["POST"],
-    )
-    blueprint.add_url_rule(
-        "/v2/repository/models/<name>/unload",
-        "unload",
-        lambda name: change(name, repository.unload),
-        methods=["POST"],
-    )
-
-
-def _optional_body() -> dict[str, object]:
-    return document(json_body(request.environ)) if request.content_length or request.content_type else {}

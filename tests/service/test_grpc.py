@@ -20,7 +20,6 @@ from service.faults import Fault
 from service.pod import Pod, build
 from service.protocols.grpc_server import CODES, serve
 from service.protocols.messages import SERVICE, message, methods
-from service.repository import OneModel
 from tests.service.conftest import Tiny
 from tests.service.test_app import FILL, json_of, post
 from tests.service.test_gunicorn import running_pod
@@ -77,7 +76,7 @@ class serving:  # noqa: N801 - used as a function
 
     def __enter__(self) -> Client:
         port = free_port()
-        self._server = serve(self._pod, OneModel(self._pod), f"127.0.0.1:{port}")
+        self._server = serve(self._pod, f"127.0.0.1:{port}")
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         return Client(self._channel)
 
@@ -208,13 +207,10 @@ def test_a_pod_that_is_not_ready_says_unavailable_and_when_to_come_back(tiny: Ti
     assert metadata["retry-after"] == "1"
 
 
-def test_the_repository_is_there_too(grpc_client: Client, pod: Pod) -> None:
-    models = grpc_client.call("RepositoryIndex")[0].models
-    assert [(each.name, each.version, each.state) for each in models] == [("tiny", pod.version, "READY")]
-    load = message("RepositoryModelLoadRequest")(model_name="tiny")
-    grpc_client.call("RepositoryModelLoad", load)
-    with pytest.raises(grpc.RpcError, match="FAILED_PRECONDITION"):
-        grpc_client.call("RepositoryModelUnload", message("RepositoryModelUnloadRequest")(model_name="tiny"))
+@pytest.mark.parametrize("name", ["RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"])
+def test_models_are_not_changed_by_way_of_the_serving_port(grpc_client: Client, name: str) -> None:
+    with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+        grpc_client.call(name)
 
 
 def test_calls_are_counted_with_the_http_requests(tiny: Tiny) -> None:
@@ -241,9 +237,9 @@ def test_an_unexpected_failure_shows_no_traceback(
 
 def test_an_address_that_is_taken_is_told(pod: Pod) -> None:
     port = free_port()
-    first = serve(pod, OneModel(pod), f"127.0.0.1:{port}")
+    first = serve(pod, f"127.0.0.1:{port}")
     with pytest.raises(SettingsError, match="BERTMESH_GRPC_BIND"):
-        serve(pod, OneModel(pod), f"127.0.0.1:{port}")
+        serve(pod, f"127.0.0.1:{port}")
     first.stop(0).wait()
 
 

@@ -1,13 +1,10 @@
 import re
-from collections.abc import Sequence
 
 import pytest
 from flask.testing import FlaskClient
 
 from service.app import wrap
-from service.errors import UnknownModel
 from service.pod import Pod, build
-from service.repository import Availability, Entry
 from tests.service.conftest import Tiny
 from tests.service.test_app import json_of, post, problem
 from tests.service.tiny import WIDTH
@@ -30,7 +27,7 @@ def infer(
 def test_the_server_tells_its_name_and_what_it_can_do(client: FlaskClient) -> None:
     answer = json_of(client.get("/v2"))
     assert answer["name"] == "bertmesh"
-    assert answer["extensions"] == ["model_repository"]
+    assert answer["extensions"] == []
 
 
 def test_health_and_readiness_follow_the_pods_own(client: FlaskClient, tiny: Tiny) -> None:
@@ -119,63 +116,6 @@ def test_texts_may_stand_one_to_a_row_and_the_id_comes_back(client: FlaskClient)
 def test_tensors_that_do_not_fit_are_named(client: FlaskClient, body: dict[str, object], said: str) -> None:
     document = problem(post(client, INFER, body), 422, "invalid-fields")
     assert re.search(said, str(document["detail"]))
-
-
-class Shelf:
-    """A repository that remembers what is loaded."""
-
-    def __init__(self) -> None:
-        self.loaded = {("tiny", "1.0")}
-
-    def index(self) -> Sequence[Entry]:
-        versions = (("tiny", "1.0"), ("tiny", "1.1"))
-        return [
-            Entry(*each, self._state(each), "" if each in self.loaded else "not loaded") for each in versions
-        ]
-
-    def load(self, name: str, version: str | None) -> None:
-        self.loaded.add(self._known(name, version or "1.1"))
-
-    def unload(self, name: str, version: str | None) -> None:
-        self.loaded.discard(self._known(name, version or "1.1"))
-
-    def _state(self, each: tuple[str, str]) -> Availability:
-        return Availability.READY if each in self.loaded else Availability.UNAVAILABLE
-
-    def _known(self, name: str, version: str) -> tuple[str, str]:
-        if (name, version) not in {(entry.name, entry.version) for entry in self.index()}:
-            raise UnknownModel(name, version, known="tiny 1.0")
-        return name, version
-
-
-@pytest.fixture
-def shelved(pod: Pod) -> FlaskClient:
-    return wrap(pod, Shelf()).test_client()
-
-
-def ready(client: FlaskClient) -> list[str]:
-    return [entry["version"] for entry in json_of(post(client, "/v2/repository/index", {"ready": True}))]
-
-
-def test_versions_are_listed_loaded_and_unloaded(shelved: FlaskClient) -> None:
-    assert [entry["state"] for entry in json_of(shelved.post("/v2/repository/index"))] == [
-        "READY",
-        "UNAVAILABLE",
-    ]
-    assert json_of(shelved.post("/v2/repository/models/tiny/load")) == {}
-    assert ready(shelved) == ["1.0", "1.1"]
-    version = {"parameters": {"version": "1.0"}}
-    assert json_of(post(shelved, "/v2/repository/models/tiny/unload", version)) == {}
-    assert ready(shelved) == ["1.1"]
-    problem(post(shelved, "/v2/repository/models/other/load", {}), 404, "unknown-model")
-
-
-def test_a_pod_with_one_model_keeps_it(client: FlaskClient, pod: Pod) -> None:
-    index = json_of(client.post("/v2/repository/index"))
-    assert index == [{"name": "tiny", "version": pod.version, "state": "READY", "reason": ""}]
-    assert json_of(client.post("/v2/repository/models/tiny/load")) == {}
-    problem(client.post("/v2/repository/models/tiny/unload"), 409, "fixed-model")
-    problem(client.post("/v2/repository/models/other/load"), 404, "unknown-model")
 
 
 def test_requests_are_counted_under_the_task_they_ask_for(tiny: Tiny) -> None:

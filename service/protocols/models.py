@@ -1,0 +1,96 @@
+"""The model repository extension of the Open Inference Protocol, for the admin port.
+
+https://github.com/kserve/open-inference-protocol and, for load, unload and index,
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.body import json_body, json_response
+from service.repository import Availability, Entry, Repository
+from service.schema import document, validated
+
+Scalar = bool | int | float | str
+
+
+class Swaps(Repository, Protocol):
+    """A repository with a way back."""
+
+    def rollback(self) -> str:
+        """Put the former model back in service and return it as name:version.
+
+        Raises:
+            NothingToGoBackTo: There is none any more.
+            SwapUnderWay: Another swap has not ended.
+        """
+        ...
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class IndexRequest(_Strict):
+    """Which models to list."""
+
+    ready: bool = Field(False, description="List only what can be asked now.")  # noqa: FBT003 - pydantic's own
+
+
+class ChangeRequest(_Strict):
+    """Which version of a model to load or unload."""
+
+    parameters: dict[str, Scalar] | None = Field(
+        None, description="version: the newest by default.", examples=[{"version": "1.0"}]
+    )
+
+
+def model_repository(swaps: Swaps) -> Blueprint:
+    """Return the endpoints."""
+    blueprint = Blueprint("models", __name__)
+
+    @blueprint.post("/v2/repository/index")
+    def index() -> Response:
+        wanted = validated(IndexRequest, _optional_body())
+        entries = swaps.index()
+        ready = [each for each in entries if not wanted.ready or each.state is Availability.READY]
+        return json_response([listed(each) for each in ready])
+
+    @blueprint.post("/v2/repository/models/<name>/load")
+    def load(name: str) -> Response:
+        return _change(name, swaps.load)
+
+    @blueprint.post("/v2/repository/models/<name>/unload")
+    def unload(name: str) -> Response:
+        return _change(name, swaps.unload)
+
+    @blueprint.post("/rollback")
+    def rollback() -> Response:
+        """Put the former model back: not the protocol's, which knows no former one."""
+        return json_response({"model": swaps.rollback()})
+
+    return blueprint
+
+
+def listed(entry: Entry) -> dict[str, str]:
+    """Return an entry of the index as it is answered."""
+    return {
+        "name": entry.name,
+        "version": entry.version,
+        "state": entry.state.value,
+        "reason": entry.reason,
+    }
+
+
+def _change(name: str, action: Callable[[str, str | None], None]) -> Response:
+    sent = validated(ChangeRequest, _optional_body())
+    version = (sent.parameters or {}).get("version")
+    action(name, None if version is None else str(version))
+    return json_response({})
+
+
+def _optional_body() -> dict[str, object]:
+    return document(json_body(request.environ)) if request.content_length or request.content_type else {}
