@@ -3,6 +3,7 @@
 import click
 
 from bertmesh.commands_console import serve_console
+from bertmesh.commands_doctor import doctor
 from bertmesh.commands_mesh import demo, down, run_controller, status
 from bertmesh.commands_models import models
 from bertmesh.commands_up import up
@@ -27,6 +28,7 @@ COMMANDS: tuple[click.Command, ...] = (
     serve_console,
     routes,
     models,
+    doctor,
     operator,
     run_controller,
 )

@@ -84,6 +84,11 @@ def _definitions() -> Mapping[str, Any]:
     return found
 
 
+def published(name: str) -> Schema:
+    """Return the schema of a kind that the server does not know by itself, for a test that adds it."""
+    return _schema(name)
+
+
 @functools.cache
 def _schema(name: str) -> Schema:
     """Return a definition with all references put in their places."""

@@ -1,0 +1,1 @@
+"""Where objects come from: files and streams, or a cluster."""
