@@ -17,6 +17,7 @@ from service.policy import Limits
 MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
 GRPC_BIND = "BERTMESH_GRPC_BIND"
 ADMIN_BIND = "BERTMESH_ADMIN_BIND"
+SHADOW_TEXTS = "BERTMESH_SHADOW_TEXTS"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_DEADLINE_S = 600.0
 CGROUP = Path("/sys/fs/cgroup/cpu.max")
@@ -47,6 +48,8 @@ class Settings:
     """How long a former model is kept after a swap; 0 keeps it until it is freed."""
     limits: Limits = field(default_factory=Limits)
     fault: Fault | None = None
+    shadow_texts: bool = False
+    """Whether the texts of disagreements are kept; else only their lengths and digests are."""
     log_level: str = "INFO"
 
     @classmethod
@@ -77,6 +80,7 @@ class Settings:
             drain_s=_number(env, "BERTMESH_DRAIN_S", 1.0, 0, 60),
             limits=_limits(env),
             fault=_fault(env),
+            shadow_texts=_flag(env, SHADOW_TEXTS),
             log_level=_log_level(env),
         )
 

@@ -24,6 +24,7 @@ from service.protocols.messages import SERVICE, add_outputs, inputs, message, me
 from service.protocols.oip import model_metadata, require, server_metadata
 from service.schema import MAX_BODY_BYTES
 from service.settings import GRPC_BIND
+from service.shadow_traces import subdued
 
 Call = Callable[[Exchange, Any], Any]
 PROBLEM_METADATA = "bertmesh-problem"
@@ -179,6 +180,10 @@ def _span(pod: Pod, exchange: Exchange, headers: Mapping[str, str]) -> Any:  # n
         "bertmesh.model.version": pod.version,
         "bertmesh.mirrored": exchange.mirrored,
     }
+    context = extract(headers)
     return pod.tracer.start_as_current_span(
-        exchange.path.removeprefix("/"), context=extract(headers), kind=SpanKind.SERVER, attributes=attributes
+        exchange.path.removeprefix("/"),
+        context=subdued(context) if exchange.mirrored else context,
+        kind=SpanKind.SERVER,
+        attributes=attributes,
     )
