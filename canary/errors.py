@@ -144,3 +144,13 @@ class WaitedTooLong(CanaryError):
             f"the rollout is {phase} after {seconds:g} s and goes on without you: "
             "`bertmesh rollout watch` shows it, `bertmesh rollout abort` ends it"
         )
+
+
+class ShadowUnreadable(CanaryError):
+    """The disagreements cannot be read."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"the worst disagreements lie in Redis, which cannot be read ({type(cause).__name__}: {cause}): "
+            "see that it runs; rollouts do not depend on them"
+        )
