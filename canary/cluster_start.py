@@ -83,15 +83,15 @@ def begin(client: ClusterClient, wanted: Wanted, command: Start, *, within_s: fl
         ClusterError: the API is down or refuses.
     """
     state = client.state()
-    if state is not None:
-        if state.active is not None:
-            raise RolloutInProgress(state.active.canary, state.active.phase.value)
-        if wanted.canary == state.stable:
-            message = f"{wanted.canary!r} is the stable version already: name another one as the canary"
-            raise BadCommand(message)
-        if wanted.stable not in {None, state.stable}:
-            message = f"the stable version is {state.stable!r}, not {wanted.stable!r}: leave --stable out"
-            raise BadCommand(message)
+    stable = state.stable if state else client.document["spec"]["stable"]
+    if state is not None and state.active is not None:
+        raise RolloutInProgress(state.active.canary, state.active.phase.value)
+    if wanted.canary == stable:
+        message = f"{wanted.canary!r} is the stable version already: name another one as the canary"
+        raise BadCommand(message)
+    if wanted.stable not in {None, stable}:
+        message = f"the stable version is {stable!r}, not {wanted.stable!r}: leave --stable out"
+        raise BadCommand(message)
     if client.document["spec"].get("suspend"):
         raise Suspended(client.place)
     return client.send(command, within_s=within_s, spec=changes(wanted, client.document))

@@ -11,6 +11,7 @@ from canary.state import State
 from canary.view import entry_view, status_view
 
 FOLLOW_S: Final = 0.5
+SETTLED_WITHIN_S: Final = 10.0
 
 View = dict[str, Any]
 
@@ -72,23 +73,31 @@ class Desk(ABC):
     def follow(self, timeout_s: float | None = None) -> Iterator[View]:
         """Yield the status until the rollout has ended; the last one is that of its end.
 
+        An end counts once the pods of the losing side have been let go, so that the next rollout may begin,
+        or ten seconds later.
+
         Raises:
             NoRollout: there is none.
             ControllerGone: there was no sign of life for long.
             WaitedTooLong: it had not ended in time.
         """
-        began = self._now()
+        began, over = self._now(), None
         while True:
             seen = self.status()
             if seen["rollout"] is None:
                 raise NoRollout(verb="follow")
             yield seen
             if seen["rollout"]["ended"]:
-                return
-            waited = self._now() - began
-            gone = self.gone(waited)
-            if gone is not None:
-                raise gone
-            if timeout_s is not None and waited > timeout_s:
-                raise WaitedTooLong(timeout_s, seen["rollout"]["phase"])
+                over = self._now() if over is None else over
+                if seen["rollout"]["settled"] or self._now() - over > SETTLED_WITHIN_S:
+                    return
+            else:
+                self._check_patience(self._now() - began, timeout_s, seen["rollout"]["phase"])
             self._sleep(self.follow_s)
+
+    def _check_patience(self, waited: float, timeout_s: float | None, phase: str) -> None:
+        gone = self.gone(waited)
+        if gone is not None:
+            raise gone
+        if timeout_s is not None and waited > timeout_s:
+            raise WaitedTooLong(timeout_s, phase)

@@ -50,6 +50,7 @@ def _rollout(state: State, rollout: Rollout) -> dict[str, Any]:
         "started_by": rollout.started_by,
         "ended_at": rollout.ended_at,
         "ended": rollout.ended,
+        "settled": rollout.settled,
         "steps": _steps(rollout),
         "turn": entry_view(turns[-1]) if turns else None,
     }

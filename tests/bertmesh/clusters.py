@@ -1,0 +1,81 @@
+"""A cluster with an operator at work, a hundred times faster than life, and commands given to it."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from click.testing import CliRunner, Result
+
+from bertmesh.cli import cli
+from bertmesh.kubectl import plugin
+from canary.operator.keeper import Keeper
+from tests.canary.fakes import FakeClock
+from tests.canary.operator.clusters import Cluster
+from tests.support.kubeapi import KubeApi
+from tests.support.kubeapi.known import ROOT
+
+
+class Busy:
+    """A cluster whose operator looks after every ModelRollout of the namespace ``default``."""
+
+    def __init__(self, api: KubeApi, folder: Path, **traffic: Any) -> None:  # noqa: ANN401 - for FakeTraffic
+        self.cluster = Cluster(api, FakeClock(time.time()), **traffic)
+        self.api = api
+        self.config = api.kubeconfig(folder / "config")
+        self._tools = self.cluster.tools()
+        self._keepers: dict[str, Keeper] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._live)
+        self.working = threading.Event()
+        self.working.set()
+
+    def attend(self) -> None:
+        """Make a pass over all there is."""
+        if self.working.is_set():
+            for each in self.api.all("ModelRollout", "default"):
+                name = each["metadata"]["name"]
+                keeper = self._keepers.setdefault(name, Keeper(self._tools, "default", name))
+                keeper.wake()
+                keeper.attend()
+
+    def _live(self) -> None:
+        while not self._stop.wait(0.01):
+            self.cluster.run(self, 1.0)
+
+    def run(self, *words: str, env: Mapping[str, str] | None = None) -> Result:
+        """Give a command, with the kubeconfig named in it."""
+        arguments = ["rollout", *words, "--kubeconfig", str(self.config)]
+        return CliRunner().invoke(cli, arguments, env=env)
+
+    def kubectl(self, *words: str, env: Mapping[str, str] | None = None) -> Result:
+        """Give a command as kubectl hands it to its plugin."""
+        return CliRunner().invoke(plugin, list(words), env={"KUBECONFIG": str(self.config), **(env or {})})
+
+    def until(self, phase: str) -> None:
+        """Wait for a phase."""
+        end = time.monotonic() + 30
+        while self.cluster.phase != phase:
+            assert time.monotonic() < end, f"it is {self.cluster.phase}"
+            time.sleep(0.02)
+
+
+@contextmanager
+def busy(api: KubeApi, folder: Path, **traffic: Any) -> Iterator[Busy]:  # noqa: ANN401 - for FakeTraffic
+    made = Busy(api, folder, **traffic)
+    made._thread.start()
+    try:
+        yield made
+    finally:
+        made._stop.set()
+        made._thread.join()
+
+
+def roles(*names: str) -> Sequence[dict[str, Any]]:
+    """Return the Roles for people, as they are in the namespace ``default``."""
+    text = (ROOT / "deploy" / "rbac" / "people.yaml").read_text("utf-8")
+    found = [each for each in yaml.safe_load_all(text) if each["metadata"]["name"] in names]
+    return [{**each, "metadata": {**each["metadata"], "namespace": "default"}} for each in found]
