@@ -4,6 +4,8 @@ A Deployment that a HorizontalPodAutoscaler targets is scaled by us only from ze
 sleeps) and to zero; in between the number is the autoscaler's.
 """
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,18 +19,22 @@ DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{}/deployments"
 SCALERS: Final = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 APP, VERSION = "app", "version"
 OK: Final = 300
+PATIENCE: Final = 10.0
+"""Reading the list may take a tenth of the time."""
 
 
 @dataclass
 class Listing:
-    """What a namespace has, read once a second for all rollouts in it."""
+    """What a namespace has, read for all rollouts in it every ``ttl_s``, or less often where that is slow."""
 
     api: ClusterApi
     path: str
     ttl_s: float
     monotonic: Callable[[], float]
     _items: Sequence[Document] = ()
-    _read_at: float = field(default=float("-inf"))
+    _by_app: Mapping[str, Sequence[Document]] = field(default_factory=dict)
+    _old_at: float = field(default=float("-inf"))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def items(self) -> Sequence[Document]:
         """Return the objects.
@@ -36,19 +42,33 @@ class Listing:
         Raises:
             ClusterError: the API is down or refuses.
         """
-        now = self.monotonic()
-        if now - self._read_at >= self.ttl_s:
-            answer = self.api.request("GET", self.path)
-            if answer.code >= OK:
-                advice = "give the controller's Role list on it (deploy/rbac)"
-                what = f"list {self.path}"
-                raise ApiRefused(what, answer.code, answer.reason, advice)
-            self._items, self._read_at = answer.body.get("items", ()), now
-        return self._items
+        with self._lock:
+            if self.monotonic() >= self._old_at:
+                self._read()
+            return self._items
 
-    def forget(self) -> None:
-        """Read again the next time."""
-        self._read_at = float("-inf")
+    def of_app(self, app: str) -> Sequence[Document]:
+        """Return the objects with this label ``app``, or with none.
+
+        Raises:
+            ClusterError: the API is down or refuses.
+        """
+        self.items()
+        return (*self._by_app.get(app, ()), *self._by_app.get("", ()))
+
+    def _read(self) -> None:
+        begun = self.monotonic()
+        answer = self.api.request("GET", self.path)
+        if answer.code >= OK:
+            advice = "give the controller's Role list on it (deploy/rbac)"
+            what = f"list {self.path}"
+            raise ApiRefused(what, answer.code, answer.reason, advice)
+        self._items = answer.body.get("items", ())
+        by_app: dict[str, list[Document]] = defaultdict(list)
+        for item in self._items:
+            by_app[_labels(item).get(APP, "")].append(item)
+        self._by_app, now = by_app, self.monotonic()
+        self._old_at = begun + max(self.ttl_s, PATIENCE * (now - begun))
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,9 @@ class Deployments:
             advice = "give the controller's Role patch on deployments/scale"
             what = f"scale Deployment {name}"
             raise ApiRefused(what, answer.code, answer.reason, advice)
-        self.deployments.forget()
+        # As the API has it now, so that nobody need read all of them again.
+        found["spec"]["replicas"] = replicas
+        found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1
 
     def floor(self, version: str) -> int | None:
         """Return the least number of pods that a version's autoscaler keeps, or None without one."""
@@ -102,7 +124,7 @@ class Deployments:
     def _found(self) -> Mapping[str, Document]:
         """Return the Deployments by version; one with labels comes before one that has only the name."""
         prefix = f"{self.service}-"
-        items = self.deployments.items()
+        items = self.deployments.of_app(self.service)
         named = {
             item["metadata"]["name"].removeprefix(prefix): item
             for item in items

@@ -31,6 +31,7 @@ from mesh.model import Split
 
 Document = dict[str, Any]
 FAREWELL: Final = "deletion"
+WATCHED: Final = frozenset({Phase.PROGRESSING, Phase.BAKING})
 
 
 class Engine:
@@ -65,6 +66,14 @@ class Engine:
         """Whether nothing is under way."""
         state = self.state
         return _settled(state) and state.live_since is not None and not self.store.inbox
+
+    @property
+    def tick_s(self) -> float | None:
+        """How often there is something new, if only the judge is waited for; None if anything may come."""
+        state, active = self.state, self.state.active
+        if active is None or active.phase not in WATCHED or state.live_since is None or self.store.inbox:
+            return None
+        return active.profile.tick_s
 
     def describe(self, state: State) -> Mapping[str, Any]:
         """Return the status of a state."""

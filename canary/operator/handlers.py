@@ -1,4 +1,4 @@
-"""kopf's part: who is told of ModelRollouts that come, change, are looked after and go.
+"""kopf's part: who is told of ModelRollouts that come, change and go.
 
 Every handler only asks for a pass, which looks at what is and what should be. So it does not matter which
 of them comes, or whether one comes twice.
@@ -20,7 +20,7 @@ from canary.store_status import COMMAND
 
 RESOURCE = (GROUP, API_VERSION, PLURAL)
 FINALIZER = f"{GROUP}/traffic"
-LOOK_S = 1.0
+RETRY_S = 0.5
 WRITE_S = 5.0
 WORKERS = 16
 
@@ -54,16 +54,12 @@ def registry(fleet: Fleet, api: client.ApiClient, fence: Fence) -> kopf.Operator
     @kopf.on.resume(*RESOURCE, registry=made)
     @kopf.on.update(*RESOURCE, registry=made)
     def changed(namespace: str | None, name: str, **_: object) -> None:
-        fleet.attend(str(namespace), name, changed=True)
+        fleet.changed(str(namespace), name)
 
-    # kopf counts no annotation under our own prefix as a change; a command should not wait for the timer.
+    # kopf counts no annotation under our own prefix as a change; a command should not wait for the next tick.
     @kopf.on.event(*RESOURCE, registry=made, annotations={COMMAND: kopf.PRESENT})
     def commanded(namespace: str | None, name: str, **_: object) -> None:
-        fleet.attend(str(namespace), name, changed=True)
-
-    @kopf.timer(*RESOURCE, interval=LOOK_S, registry=made)
-    def look(namespace: str | None, name: str, **_: object) -> None:
-        fleet.attend(str(namespace), name)
+        fleet.changed(str(namespace), name)
 
     @kopf.on.delete(*RESOURCE, registry=made)
     def deleted(namespace: str | None, name: str, meta: kopf.Meta, **_: object) -> None:
@@ -71,7 +67,7 @@ def registry(fleet: Fleet, api: client.ApiClient, fence: Fence) -> kopf.Operator
         since_s = (datetime.now(UTC) - asked).total_seconds()
         if not fleet.leave(str(namespace), name, since_s):
             message = "the traffic is on its way to the stable version"
-            raise kopf.TemporaryError(message, delay=LOOK_S)
+            raise kopf.TemporaryError(message, delay=RETRY_S)
 
     return made
 

@@ -1,7 +1,7 @@
 """Keeps one ModelRollout: reads it, lets its engine make a pass, and lets nothing that goes wrong get out."""
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 from canary.errors import CanaryError
 from canary.events import SPEC_REFUSED, Events
@@ -19,8 +19,15 @@ from mesh.errors import MeshError
 Document = dict[str, Any]
 
 
+LOOK_S: Final = 1.0
+"""Between two looks at a resource whose next change is not known."""
+
+
 class Keeper:
-    """One resource by its name; passes never overlap, and nothing that goes wrong in one gets out of it."""
+    """One resource by its name; passes never overlap, and nothing that goes wrong in one gets out of it.
+
+    ``gone`` says that there is no such resource (any more).
+    """
 
     def __init__(self, tools: Tools, namespace: str, name: str) -> None:
         self._tools, self.namespace, self.name = tools, namespace, name
@@ -29,16 +36,26 @@ class Keeper:
         self._engine: Engine | None = None
         self._next_at = float("-inf")
         self._trouble = ""
+        self._leaves = False
+        self.gone = False
 
-    def attend(self, *, changed: bool = False) -> None:
-        """Make a pass, if one is due or the resource has ``changed``, and if none is being made."""
-        if changed:
-            self._changed.set()
-        due = self._changed.is_set() or self._tools.monotonic() >= self._next_at
-        if not due or not self._lock.acquire(blocking=False):
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a pass; on the way out they are made by `leave` alone."""
+        woken = self._changed.is_set() or self._tools.monotonic() >= self._next_at
+        return woken and not self._leaves
+
+    def wake(self) -> None:
+        """Let a pass be due: the resource is new, or has changed."""
+        self._changed.set()
+
+    def attend(self) -> None:
+        """Make a pass, if one is due and none is being made."""
+        if not self.due or not self._lock.acquire(blocking=False):
             return
         try:
             self._changed.clear()
+            self._rest(LOOK_S)
             with self._tools.telemetry.timed():
                 self._guarded()
         finally:
@@ -49,6 +66,7 @@ class Keeper:
 
         After ``farewell_s`` of trying it may, whatever is left: a resource that cannot be deleted is worse.
         """
+        self._leaves = True
         with self._lock:
             try:
                 engine = self._take_up()
@@ -76,7 +94,7 @@ class Keeper:
         except (InvalidResource, StatusCorrupt) as error:
             self._engine = None
             self._complain(str(error))
-            self._rest(quiet=True)  # only an edit can help, and that wakes us
+            self._rest(self._tools.timing.idle_s)  # only an edit can help, and that wakes us
         except (CanaryError, MeshError) as error:
             self._engine = None
             self._complain(str(error))
@@ -86,10 +104,17 @@ class Keeper:
 
     def _pass(self) -> None:
         engine = self._take_up()
+        self.gone = engine is None
         if engine is None:
             return
         engine.work()
-        self._rest(quiet=engine.quiet)
+        self._rest(self._pause(engine))
+
+    def _pause(self, engine: Engine) -> float:
+        """Return for how long nothing is to be done, as far as is known."""
+        if engine.quiet:
+            return self._tools.timing.idle_s
+        return LOOK_S if engine.tick_s is None else engine.tick_s - self._tools.clock.now() % engine.tick_s
 
     def _take_up(self) -> Engine | None:
         """Read the resource; return the engine that is right for it, or None if there is nothing to do."""
@@ -129,8 +154,8 @@ class Keeper:
             events = Events(self._tools.api, live, self._tools.clock.now, self._tools.warn)
             events.tell(SPEC_REFUSED, problem.sentence, warning=True)
 
-    def _rest(self, *, quiet: bool) -> None:
-        self._next_at = self._tools.monotonic() + (self._tools.timing.idle_s if quiet else 0.0)
+    def _rest(self, seconds: float) -> None:
+        self._next_at = self._tools.monotonic() + seconds
 
     def _complain(self, sentence: str) -> None:
         """Tell of an error once, not at every pass."""

@@ -90,11 +90,15 @@ class Replica:
         watch.start()
         webhooks, desk = HttpWebhooks(), Desk(Prometheus(self.settings.prometheus), SystemClock())
         tools = self._tools(webhooks, desk)
+        fleet = Fleet(tools)
+        rounds = threading.Thread(target=fleet.run, args=(over,), name="rounds")
+        rounds.start()
         try:
-            asyncio.run(self._operate(Fleet(tools), over))
+            asyncio.run(self._operate(fleet, over))
         finally:
             over.set()
             watch.join()
+            rounds.join()
             webhooks.close()
             desk.close()
             tools.workers.shutdown(wait=False, cancel_futures=True)

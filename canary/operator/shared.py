@@ -22,8 +22,8 @@ from canary.prometheus import Prometheus
 from canary.prometheus_rows import Batch
 from canary.promql import Want
 
-SHARED_S: Final = 1.5
-"""How old a reading may be that somebody else began: keepers look once a second."""
+SHARED_S: Final = 2.5
+"""How old a reading may be that somebody else began: an operator with many rollouts takes its time."""
 WANTED_S: Final = 30.0
 """For how long is read along what nobody has asked for."""
 
@@ -45,9 +45,13 @@ class Purpose(StrEnum):
 
 @dataclass
 class Flight:
-    """One reading; ``at`` is its query time, None as long as others may join."""
+    """One reading; ``at`` is its query time, None as long as others may join.
+
+    ``taken`` are those who have had it: nobody gets the same reading twice.
+    """
 
     wants: set[Want]
+    taken: set[Want] = field(default_factory=set)
     at: float | None = None
     batch: "Future[Batch]" = field(default_factory=Future)
 
@@ -77,21 +81,25 @@ class Board:
         with self._lock:
             self._asked[want] = now
             self._flights = [flight for flight in self._flights if flight.young(now)]
-            flight = self._joined(want) or self._begun(now)
+            flight = self._joined(want) or self._begun(want, now)
+            flight.taken.add(want)
         return self.line.wait(flight.batch).snapshot(want)
 
     def _joined(self, want: Want) -> Flight | None:
         for flight in self._flights:
             if flight.at is None:
                 flight.wants.add(want)
-            if want in flight.wants:
+            if want in flight.wants and want not in flight.taken:
                 return flight
         return None
 
-    def _begun(self, now: float) -> Flight:
-        """Begin to read what is asked for and not on its way already."""
-        self._asked = {want: at for want, at in self._asked.items() if abs(now - at) <= WANTED_S}
-        on_the_way = set().union(*(flight.wants for flight in self._flights))
+    def _begun(self, want: Want, now: float) -> Flight:
+        """Begin to read for all, but for what others have on its way; for one that is new, what is new."""
+        self._asked = {known: at for known, at in self._asked.items() if abs(now - at) <= WANTED_S}
+        again = any(want in flight.taken for flight in self._flights)
+        on_the_way = set().union(
+            *(flight.wants - flight.taken if again else flight.wants for flight in self._flights)
+        )
         flight = Flight(set(self._asked) - on_the_way)
         flight.batch = self.line.begin(lambda: self._read(flight))
         self._flights.append(flight)

@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 
 from tests.canary.operator.clusters import Cluster, WallClock
 from tests.canary.operator.replicas import child, running, wait_for
-from tests.support.kubeapi import KubeApi
+from tests.support.kubeapi import Fault, KubeApi
 from tests.support.kubeapi.samples import deployment, rollout
 
 MANY = 200
@@ -26,12 +26,22 @@ def test_a_resource_is_taken_up_and_let_go_by_its_finalizer_with_all_traffic_on_
         assert 'bertmesh_rollout_weight{namespace="default",rollout="bert"} 0.0' in text
         assert "bertmesh_rollout_leader 1.0" in text
         cluster.api.delete("ModelRollout", "bert")
-        # Longer than `farewell_s` (30 s), by when the operator lets go whatever is left.
-        wait_for(lambda: not cluster.api.has("ModelRollout", "bert"), seconds=90)
+        wait_for(lambda: not cluster.api.has("ModelRollout", "bert"), seconds=20)
         gone = generate_latest(replica.telemetry.registry).decode()
         assert 'rollout="bert"' not in gone.replace("bertmesh_rollout_reconcile_errors", "")
     assert cluster.split.shares == (("1.0", 100),)
     assert cluster.api.get("Lease", "bertmesh-controller")["spec"]["holderIdentity"] == ""
+
+
+def test_a_deletion_while_a_pass_is_made_is_not_left_lying(cluster: Cluster) -> None:
+    cluster.apply(canary=None)
+    with running(cluster):
+        wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+        looks = len(cluster.api.seen)
+        cluster.api.fail(Fault(code=200, times=2, method="GET", path="/virtualservices/", delay_s=2.0))
+        wait_for(lambda: any("/modelrollouts/bert" in seen.path for seen in cluster.api.seen[looks:]))
+        cluster.api.delete("ModelRollout", "bert")
+        wait_for(lambda: not cluster.api.has("ModelRollout", "bert"), seconds=20)
 
 
 def test_a_deletion_in_mid_rollout_waits_for_the_traffic(cluster: Cluster) -> None:

@@ -96,8 +96,7 @@ def test_a_reading_is_for_one_namespace_and_one_purpose(office: Office) -> None:
             office.ask(1, edge, space)
     office.clock.time += 5
     before = len(office.prometheus.reads)
-    for number in (1, 1, 1):
-        office.ask(number)
+    office.ask(1)
     assert len(office.prometheus.reads) == before + 1
     assert office.prometheus.reads[-1] == [Want("s1.default.svc", ("1.0", "1.2"), "100")]
 
@@ -109,13 +108,18 @@ def test_who_has_not_asked_for_long_is_not_read_along(office: Office) -> None:
     assert [want.service for want in office.prometheus.reads[-1]] == ["s2.default.svc"]
 
 
-def test_an_old_reading_is_not_given_out(office: Office) -> None:
-    want = Want("s1.default.svc", ("1.0",), "100")
-    first = office.desk.board(want).snapshot(want)
+def test_nobody_gets_the_same_reading_twice_nor_an_old_one(office: Office) -> None:
+    one, other = (Want(f"s{k}.default.svc", ("1.0",), "100") for k in (1, 2))
+    board = office.desk.board(one)
+    for want in (one, other):
+        board.snapshot(want)
+    first = board.snapshot(one).at
     office.clock.time += 1.0
-    assert office.desk.board(want).snapshot(want) == first
-    office.clock.time += 1.0
-    assert office.desk.board(want).snapshot(want).at == first.at + 2.0
+    assert board.snapshot(other).at == first
+    assert board.snapshot(one).at == first + 1.0
+    office.clock.time += 5.0
+    assert board.snapshot(other).at == first + 6.0
+    assert board.snapshot(one).at == first + 6.0
 
 
 def test_a_prometheus_that_hangs_is_asked_once_and_all_go_on_when_it_is_back() -> None:
@@ -142,11 +146,15 @@ def test_a_prometheus_that_hangs_is_asked_once_and_all_go_on_when_it_is_back() -
 
 
 def test_a_failure_is_shared_like_an_answer(office: Office) -> None:
+    for number in range(20):
+        office.ask(number)
+    before = len(office.prometheus.reads)
+    office.clock.time += 5
     office.prometheus.down = "HTTP 400: too many samples"
-    for _ in range(20):
+    for number in range(20):
         with pytest.raises(MetricsDown, match="too many samples"):
-            office.ask(1)
-    assert len(office.prometheus.reads) == 1
+            office.ask(number)
+    assert len(office.prometheus.reads) == before + 1
     office.prometheus.down = ""
     office.clock.time += 5
     assert office.ask(1)
