@@ -1,0 +1,69 @@
+"""values.schema.json: closed, so that a misspelt key is refused, and with a description everywhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from chart.errors import Undocumented
+from chart.values import Field
+
+DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+"""What Helm 3 and 4 both understand."""
+TYPES: Final[Sequence[tuple[type, str]]] = (
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "object"),
+)
+
+Schema = dict[str, Any]
+
+
+def schema(fields: Sequence[Field]) -> Schema:
+    """Return the schema of a chart's values.
+
+    Raises:
+        Undocumented: nothing says what a value may be.
+    """
+    sections = {field.name: field for field in fields}
+    whole = {"$schema": DRAFT, "title": "Values of the chart bertmesh", "type": "object"}
+    properties = {field.name: _property(field, sections) for field in fields}
+    return {**whole, "additionalProperties": False, "properties": properties}
+
+
+def _property(field: Field, sections: Mapping[str, Field]) -> Schema:
+    said = {"description": field.description} if field.description else {}
+    if field.fields:
+        closed = not field.hints.get("open", False)
+        properties = {inner.name: _property(inner, sections) for inner in field.fields}
+        return {**said, "type": "object", "additionalProperties": not closed, "properties": properties}
+    found = {**_type(field), **_closed(field.hints, sections)}
+    return {**said, **found}
+
+
+def _type(field: Field) -> Schema:
+    if "type" in field.hints or "enum" in field.hints:
+        return {}
+    for kind, name in TYPES:
+        if isinstance(field.default, kind):
+            return {"type": name}
+    raise Undocumented(field.key, "@schema type")
+
+
+def _closed(hints: Mapping[str, Any], sections: Mapping[str, Field]) -> Schema:
+    """Return the hints with every object closed that lists its properties."""
+    found: Schema = {}
+    for name, value in hints.items():
+        if name == "merge":
+            continue
+        if name == "properties":
+            found[name] = {key: _closed(inner, sections) for key, inner in value.items()}
+        else:
+            found[name] = _closed(value, sections) if name == "items" else value
+    if "merge" in hints:
+        merged = {field.name: _property(field, sections) for field in sections[hints["merge"]].fields}
+        found["properties"] = {**found.get("properties", {}), **merged}
+    if "properties" in found:
+        found.setdefault("additionalProperties", False)
+    return found

@@ -1,0 +1,112 @@
+{{/* What a schema cannot say, each with what was seen, what is needed and what to do. */}}
+{{- define "bertmesh.validate" -}}
+{{- $names := dict -}}
+{{- $full := include "bertmesh.fullname" . -}}
+{{- $service := include "bertmesh.service" . -}}
+{{- range $label, $name := dict "fullnameOverride" $full "service.name" $service -}}
+{{- if or (gt (len $name) 40) (not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name)) -}}
+{{- fail (printf "%s (or the release's name) is %q; a letter, then at most 39 of a-z, 0-9 and dashes needed: choose another" $label $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $i, $given := .Values.models -}}
+{{- $where := printf "models[%d] (version %s)" $i $given.version -}}
+{{- $name := include "bertmesh.versionName" (dict "root" $ "version" $given.version) -}}
+{{- if hasKey $names $name -}}
+{{- $other := get $names $name -}}
+{{- if eq $other $given.version -}}
+{{- fail (printf "models: version %q is there twice; one entry a version needed: remove or rename one of them" $given.version) -}}
+{{- end -}}
+{{- fail (printf "models: versions %q and %q would both be called %s; names that differ in more than dots and dashes needed: rename one" $other $given.version $name) -}}
+{{- end -}}
+{{- $_ := set $names $name $given.version -}}
+{{- if gt (len $name) 63 -}}
+{{- fail (printf "%s: the name %s has %d characters, 63 are allowed: shorten the version or service.name" $where $name (len $name)) -}}
+{{- end -}}
+{{- $sources := list -}}
+{{- range list "baked" "pvc" "ociImage" "uri" -}}{{- if hasKey $given.source . -}}{{- $sources = append $sources . -}}{{- end -}}{{- end -}}
+{{- if ne (len $sources) 1 -}}
+{{- fail (printf "%s: source has %s; exactly one of baked, pvc, ociImage and uri needed: leave one" $where (empty $sources | ternary "none of them" ($sources | join " and "))) -}}
+{{- end -}}
+{{- if and $given.source.uri (not $given.source.sha256) -}}
+{{- fail (printf "%s: source.uri is %s without source.sha256; what is fetched must be what was tried: run `python -m modelstore fetch %s --to DIR`, which prints the checksum" $where $given.source.uri $given.source.uri) -}}
+{{- end -}}
+{{- if and (or $given.source.sha256 $given.source.base) (not $given.source.uri) -}}
+{{- fail (printf "%s: source.sha256 and source.base belong to source.uri: remove them" $where) -}}
+{{- end -}}
+{{- $model := include "bertmesh.model" (dict "root" $ "model" $given) | fromYaml -}}
+{{- if and (not (kindIs "invalid" $model.replicas)) (or $.Values.controller.enabled $model.autoscaling.enabled) -}}
+{{- fail (printf "%s: replicas is %v, but the number of pods is the %s's; a number here would undo theirs at each upgrade: remove it, or set autoscaling.min" $where $model.replicas ($model.autoscaling.enabled | ternary "autoscaler" "controller")) -}}
+{{- end -}}
+{{- if gt (int $model.autoscaling.min) (int $model.autoscaling.max) -}}
+{{- fail (printf "%s: autoscaling.min %v is above autoscaling.max %v: raise max or lower min" $where $model.autoscaling.min $model.autoscaling.max) -}}
+{{- end -}}
+{{- if and $model.autoscaling.enabled (not (int $model.autoscaling.cpu)) (not (int $model.autoscaling.inFlight)) -}}
+{{- fail (printf "%s: autoscaling looks at nothing; a target needed: set autoscaling.cpu or autoscaling.inFlight, or autoscaling.enabled to false" $where) -}}
+{{- end -}}
+{{- if and $model.autoscaling.enabled (int $model.autoscaling.cpu) (not (dig "requests" "cpu" "" ($model.resources | default dict))) -}}
+{{- fail (printf "%s: autoscaling.cpu %v is a percentage of resources.requests.cpu, which is not set: set it, or autoscaling.cpu to 0" $where $model.autoscaling.cpu) -}}
+{{- end -}}
+{{- range $model.extraEnv -}}
+{{- if and (hasPrefix "BERTMESH_" .name) (has .name (list "BERTMESH_BIND" "BERTMESH_ADMIN_BIND" "BERTMESH_GRPC_BIND" "BERTMESH_MODEL" "BERTMESH_MODELS_DIR" "BERTMESH_CACHE_DIR" "BERTMESH_VERSION" "BERTMESH_POD" "BERTMESH_REDIS_URL" "BERTMESH_FAULT" "BERTMESH_HOME_KIND")) -}}
+{{- fail (printf "%s: extraEnv gives %s, which the chart sets (or which is for the local mesh): remove it" $where .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $versions := values $names -}}
+{{- if .Values.rollout.enabled -}}
+{{- range $key, $version := dict "rollout.stable" (include "bertmesh.stable" .) "rollout.canary" .Values.rollout.canary -}}
+{{- if and $version (not (has $version $versions)) -}}
+{{- fail (printf "%s is %q, which is none of models (%s): add the version there, or name another" $key $version ($versions | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.rollout.canary (include "bertmesh.stable" .) -}}
+{{- fail (printf "rollout.canary and rollout.stable are both %q; two versions needed: name the new one in canary, or leave canary empty" .Values.rollout.canary) -}}
+{{- end -}}
+{{- /* Only a real upgrade sees the cluster; rendering alone finds nothing here. */ -}}
+{{- $live := lookup "bertmesh.dev/v1alpha1" "ModelRollout" .Release.Namespace $service -}}
+{{- range $side := list "stable" "canary" -}}
+{{- $serving := dig "status" $side "" ($live | default dict) -}}
+{{- if and $serving (not (has $serving $versions)) -}}
+{{- fail (printf "version %s takes traffic as the %s and is not in models (%s); removing it would drop requests: keep it until the rollout has ended and another version is stable" $serving $side ($versions | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $mesh := .Values.mesh -}}
+{{- if has "*" $mesh.hosts -}}
+{{- fail "mesh.hosts has \"*\", which Istio refuses for sidecars, and which takes the other services' requests: name the hosts, such as bert.example.org or *.example.org" -}}
+{{- end -}}
+{{- if eq $mesh.gateway.create (ne $mesh.gateway.existing "") -}}
+{{- fail (printf "mesh.gateway.create is %v and mesh.gateway.existing is %q; a gateway needed, once: set create to true, or existing to its name" $mesh.gateway.create $mesh.gateway.existing) -}}
+{{- end -}}
+{{- if and (ne $mesh.mode "sidecar") (contains "/" $mesh.gateway.existing) (not $mesh.gateway.principals) $mesh.authorization.enabled -}}
+{{- if not (has (splitList "/" $mesh.gateway.existing | first) $mesh.gateway.namespaces) -}}
+{{- fail (printf "mesh.gateway.existing is %s, and its namespace is not in mesh.gateway.namespaces (%s), so that its requests would be denied: add it" $mesh.gateway.existing ($mesh.gateway.namespaces | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $mesh.mode "ambient" -}}
+{{- range $key := list "rateLimit" -}}
+{{- if (index $mesh $key).enabled -}}
+{{- fail (printf "mesh.%s.enabled is true, but waypoints obey no EnvoyFilter (mesh.mode ambient): set it to false, the pods' bounded queues answer 429 anyway" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if int $mesh.requestLimit.maxBytes -}}
+{{- fail (printf "mesh.requestLimit.maxBytes is %v, but waypoints obey no EnvoyFilter (mesh.mode ambient): set it to 0, the pods answer 413 above 1 MiB anyway" $mesh.requestLimit.maxBytes) -}}
+{{- end -}}
+{{- end -}}
+{{- if $mesh.jwt.enabled -}}
+{{- if not $mesh.jwt.issuer -}}
+{{- fail "mesh.jwt.enabled is true and mesh.jwt.issuer is empty; the issuer of the tokens needed: set it as the tokens' claim `iss` has it" -}}
+{{- end -}}
+{{- if eq (empty $mesh.jwt.jwksUri) (empty $mesh.jwt.jwks) -}}
+{{- fail "mesh.jwt needs the issuer's keys once: set either jwksUri or jwks" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.redis.mode "external" -}}
+{{- if eq (empty .Values.redis.external.url) (empty .Values.redis.external.existingSecret) -}}
+{{- fail "redis.mode is external; its address needed, once: set redis.external.existingSecret, or redis.external.url" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.rollout.enabled (not .Values.crds.install) (not (.Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1")) .Release.IsUpgrade -}}
+{{- fail "crds.install is false and the cluster has no ModelRollout kind: apply deploy/crd/modelrollouts.yaml, or set crds.install to true" -}}
+{{- end -}}
+{{- end }}
