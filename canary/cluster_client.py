@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from canary.cluster_api import ModelRollouts
-from canary.cluster_errors import Contended, OperatorGone, OperatorSilent, OrderOvertaken, OrderPending
+from canary.cluster_errors import (
+    Contended,
+    NotUsable,
+    OperatorGone,
+    OperatorSilent,
+    OrderOvertaken,
+    OrderPending,
+)
 from canary.commands import Answer, Command
 from canary.desk import Desk
 from canary.errors import CanaryError
@@ -25,6 +32,10 @@ GONE_AFTER_S: Final = 120.0
 DOWN_S: Final = 60.0
 TRIES: Final = 50
 POLL_S: Final = 0.25
+HINDRANCES: Final = frozenset(
+    {"InvalidSpec", "NotSupported", "StableNotObeyed", "DeploymentMissing", "StateCorrupt"}
+)
+"""Reasons for which a ModelRollout is not Ready and waits for a person."""
 
 Document = dict[str, Any]
 
@@ -91,12 +102,13 @@ class ClusterClient(Desk):
         metadata, status = self.document["metadata"], self.document.get("status", {})
         observed = status.get("observedGeneration")
         ready = _condition(status, "Ready")
+        hindered = ready.get("status") == "False" and ready["reason"] in HINDRANCES
         return {
             "alive": observed == metadata.get("generation"),
             "generation": metadata.get("generation"),
             "observed_generation": observed,
             "pending": metadata.get("annotations", {}).get(COMMAND),
-            "problem": ready["message"] if ready.get("status") == "False" else None,
+            "problem": ready["message"] if hindered else None,
             "suspended": bool(self.document["spec"].get("suspend")),
         }
 
@@ -113,7 +125,7 @@ class ClusterClient(Desk):
         Raises:
             OrderPending: another one is in the way.
             OrderOvertaken: somebody else took ours away.
-            OperatorSilent: nobody answered in time; but for an abort, it has been taken back.
+            OperatorSilent, NotUsable: no answer in time; but for an abort, it has been taken back.
             ClusterError: the API is down or refuses.
         """
         patience = ANSWER_WITHIN_S if within_s is None else within_s
@@ -121,7 +133,12 @@ class ClusterClient(Desk):
         self._leave(command, spec or self._of_spec(command), deadline)
         answer = self.awaited(command, deadline)
         if answer is None:
-            raise OperatorSilent(self.place, patience, self._fate(command))
+            problem, fate = self.controller()["problem"], self._fate(command)
+            raise (
+                NotUsable(self.place, problem, fate)
+                if problem
+                else OperatorSilent(self.place, patience, fate)
+            )
         return answer
 
     def awaited(self, command: Command, deadline: float) -> Answer | None:

@@ -52,6 +52,13 @@ class OperatorSilent(CanaryError):
         )
 
 
+class NotUsable(CanaryError):
+    """A resource on which the operator does nothing, not even obey."""
+
+    def __init__(self, name: str, problem: str, fate: str) -> None:
+        super().__init__(f"nobody answers for ModelRollout {name}, which is not ready: {problem} ({fate})")
+
+
 class OperatorGone(CanaryError):
     """A rollout under way that nobody works on."""
 

@@ -326,3 +326,12 @@ def test_what_is_for_the_other_home_is_wrong_usage(work: Busy, tmp_path: Path) -
         result = CliRunner().invoke(cli, ["rollout", *words, "--home", str(tmp_path)])
         assert result.exit_code == 2
         assert "for clusters" in result.output
+
+
+def test_an_order_about_a_resource_whose_state_is_lost_says_so(work: Busy) -> None:
+    work.cluster.apply(policy=SLOW)
+    work.until("Progressing")
+    work.api.edit_status("ModelRollout", "bert", {"judge": {"state": "nonsense"}})
+    result = work.run("abort", "--timeout", "1")
+    assert result.exit_code == 1
+    assert "status.judge of ModelRollout default/bert holds no rollout state" in result.output
