@@ -22,9 +22,16 @@ def begun(state: State, start: Start, profile: Profile, replicas: int, now: floa
     weights = " -> ".join(str(step.weight) for step in profile.steps)
     sentence = (
         f"{start.by}: {state.stable} -> {start.canary} at {weights} -> 100 %, "
-        f"profile {profile.name}: {profile.description}"
+        f"profile {profile.name}: {profile.description}{_copies(profile)}"
     )
     return _begun(state, rollout, Decision(Action.START, "by_hand:start", sentence, who=start.by), now)
+
+
+def _copies(profile: Profile) -> str:
+    shadow = profile.shadow
+    shares = [f"{shadow.before} % before the first weight"] if shadow.before else []
+    shares += [f"{shadow.during} % beside the weights"] if shadow.during else []
+    return f"; copies of the stable's requests go to it: {', '.join(shares)}" if shares else ""
 
 
 def undone(state: State, undo: Undo, previous: str, profile: Profile, replicas: int, now: float) -> State:

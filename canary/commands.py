@@ -12,7 +12,8 @@ class Start:
 
     ``replicas`` is how many canary pods there shall be (None: as many as the stable has).
     ``policy``, if given, is taken as it is, whatever ``profile`` and ``steps`` say. ``golden`` is where
-    the home finds its golden set, None or "none" for no golden gate.
+    the home finds its golden set, None or "none" for no golden gate. ``shadow`` and ``shadow_during`` are
+    how many per cent of the stable's requests are copied, before the first weight and from then on.
     """
 
     id: str
@@ -25,6 +26,8 @@ class Start:
     replicas: int | None = None
     policy: Profile | None = None
     golden: str | None = None
+    shadow: int = 0
+    shadow_during: int = 0
     verb: Literal["start"] = "start"
 
 

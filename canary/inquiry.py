@@ -41,7 +41,7 @@ class Inquiry:
                 return self._history(at, rollout, now) if due else None
             case Phase.WARMING:
                 return self._readiness(at, rollout, now, due=due)
-            case Phase.REHEARSING:
+            case Phase.REHEARSING if not rollout.mirror:
                 return _rehearsal(at) if due or rollout.phase is not Phase.PAUSED else None
             case _:
                 return self._judgement(at, rollout, now) if due else None

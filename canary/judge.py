@@ -109,6 +109,8 @@ class _Hearing:
             return hold(
                 "weight_unproved", f"the gateway has not proved yet that {self.stage.weight} % is live"
             )
+        if self.stage.rehearsing:
+            return self._unrehearsed(elapsed)
         if self.stage.baking:
             return self._unbaked(elapsed)
         soak = self.profile.steps[self.stage.step].soak_s
@@ -119,7 +121,7 @@ class _Hearing:
     def unproved(self) -> Verdict | None:
         elapsed = self.moment.elapsed_s or 0.0
         for metric, known in self._rows:
-            if not must_be_proved(metric, known) or self.stage.baking:
+            if not must_be_proved(metric, known, self.stage) or self.stage.baking:
                 continue
             wanted = claims(known, metric, self.profile, self.stage)
             if granted(wanted, elapsed) is None:
@@ -133,8 +135,17 @@ class _Hearing:
         proofs = []
         for metric, known in self._rows:
             claim = granted(claims(known, metric, self.profile, self.stage), elapsed)
-            proofs += [words.proof(metric, claim, known)] if claim and must_be_proved(metric, known) else []
+            due = claim is not None and must_be_proved(metric, known, self.stage)
+            proofs += [words.proof(metric, claim, known)] if claim and due else []
+        if self.stage.rehearsing:
+            return advance("rehearsed", "; ".join(proofs) or words.rehearsal(self.stage))
         return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
+
+    def _unrehearsed(self, elapsed: float) -> Verdict | None:
+        soak = self.profile.shadow.soak_s
+        if elapsed >= soak:
+            return None
+        return hold("soak", f"{words.rehearsal(self.stage)} for {elapsed:.0f} of at least {soak:g} s")
 
     def _unbaked(self, elapsed: float) -> Verdict | None:
         if elapsed < self.profile.bake_s:
@@ -178,7 +189,12 @@ class _Hearing:
         return {metric.name: (metric, known) for metric, known in self._rows}
 
 
-def must_be_proved(metric: Metric, known: MetricEvidence) -> bool:
-    """Tell whether a metric must be proved: some only once the stable is seen to count such events."""
+def must_be_proved(metric: Metric, known: MetricEvidence, stage: Stage) -> bool:
+    """Tell whether a metric must be proved now.
+
+    Some must be only once the stable is seen to count such events, some only while requests are copied.
+    """
+    if not stage.counts(metric):
+        return False
     counted = known.dispersion.requests > 0 or known.rollout.stable.requests > 0
     return metric.required and (counted or not metric.if_counted)

@@ -108,18 +108,30 @@ class Rollout:
     @property
     def stage(self) -> Stage:
         """What the judge must know."""
-        if not self.weighted:
+        if not self.weighted and not self.mirror:
             return Stage()
         steps = self.profile.steps
         after = steps[self.step + 1].weight if self.step + 1 < len(steps) else MAX_PERCENT
-        return Stage(self.step, self.weight, after, final=self.acting is Phase.BAKING)
+        final = self.acting is Phase.BAKING
+        return Stage(self.step, self.weight, after, final=final, mirror=self.mirror)
+
+    @property
+    def mirror(self) -> int:
+        """How many per cent of the stable's requests are copied to the canary."""
+        match self.acting:
+            case Phase.REHEARSING:
+                return self.profile.shadow.before
+            case Phase.PROGRESSING:
+                return self.profile.shadow.during
+            case _:
+                return 0
 
     @property
     def split(self) -> Split:
         """The split that should be live."""
         match self.acting:
             case Phase.REHEARSING | Phase.PROGRESSING | Phase.BAKING:
-                return Split(self.stable, self.canary, Weights(self.weight))
+                return Split(self.stable, self.canary, Weights(self.weight), self.mirror)
             case Phase.PROMOTED:
                 return Split(self.canary)
             case _:  # the way back needs nothing of the canary, which may be gone altogether

@@ -5,7 +5,7 @@ from canary.commands import Command, Order, Start, Undo
 from canary.decision import decide
 from canary.errors import BadCommand, NoRollout, NothingToUndo, RolloutInProgress, UnknownVersion
 from canary.ports import Workloads
-from canary.profiles import AT_ONCE, FAST, profile
+from canary.profiles import AT_ONCE, FAST, profile, shadowed
 from canary.state import State
 from canary.verdict import Outcome, Verdict
 
@@ -32,6 +32,8 @@ def _start(state: State, start: Start, workloads: Workloads, now: float) -> Stat
         message = f"{start.canary!r} is the stable version already: name another one as the canary"
         raise BadCommand(message)
     policy = start.policy or profile(start.profile, start.steps)
+    if start.shadow or start.shadow_during:
+        policy = shadowed(policy, start.shadow, start.shadow_during)
     return begun(state, start, policy, start.replicas or _size(state, workloads), now)
 
 

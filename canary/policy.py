@@ -24,6 +24,8 @@ class Margin:
         return self.ratio * stable_rate + self.extra
 
     def __str__(self) -> str:
+        if not self.ratio:
+            return f"{self.extra * 100:g} %"
         return f"{self.ratio:g}x + {self.extra * 100:g} points"
 
 
@@ -35,7 +37,8 @@ class Metric:
     scaled so that the shares of a profile's metrics add up to one. ``breaker`` is the null of the
     circuit breaker, if the metric has one. Counts of a canary pod younger than ``skip_young_s`` are
     left out. With ``if_counted`` nothing has to be proved while the stable has not been seen to count such
-    events at all: nobody asks for masks, or nobody gives feedback.
+    events at all: nobody asks for masks, or nobody gives feedback. ``mirrored`` events are counted of copies
+    of the stable's requests, so from the rehearsal on and while there are copies; they have no stable side.
     """
 
     name: str
@@ -48,6 +51,28 @@ class Metric:
     breaker: Margin | None = None
     skip_young_s: float = 0.0
     if_counted: bool = False
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """How many of the stable's requests are copied to the canary, in per cent; 0 is none.
+
+    ``before`` holds until the first weight, for at least ``soak_s``; ``during`` from then on to the bake.
+    """
+
+    before: int = 0
+    soak_s: float = 120.0
+    during: int = 0
+
+    def __post_init__(self) -> None:
+        for share in (self.before, self.during):
+            if not 0 <= share <= MAX_PERCENT:
+                message = f"copies are a share of the requests from 0 to 100 per cent, got {share}"
+                raise ValueError(message)
+
+    def __bool__(self) -> bool:
+        return bool(self.before or self.during)
 
 
 @dataclass(frozen=True)
@@ -75,6 +100,7 @@ class Profile:
     discounted because bad events cluster. ``holdback`` is how many per cent stay with the stable during the
     bake, so that there is still something to compare with; 0 compares with the stable's past.
     ``lone_gain`` is what one pod may add in one tick to what the other pods say against the canary (nats).
+    ``shadow`` says which requests are copied to the canary.
     """
 
     name: str
@@ -92,6 +118,7 @@ class Profile:
     holdback: int = 5
     lone_gain: float = 1.0
     ready_s: float = 600.0
+    shadow: Shadow = Shadow()
 
     def __post_init__(self) -> None:
         weights = [step.weight for step in self.steps]

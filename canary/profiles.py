@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from canary.errors import BadSteps, UnknownProfile
-from canary.policy import Margin, Metric, Profile, Step
+from canary.policy import Margin, Metric, Profile, Shadow, Step
 
 ERRORS: Final = Metric(
     name="errors",
@@ -49,9 +49,9 @@ SHADOW: Final = Metric(
     tight=Margin(0.0, 0.08),
     loose=Margin(0.0, 0.10),
     weight=0.10,
-    required=False,
+    mirrored=True,
 )
-"""Of mirrored requests, so only before the first weight; part of no profile."""
+"""Part of a profile only while requests are copied; its weight then comes from `SLOW`."""
 
 DEFAULT: Final = Profile(
     name="default",
@@ -66,6 +66,10 @@ LOW_TRAFFIC: Final = replace(
     steps=(Step(20, 60.0), Step(50, 120.0)),
     metrics=(replace(ERRORS, loose=Margin(1.5, 0.02)), SLOW, LOWCONF, FEEDBACK),
 )
+WIDE_SHADOW: Final = replace(
+    SHADOW, tolerated=Margin(0.0, 0.10), tight=Margin(0.0, 0.20), loose=Margin(0.0, 0.30)
+)
+"""For `FAST`."""
 # The margins of `fast` were chosen by simulating rollouts at 60 requests/s with two pods a version, on a
 # machine that stalls: about every 20 s a second or three in which 20-90 % of all requests are slow, every
 # 30 s the same for one pod (also three times as often and a third as often), and canary pods whose first two
@@ -113,6 +117,7 @@ FAST: Final = Profile(
     holdback=0,
     lone_gain=7.0,
     ready_s=120.0,
+    shadow=Shadow(soak_s=10.0),
 )
 AT_ONCE: Final = replace(
     FAST,
@@ -140,3 +145,19 @@ def profile(name: str, weights: tuple[int, ...] | None = None) -> Profile:
         return found.with_weights(weights)
     except ValueError as error:
         raise BadSteps(",".join(map(str, weights))) from error
+
+
+def shadowed(profile: Profile, before: int, during: int = 0, soak_s: float | None = None) -> Profile:
+    """Return a profile under which requests are copied and the answers compared; without copies, itself.
+
+    The shares are per cent of the stable's requests; ``soak_s`` is left to the profile if it is None.
+    """
+    shadow = Shadow(before, profile.shadow.soak_s if soak_s is None else soak_s, during)
+    if not shadow:
+        return profile
+    row = WIDE_SHADOW if profile.name == FAST.name else SHADOW
+    others = (
+        replace(metric, weight=metric.weight - row.weight) if metric.name == SLOW.name else metric
+        for metric in profile.metrics
+    )
+    return replace(profile, shadow=shadow, metrics=(*others, row))

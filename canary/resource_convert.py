@@ -63,8 +63,10 @@ def profile_of(spec: Spec) -> Profile:
     Raises:
         InvalidResource: a metric is not in the metric table of this version.
     """
-    given = spec.policy
-    base = profiles.profile(given.profile)
+    given, shadow = spec.policy, spec.shadow
+    base = profiles.shadowed(
+        profiles.profile(given.profile), shadow.percent, shadow.during_percent, seconds(shadow.duration)
+    )
     return replace(
         base,
         steps=_steps(given, base),
@@ -105,10 +107,16 @@ def _metrics(spec: Spec, base: Profile) -> tuple[Metric, ...]:
     if unknown:
         raise InvalidResource(
             spec.service,
-            [f"spec.policy.metrics: {', '.join(unknown)} cannot be measured here: set use to off"],
+            [f"spec.policy.metrics: {', '.join(unknown)} cannot be measured here: {_remedy(unknown)}"],
         )
     off = {metric.name for metric in spec.policy.metrics if metric.use == "off"}
     return tuple(_merged(metric, wanted.get(name)) for name, metric in table.items() if name not in off)
+
+
+def _remedy(unknown: list[str]) -> str:
+    if unknown == [profiles.SHADOW.name]:
+        return "set spec.shadow.percent, so that there are copies to compare, or set use to off"
+    return "set use to off"
 
 
 def _merged(base: Metric, given: MetricSpec | None) -> Metric:

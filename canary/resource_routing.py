@@ -172,18 +172,18 @@ class Shadow(Part):
 
     percent: Percent = Field(
         default=0,
-        description="Share of the requests that is copied to the canary before it gets any of its own.",
+        description=(
+            "Share of the requests that is copied to the canary before it gets any of its own. The first "
+            "step waits until the copies prove that it answers as the stable version does."
+        ),
     )
     duration: Duration = Field(
-        default="2m", description="How long requests are copied before the first step."
+        default="2m", description="How long requests are copied before the first step, at least."
     )
     during_percent: Percent = Field(
         default=0,
-        description="Share of the stable's requests that is copied to the canary while the rollout goes on.",
-    )
-    keep_texts: bool = Field(
-        default=False,
         description=(
-            "Whether the worst disagreements are kept with their texts. Left out: texts are redacted."
+            "Share of the stable's requests that is copied to the canary while it has a weight, up to the "
+            "bake."
         ),
     )

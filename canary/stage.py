@@ -16,7 +16,8 @@ class Stage:
     """A weight step: its number (-1 before the first weight), its weight and the next one (per cent).
 
     ``live`` says that the gateway has proved the weight, so that canary requests may be expected. ``final``
-    says that the steps are over: the canary has all the traffic but, perhaps, a holdback.
+    says that the steps are over: the canary has all the traffic but, perhaps, a holdback. ``mirror`` is how
+    many per cent of the stable's requests are copied to the canary.
     """
 
     step: int = -1
@@ -24,6 +25,21 @@ class Stage:
     next_weight: int = MAX_PERCENT
     live: bool = True
     final: bool = False
+    mirror: int = 0
+
+    @property
+    def rehearsing(self) -> bool:
+        """Whether the canary gets copies and no requests of its own yet."""
+        return self.step < 0 and self.mirror > 0
+
+    @property
+    def judged(self) -> bool:
+        """Whether the canary gets anything that it can be judged by."""
+        return self.step >= 0 or self.mirror > 0
+
+    def counts(self, metric: Metric) -> bool:
+        """Whether events of a metric can be counted of the canary at all."""
+        return self.mirror > 0 if metric.mirrored else self.step >= 0
 
     @property
     def baking(self) -> bool:

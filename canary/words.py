@@ -64,6 +64,8 @@ def comparison(metric: Metric, sample: Sample, former_rate: float) -> str:
     Without stable requests beside it, the canary is compared with the stable's ``former_rate``.
     """
     canary = f"{metric.name}: canary {percent(sample.canary.bad, sample.canary.requests)}"
+    if metric.mirrored:
+        return f"{canary} {metric.bad}, up to {metric.tolerated} is tolerated"
     if not sample.stable.requests:
         return f"{canary} vs {100 * former_rate:.2f} % of the stable before"
     return f"{canary} vs stable {percent(sample.stable.bad, sample.stable.requests)}{times(sample)}"
@@ -74,23 +76,30 @@ def conviction(metric: Metric, known: MetricEvidence, total: float) -> str:
     sample = known.step if known.step.canary.bad else known.rollout
     return (
         f"{comparison(metric, sample, known.dispersion.stable_rate)}; evidence {evidence(total)}, "
-        f"100 is enough to roll back; {count(sample.canary.requests)} requests"
+        f"100 is enough to roll back; {count(sample.canary.requests)} {_short(metric)}"
     )
 
 
 def need(metric: Metric, claim: Claim, foreseen: Forecast | None) -> str:
     """Write how far a proof is away."""
+    what = events(metric)
     if foreseen is None:
-        return f"{metric.name}: at these rates no number of requests proves it not worse than {claim.margin}"
-    when = (
-        "no canary requests come"
-        if foreseen.seconds is None
-        else f"{duration(foreseen.seconds)} at this rate"
-    )
+        return f"{metric.name}: at these rates no number of {what} proves it not worse than {claim.margin}"
+    when = f"no {what} come" if foreseen.seconds is None else f"{duration(foreseen.seconds)} at this rate"
     return (
-        f"{metric.name}: needs about {count(foreseen.requests)} more canary requests ({when}) "
+        f"{metric.name}: needs about {count(foreseen.requests)} more {what} ({when}) "
         f"to prove it is not worse than {claim.margin}"
     )
+
+
+def events(metric: Metric) -> str:
+    """Write what a metric's events are, of which some are bad."""
+    return "compared copies" if metric.mirrored else "canary requests"
+
+
+def rehearsal(stage: Stage) -> str:
+    """Write what the canary gets before its first weight."""
+    return f"copies of {stage.mirror} % of the stable's requests go to the canary"
 
 
 def proof(metric: Metric, claim: Claim, known: MetricEvidence) -> str:
@@ -99,8 +108,12 @@ def proof(metric: Metric, claim: Claim, known: MetricEvidence) -> str:
     return (
         f"{seen}, proved not worse than {claim.margin} "
         f"(evidence {evidence(claim.value)}, {claim.enough:g} is enough; "
-        f"{count(known.step.canary.requests)} requests)"
+        f"{count(known.step.canary.requests)} {_short(metric)})"
     )
+
+
+def _short(metric: Metric) -> str:
+    return events(metric) if metric.mirrored else "requests"
 
 
 def silence(presence: Presence) -> str:

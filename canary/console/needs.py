@@ -38,12 +38,12 @@ class Needed:
 def needs(run: Run, state: State) -> Iterator[tuple[str, Need]]:
     """Yield what each metric still needs that is not proved yet."""
     rollout, ledger = run.rollout, state.ledger
-    if rollout is None or rollout.ended or not rollout.weighted or ledger is None or state.stage.baking:
+    if rollout is None or rollout.ended or not state.stage.judged or ledger is None or state.stage.baking:
         return
     profile, elapsed = rollout.profile, _elapsed(state)
     for metric, known in zip(profile.metrics, ledger.metrics, strict=True):
         wanted = claims(known, metric, profile, state.stage)
-        if not must_be_proved(metric, known) or granted(wanted, elapsed):
+        if not must_be_proved(metric, known, state.stage) or granted(wanted, elapsed):
             continue
         waiting = next((claim for claim in wanted if claim.proved), None)
         candidates = wanted[:1] if waiting else wanted
@@ -68,7 +68,7 @@ def needed(run: Run, open_ones: Mapping[str, Need]) -> Needed:
     rollout = run.rollout
     if run.ended or rollout is None:
         return Needed("Nothing", "this rollout is over")
-    if not rollout.weighted:
+    if not rollout.stage.judged:
         return Needed(UNKNOWN, "the canary gets no traffic yet")
     if rollout.acting is Phase.BAKING:
         length = words.duration(rollout.profile.bake_s)

@@ -105,6 +105,4 @@ def _refused(spec: Spec) -> list[str]:
             "spec.gates.golden: both versions are asked by the header x-model-version: set routing.headerPin "
             "to true, or leave the golden set out"
         )
-    if spec.shadow.percent or spec.shadow.during_percent:
-        problems.append("spec.shadow: this operator copies no requests yet: set both shares to 0")
     return problems

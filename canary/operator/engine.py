@@ -168,11 +168,8 @@ class Engine:
     def _revise(self, notes: Notes | None, now: float) -> None:
         """Take over a policy that was edited; one that a new release reads differently stays as it was."""
         spec, state = self.case.spec, self.store.load()
-        former = (notes.spec or {}).get("policy") if notes else None
-        edited = former is not None and former != spec.policy.model_dump(
-            mode="json", by_alias=True, exclude_none=True
-        )
         active = state.active
+        edited = notes is not None and wishes.is_edited(spec, notes)
         if not edited or active is None or active.undo or active.canary != spec.canary:
             return
         changed = revised(state, self.case.profile, now)

@@ -24,11 +24,13 @@ def revised(state: State, profile: Profile, now: float) -> State:
     merged = _merged(rollout, profile)
     if merged == rollout.profile:
         return state
+    revised_rollout = replace(rollout, profile=merged)
     weights = " -> ".join(str(step.weight) for step in merged.steps)
     sentence = f"the policy was edited: goes on from {rollout.weight} % at {weights} -> 100 %"
     changed = replace(
         state,
-        rollout=replace(rollout, profile=merged),
+        rollout=revised_rollout,
+        live_since=state.live_since if revised_rollout.split == rollout.split else None,
         ledger=None if state.ledger is None else _kept(state.ledger, merged),
     )
     return noted(changed, Decision(Action.RESUME, "policy_edited", sentence, who=WHO), now)

@@ -78,6 +78,14 @@ def _astray(active: Rollout, target: str | None, notes: Notes) -> bool:
     return active.canary != target and not (active.undo and target in {None, notes.asked})
 
 
+def is_edited(spec: Spec, notes: Notes) -> bool:
+    """Tell whether what a rollout is judged by differs from the spec that is in the notes."""
+    now = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return notes.spec is not None and any(
+        name in notes.spec and notes.spec[name] != now[name] for name in ("policy", "shadow")
+    )
+
+
 def start(command: str, by: str, canary: str, begin: Begin, now: float) -> Start:
     """Return the command that begins a rollout."""
     name = begin.profile.name

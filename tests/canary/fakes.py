@@ -123,8 +123,9 @@ class FakeStore:
 class FakeTraffic:
     """Prometheus over a service with steady traffic that is split as the router says.
 
-    ``bad`` and ``slow`` are shares of a version's requests; remainders are carried over, so that nothing
-    is random.
+    ``bad`` and ``slow`` are shares of a version's requests, ``differs`` of the copies that it gets;
+    remainders are carried over, so that nothing is random. ``matched`` is False where no copy can be
+    compared.
     """
 
     clock: FakeClock
@@ -132,6 +133,8 @@ class FakeTraffic:
     rps: float = 100.0
     bad: dict[str, float] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
+    differs: dict[str, float] = field(default_factory=dict)
+    matched: bool = True
     down: str = ""
     frozen: bool = False
     since: float = 1_000_000.0
@@ -146,6 +149,11 @@ class FakeTraffic:
             self._count(version, "requests", requests)
             self._count(version, "bad", requests * self.bad.get(version, 0.0))
             self._count(version, "slow", requests * self.slow.get(version, 0.005))
+        live = self.router.live
+        if live.shadowed and self.matched:
+            copies = self.rps * seconds * live.weights.stable * live.mirror / 10_000
+            self._count(live.shadowed, "compared", copies)
+            self._count(live.shadowed, "differed", copies * self.differs.get(live.shadowed, 0.0))
 
     def counts(self, versions: Sequence[str], at: float, *, edge: str | None = None) -> CounterSnapshot:
         del edge
@@ -174,7 +182,15 @@ class FakeTraffic:
 
     def _series(self, version: str, pod: str, at: float) -> list[Series]:
         total, bad, slow = (self._of(version, pod, what) for what in ("requests", "bad", "slow"))
-        return _pod_series(version, pod, at, (total, bad, slow))
+        own = {
+            Kind.COMPARED: self._of(version, pod, "compared"),
+            Kind.DIFFERED: self._of(version, pod, "differed"),
+        }
+        copies = [
+            Series(f"{version}/{pod}/{kind}", pod, version, f"{version}-{pod}", kind, value, 0, at)
+            for kind, value in own.items()
+        ]
+        return [*_pod_series(version, pod, at, (total, bad, slow)), *copies]
 
     def _of(self, version: str, pod: str, what: str) -> int:
         """Return what one of the two pods has counted: the first one gets the odd request."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary import profiles
-from canary.policy import Margin, Step
+from canary.policy import Margin, Shadow, Step
 from canary.resource import ModelRollout, Spec
 from canary.resource_convert import mesh_policy_of, pauses_of, profile_of, routing_of
 from canary.resource_errors import InvalidResource
@@ -77,6 +77,21 @@ def test_a_metric_that_cannot_be_measured_is_refused_by_name() -> None:
     for name in {"lowconf", "feedback", "shadow"} - known:
         with pytest.raises(InvalidResource, match=f"{name} cannot be measured"):
             profile_of(spec(policy={"metrics": [{"name": name}]}))
+
+
+def test_copies_bring_their_metric_and_their_margins_can_be_set() -> None:
+    shadow = {"percent": 30, "duration": "5m", "duringPercent": 10}
+    margins = {
+        "tolerated": {"ratio": 0, "points": 20},
+        "tight": {"ratio": 0, "points": 30},
+        "stated": {"ratio": 0, "points": 40},
+    }
+    profile = profile_of(spec(shadow=shadow, policy={"metrics": [{"name": "shadow", "margins": margins}]}))
+    assert profile.shadow == Shadow(30, 300, 10)
+    assert profile.metrics[-1].loose == Margin(0, 0.4)
+    assert profile.metrics[-1].mirrored
+    with pytest.raises(InvalidResource, match=r"set spec\.shadow\.percent"):
+        profile_of(spec(policy={"metrics": [{"name": "shadow"}]}))
 
 
 def test_the_shape_of_the_routes_is_taken_over() -> None:

@@ -146,12 +146,42 @@ def test_a_spec_that_cannot_be_done_is_refused_with_a_sentence_and_the_rollout_g
     cluster: Cluster,
 ) -> None:
     underway(cluster)
-    cluster.api.edit("ModelRollout", "bert", {"spec": {"shadow": {"percent": 10}}})
+    refused = {"gates": {"golden": {"configMap": "golden"}}, "routing": {"headerPin": False}}
+    cluster.api.edit("ModelRollout", "bert", {"spec": refused})
     cluster.run(cluster.keeper(), 5)
     ready = cluster.condition("Ready")
     assert (ready["reason"], ready["observedGeneration"]) == ("NotSupported", 2)
     assert cluster.weight == 20
     cluster.run(cluster.keeper(), 150)
+    assert cluster.phase == "Promoted"
+
+
+def test_copies_prove_a_canary_before_its_first_request(cluster: Cluster) -> None:
+    cluster.apply(shadow={"percent": 40, "duration": "20s", "duringPercent": 10})
+    cluster.run(cluster.keeper(), 60, until=lambda: cluster.phase == "Rehearsing")
+    cluster.run(cluster.keeper(), 5)
+    assert (cluster.split.mirror, cluster.weight) == (40, 0)
+    cluster.run(cluster.keeper(), 90, until=lambda: cluster.weight > 0)
+    assert (cluster.split.mirror, cluster.weight) == (10, 20)
+    cluster.run(cluster.keeper(), 150)
+    assert cluster.phase == "Promoted"
+
+
+def test_a_canary_whose_copies_are_answered_otherwise_gets_no_request(cluster: Cluster) -> None:
+    cluster.traffic.differs["1.1"] = 0.9
+    cluster.apply(shadow={"percent": 40})
+    cluster.run(cluster.keeper(), 120)
+    assert cluster.phase == "RolledBack"
+    assert cluster.split.shares == (("1.0", 100),)
+    assert "shadow: canary 90" in str(cluster.status["history"])
+
+
+def test_copies_can_be_asked_for_while_a_rollout_is_under_way(cluster: Cluster) -> None:
+    underway(cluster)
+    cluster.api.edit("ModelRollout", "bert", {"spec": {"shadow": {"duringPercent": 10}}})
+    cluster.run(cluster.keeper(), 5)
+    assert (cluster.split.mirror, cluster.weight) == (10, 20)
+    cluster.run(cluster.keeper(), 200)
     assert cluster.phase == "Promoted"
 
 
