@@ -1,11 +1,14 @@
 """`bertmesh models`: what the store ships, and which versions a mesh knows."""
 
 import json
+import os
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from bertmesh.conversions import NAMES, as_rows, as_table, convert, verdict
 from bertmesh.errors import MeshNotRunning
 from bertmesh.home import DEFAULT_REPLICAS, Home, VersionSpec
 from bertmesh.options import home_option, output_option
@@ -13,6 +16,7 @@ from bertmesh.pod_models import PodModels, url_of
 from bertmesh.pods import cache_dir, models_dir
 from mesh.model import check_version_name
 from modelstore import list_versions, resolve
+from service.engine.select import conversions, full_card
 
 pod_option = click.option("--pod", help="A pod of the local mesh, as `bertmesh status` names it.")
 url_option = click.option(
@@ -54,6 +58,50 @@ def verify(ref: str) -> None:
     """Check every file of a version against its manifest and say what it is."""
     version = resolve(ref, root=models_dir(), cache=cache_dir())
     click.echo(f"{version.name}:{version.version} is intact, {version.digest}, in {version.folder}")
+
+
+@models.command("convert")
+@click.argument("ref")
+@click.option("--recipe", "recipes", multiple=True, type=click.Choice(NAMES), help="All of them by default.")
+@click.option("--threads", type=click.IntRange(1, 256), help="For measuring; all CPUs by default.")
+@click.option("--again", is_flag=True, help="Convert anew what is there already.")
+@output_option
+def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: bool, output: str) -> None:  # noqa: FBT001 - a click option
+    """Convert a version for faster engines, judge each against torch, and say which one pods take.
+
+    Pods find the result by the model's digest and this machine's kind of CPU, in the cache folder
+    (BERTMESH_CACHE_DIR); BERTMESH_ENGINE chooses among them, auto by default.
+    """
+    version = resolve(ref, root=models_dir(), cache=cache_dir())
+    threads = threads or len(os.sched_getaffinity(0))
+    folder = convert(
+        version,
+        cache_dir(),
+        recipes or NAMES,
+        threads,
+        again=again,
+        tell=lambda line: click.echo(line, err=True),
+    )
+    if output == "json":
+        document = {"folder": str(folder), "digest": version.digest, "conversions": as_rows(folder)}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    Console().print(as_table(folder))
+    click.echo(f"{verdict(folder)}\nin {folder}")
+
+
+@models.command()
+@click.argument("ref")
+def card(ref: str) -> None:
+    """Print a version's model card as JSON, with the fidelity of its conversions on this kind of machine."""
+    version = resolve(ref, root=models_dir(), cache=cache_dir())
+    click.echo(
+        json.dumps(
+            full_card(version.card, conversions(cache_dir(), version.digest)) or {},
+            ensure_ascii=False,
+            indent=1,
+        )
+    )
 
 
 @models.command()

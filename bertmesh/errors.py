@@ -110,3 +110,10 @@ class PodRefused(BertmeshError):
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"the pod at {url} refuses: {why}")
+
+
+class CannotConvert(BertmeshError):
+    """A model that could not be converted for a faster engine."""
+
+    def __init__(self, name: str, version: str, why: str) -> None:
+        super().__init__(f"{name}:{version} cannot be converted: {why}")

@@ -187,8 +187,9 @@ def models_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Return where deltas are put on their bases: BERTMESH_CACHE_DIR, else below ~/.cache."""
-    return Path(os.environ.get("BERTMESH_CACHE_DIR") or Path.home() / ".cache" / "bertmesh" / "models")
+    """Return where pods keep what they make of models: BERTMESH_CACHE_DIR, else below ~/.cache."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("BERTMESH_CACHE_DIR") or home / "bertmesh" / "models")
 
 
 def _why(pod: Pod) -> str:

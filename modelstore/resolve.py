@@ -13,7 +13,7 @@ from modelstore.manifest import MANIFEST, Base, Manifest, read_manifest, verify,
 from modelstore.versions import ModelVersion, check_layout, from_folder, from_manifest
 
 
-def resolve(ref: str, *, root: Path, cache: Path) -> ModelVersion:
+def resolve(ref: str, *, root: Path, cache: Path, weights: bool = True) -> ModelVersion:
     """Find a version, check its files, and return it with a folder that holds a complete model.
 
     Args:
@@ -21,6 +21,8 @@ def resolve(ref: str, *, root: Path, cache: Path) -> ModelVersion:
             ``hf://`` and a hub id.
         root: The folder with ``name/version`` folders; bases of deltas are looked up there.
         cache: Where deltas are put on their bases, one folder a digest.
+        weights: Whether the weights are going to be read, and have to be checked therefore. The digest
+            of a folder without a manifest takes them in any case.
 
     Raises:
         ModelStoreError: What is missing or wrong, and what to do about it.
@@ -30,9 +32,9 @@ def resolve(ref: str, *, root: Path, cache: Path) -> ModelVersion:
         return from_folder(hub.fetch(model_id), name=model_id.rpartition("/")[2])
     folder = _find(ref, root)
     if not (folder / MANIFEST).exists() or read_manifest(folder).kind == "full":
-        return from_folder(folder)
-    manifest = verify(folder)
-    return from_manifest(manifest, _materialise(manifest, folder, root, cache))
+        return from_folder(folder, weights=weights)
+    manifest = verify(folder, weights=weights)
+    return from_manifest(manifest, _materialise(manifest, folder, root, cache, weights=weights))
 
 
 def _find(ref: str, root: Path) -> Path:
@@ -52,16 +54,17 @@ def _manifests(root: Path) -> list[Path]:
     return sorted(root.glob(f"*/*/{MANIFEST}"))
 
 
-def _materialise(manifest: Manifest, folder: Path, root: Path, cache: Path) -> Path:
+def _materialise(manifest: Manifest, folder: Path, root: Path, cache: Path, *, weights: bool) -> Path:
     """Put the delta on its base in ``cache``; processes that want the same wait for one another."""
     target = cache / manifest.digest.removeprefix("sha256:")
-    if _intact(target):
+    if _intact(target, weights=weights):
         return target
     partial = cache / f".{target.name}.partial"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _lock(cache / f"{target.name}.lock"):
-            if not _intact(target):
+            if not _intact(target, weights=weights):
+                verify(folder)
                 _replace(_build(manifest, _base(manifest, root, cache), folder, partial), target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -104,9 +107,9 @@ def _replace(partial: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def _intact(folder: Path) -> bool:
+def _intact(folder: Path, *, weights: bool) -> bool:
     try:
-        verify(folder)
+        verify(folder, weights=weights)
     except (DigestMismatch, ManifestError, OSError):
         return False
     return True

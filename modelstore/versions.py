@@ -47,10 +47,11 @@ def from_manifest(manifest: Manifest, folder: Path) -> ModelVersion:
     )
 
 
-def from_folder(folder: Path, name: str | None = None) -> ModelVersion:
+def from_folder(folder: Path, name: str | None = None, *, weights: bool = True) -> ModelVersion:
     """Return a complete model folder as a version; its hashes are checked where it has a manifest.
 
-    Without a manifest the folder's name and the digest of its files name the version.
+    Without a manifest the folder's name and the digest of its files name the version. ``weights`` are
+    checked unless they are not going to be read.
 
     Raises:
         IncompleteModel: config.json, the tokenizer or the weights are missing.
@@ -58,7 +59,7 @@ def from_folder(folder: Path, name: str | None = None) -> ModelVersion:
     """
     check_layout(folder)
     if (folder / MANIFEST).exists():
-        return from_manifest(verify(folder), folder)
+        return from_manifest(verify(folder, weights=weights), folder)
     name = name or folder.resolve().name
     files = hash_files(folder)
     digest = Manifest(name, "", "full", None, files).digest

@@ -60,8 +60,12 @@ def needed(count: int) -> int:
 def numbers(folder: Path) -> int:
     """Return how many numbers the weights in ``folder`` are.
 
-    Only the headers of safetensors files are read; of other files, half precision is assumed.
+    Only the headers of safetensors files are read; of other files, half precision is assumed. A
+    conversion counts as the numbers that would fill as many bytes.
     """
+    blobs = sum(file.stat().st_size for file in folder.glob("*.blob"))
+    if blobs:
+        return blobs // BYTES_A_NUMBER
     files = sorted(folder.glob("*.safetensors"))
     if files:
         return sum(_numbers(file) for file in files)

@@ -98,3 +98,9 @@ class Metrics:
             ("name", "model_version", "digest"),
             registry=self.registry,
         )
+        self.engine = Gauge(
+            names.POD_ENGINE_INFO,
+            "1 for the engine that computes; faithful is whether its answers may stand for torch's.",
+            ("engine", "faithful", "model_version", "asked"),
+            registry=self.registry,
+        )

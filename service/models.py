@@ -1,14 +1,16 @@
 """Loading a model: find and verify its files, make an engine, warm it, see that it computes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-import numpy as np
-
-from modelstore import ModelVersion, resolve
+from modelstore import ModelVersion, resolve, verify
+from modelstore.manifest import MANIFEST
 from service.codec import Codec
-from service.engine import Array, Engine, Item, Want, load
+from service.engine import Array, Engine, Item, Want
+from service.engine.center import center, require_numbers
+from service.engine.recipes import TORCH
+from service.engine.select import Chosen, Original, conversions, full_card, load, ranked
 from service.errors import UnsupportedModel
-from service.sentences import SENTENCES
 from service.settings import Settings
 from service.tasks import Reader
 
@@ -18,54 +20,91 @@ class Model:
     """A warm model: where it came from, what computes it, and what reads its arrays."""
 
     version: ModelVersion
-    engine: Engine
+    chosen: Chosen
     reader: Reader
+
+    @property
+    def engine(self) -> Engine:
+        """What computes it."""
+        return self.chosen.engine
+
+    @property
+    def answers_as(self) -> str:
+        """The digest under which its answers may be kept: an unfaithful engine's are not the model's own."""
+        digest = self.version.digest
+        return digest if self.chosen.faithful else f"{digest}+{self.chosen.name}"
 
 
 def find(ref: str, settings: Settings) -> ModelVersion:
-    """Return the version that ``ref`` names, its files verified.
+    """Return the version that ``ref`` names, those of its files verified that will be read.
+
+    Where a conversion is going to compute, the weights are not read, and the conversion has checksums
+    of its own.
 
     Raises:
         ModelStoreError: Its files are missing or not what they should be.
     """
-    return resolve(ref, root=settings.models_dir, cache=settings.cache_dir)
+    found = _resolved(ref, settings, weights=False)
+    its_own = read_from(found, settings) == found.folder
+    return _resolved(ref, settings, weights=True) if its_own else found
+
+
+def read_from(version: ModelVersion, settings: Settings) -> Path:
+    """Return the folder whose weights are read to load a version: its own, or that of a conversion."""
+    converted = conversions(settings.cache_dir, version.digest)
+    first, *_ = ranked(converted, settings.engine)
+    return version.folder if first == TORCH else converted / first
 
 
 def load_model(version: ModelVersion, settings: Settings) -> Model:
     """Load and warm a model.
 
     Raises:
+        ModelStoreError: Its weights have to be read, and are not what they should be.
         UnsupportedModel: No engine can compute it, or it computes no numbers.
     """
-    engine = load(version.folder, settings.threads)
-    codec = Codec.load(version.folder, engine.positions)
-    if codec.size > engine.vocabulary:
+    converted = conversions(settings.cache_dir, version.digest)
+    ref = _reference(version, settings)
+    chosen = load(
+        Original(version.folder, ref, lambda: _check(version.folder)),
+        converted,
+        settings.threads,
+        settings.engine,
+    )
+    codec = Codec.load(version.folder, chosen.engine.positions)
+    if codec.size > chosen.engine.vocabulary:
         raise UnsupportedModel(
-            seen=f"a tokenizer of {codec.size} tokens for a model of {engine.vocabulary} in {version.folder}",
+            seen=(
+                f"a tokenizer of {codec.size} tokens for a model of {chosen.engine.vocabulary} "
+                f"in {version.folder}"
+            ),
             needed="no more tokens than the model has embeddings",
             do="use the tokenizer that belongs to the model",
         )
-    return Model(version, engine, Reader(codec, version.temperature, center(engine, codec)))
+    reader = Reader(codec, version.temperature, _center(chosen, codec))
+    return Model(replace(version, card=full_card(version.card, converted)), chosen, reader)
 
 
-def center(engine: Engine, codec: Codec) -> Array:
-    """Return the mean text vector (hidden,) of plain sentences, which warms the engine on the way.
+def _resolved(ref: str, settings: Settings, *, weights: bool) -> ModelVersion:
+    return resolve(ref, root=settings.models_dir, cache=settings.cache_dir, weights=weights)
 
-    BERT's text vectors share a large common part, so that any two texts look alike; what is left
-    without it tells them apart (Mu and Viswanath 2018, "All-but-the-Top").
 
-    Raises:
-        UnsupportedModel: The model computes something that is no number.
-    """
-    encoded = [codec.encode(sentence) for sentence in SENTENCES]
-    whole = [text for text in encoded if len(text.ids) <= codec.limit]
-    vectors = np.stack(engine.run([Item(text.ids, Want.MEAN) for text in whole]))
-    logits = engine.run([Item(whole[0].ids, Want.LOGITS, (1,))])[0]
-    if not (np.isfinite(vectors).all() and np.isfinite(logits).all()):
-        raise UnsupportedModel(
-            seen="a model that computes infinities or NaN",
-            needed="finite numbers",
-            do="check the weights where they were trained",
-        )
-    mean: Array = vectors.mean(axis=0)
-    return mean
+def _check(folder: Path) -> None:
+    """Compare a model's files with its manifest, if it has one; what this process has hashed it knows."""
+    if (folder / MANIFEST).exists():
+        verify(folder)
+
+
+def _center(chosen: Chosen, codec: Codec) -> Array:
+    """Return the mean text vector: the conversion's, or one computed now, which warms the engine."""
+    if chosen.center is not None:
+        return chosen.center
+    mask = codec.encode(codec.mask_token)
+    require_numbers(chosen.engine.run([Item(mask.ids, Want.LOGITS, (1,))])[0])
+    return center(chosen.engine, codec)
+
+
+def _reference(version: ModelVersion, settings: Settings) -> str:
+    """Return what names a version on the command line."""
+    folder = settings.models_dir / version.name / version.version
+    return f"{version.name}:{version.version}" if folder.is_dir() else settings.model

@@ -16,10 +16,11 @@ from observability.telemetry import shut_down, tracer_provider
 from service.batching import Batcher
 from service.breaker import Breaker
 from service.cache import AnswerCache, Rules
+from service.early import first_model
 from service.errors import NotReady, ServiceError
 from service.faults import Faults
 from service.metrics import Metrics
-from service.models import Model, find, load_model
+from service.models import Model
 from service.normalise import Change, normaliser, unchanged
 from service.predict import Predictor
 from service.redis_store import RedisStore
@@ -112,7 +113,7 @@ class Pod:
             UnsupportedModel: No engine can compute it.
         """
         started = self.clock()
-        model = load_model(find(self.settings.model, self.settings), self.settings)
+        model = first_model(self.settings)
         self.deployed = self.settings.version or model.version.version
         self.slots.put(self.serve(model, self.deployed))
         self.tell()
@@ -120,7 +121,11 @@ class Pod:
         if self.state is State.STARTING:
             self.state = State.READY
         log.info(
-            "%s %s is ready after %.1f s", model.version.name, model.version.version, self.clock() - started
+            "%s %s is ready after %.1f s, computed by %s",
+            model.version.name,
+            model.version.version,
+            self.clock() - started,
+            model.chosen.name,
         )
 
     def drain(self) -> None:
@@ -140,7 +145,7 @@ class Pod:
         settings = self.settings
         batcher = Batcher(model.engine.run, settings.limits, observer=self.telemetry, clock=self.clock)
         predictor = Predictor(
-            digest=model.version.digest,
+            digest=model.answers_as,
             name=model.version.name,
             version=version,
             reader=model.reader,
@@ -149,15 +154,20 @@ class Pod:
             faults=Faults(settings.fault, random.Random(), time.sleep),
             timeout_s=settings.deadline_s,
             normalise=self.normalise,
+            platform=f"bertmesh_{model.chosen.name}",
         )
         return Served(model, predictor, batcher)
 
     def tell(self) -> None:
-        """Say in the metrics which model is in service."""
+        """Say in the metrics which model is in service, and what computes it."""
         self.metrics.model.clear()
+        self.metrics.engine.clear()
         if served := self.slots.newest:
-            predictor = served.predictor
-            self.metrics.model.labels(predictor.name, predictor.version, predictor.digest).set(1)
+            predictor, chosen = served.predictor, served.model.chosen
+            self.metrics.model.labels(predictor.name, predictor.version, served.model.version.digest).set(1)
+            self.metrics.engine.labels(
+                chosen.name, str(chosen.faithful).lower(), predictor.version, self.settings.engine
+            ).set(1)
 
     def waiting_tokens(self) -> int:
         """Return the tokens in the queues of both models."""

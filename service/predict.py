@@ -46,6 +46,7 @@ class Predictor:
     faults: Faults
     timeout_s: float
     normalise: Change = unchanged
+    platform: str = "bertmesh_bert"
 
     def predict(
         self, task: Task, queries: Sequence[Query], deadline: Deadline, *, mirrored: bool = False

@@ -71,6 +71,7 @@ def _version(pod: Pod) -> dict[str, object]:
         "base": model.base,
         "temperature": model.temperature,
         "card": model.card,
+        "engine": pod.served.model.chosen.as_dict(),
         "state": pod.state.value,
         "former": _name(pod.slots.former),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from service.engine.recipes import AUTO, CHOICES
 from service.errors import SettingsError
 from service.faults import VARIABLE as FAULT
 from service.faults import Fault
@@ -18,6 +19,7 @@ MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
 GRPC_BIND = "BERTMESH_GRPC_BIND"
 ADMIN_BIND = "BERTMESH_ADMIN_BIND"
 SHADOW_TEXTS = "BERTMESH_SHADOW_TEXTS"
+ENGINE = "BERTMESH_ENGINE"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_DEADLINE_S = 600.0
 CGROUP = Path("/sys/fs/cgroup/cpu.max")
@@ -41,6 +43,8 @@ class Settings:
     cache_ttl_s: int = 3600
     cache_value_bytes: int = 64 * 1024
     normalise: tuple[str, ...] = ()
+    engine: str = AUTO
+    """What computes: auto, torch, or the recipe of a conversion."""
     threads: int = 1
     deadline_s: float = 4.5  # below the route's timeout of 5 s, so that the pod answers first
     drain_s: float = 1.0
@@ -74,6 +78,7 @@ class Settings:
             cache_ttl_s=int(_number(env, "BERTMESH_CACHE_TTL_S", 3600, 1, 30 * 86400)),
             cache_value_bytes=int(_number(env, "BERTMESH_CACHE_VALUE_BYTES", 64 * 1024, 1, 1 << 29)),
             normalise=tuple(name.strip() for name in env.get(NORMALISE, "").split(",") if name.strip()),
+            engine=_engine(env),
             threads=int(_number(env, "BERTMESH_THREADS", cpu_quota(CGROUP), 1, 1024)),
             deadline_s=_number(env, "BERTMESH_DEADLINE_S", 4.5, 0.01, MAX_DEADLINE_S),
             bake_s=_number(env, "BERTMESH_BAKE_S", 0, 0, 7 * 86400),
@@ -149,6 +154,15 @@ def _fault(env: Mapping[str, str]) -> Fault | None:
             do="faults exist only in the local mesh: unset it",
         )
     return Fault.parse(text)
+
+
+def _engine(env: Mapping[str, str]) -> str:
+    engine = env.get(ENGINE) or AUTO
+    if engine not in CHOICES:
+        raise SettingsError(
+            ENGINE, seen=engine, needed=f"one of {', '.join(CHOICES)}", do="change it, or unset it for auto"
+        )
+    return engine
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

@@ -13,7 +13,7 @@ from modelstore import ModelStoreError, ModelVersion
 from service import golden
 from service.errors import NothingToGoBackTo, SwapUnderWay, UnsupportedModel, UnusableModel
 from service.memory import Budget
-from service.models import Model, find, load_model
+from service.models import Model, find, load_model, read_from
 from service.pod import Pod, Served
 
 NICENESS = 10
@@ -85,8 +85,11 @@ class Swapper:
             slots.swap()
         elif not (slots.newest and slots.newest.model.version.digest == version.digest):
             slots.free(self._patience_s)
-            self._budget(version.folder).check()
-            slots.put(self._pod.serve(_gently(lambda: self._loaded(version)), version.version))
+            source = read_from(version, self._pod.settings)
+            self._budget(source).check()
+            # OpenVINO's threads would inherit a low priority, and keep it for good.
+            loaded = (_gently if source == version.folder else _apart)(lambda: self._loaded(version))
+            slots.put(self._pod.serve(loaded, version.version))
 
     def _loaded(self, version: ModelVersion) -> Model:
         model = load_model(version, self._pod.settings)
@@ -145,6 +148,12 @@ def _named(served: Served) -> str:
 def _gently(load: Callable[[], Model]) -> Model:
     """Load on a thread of its own that gives way to those that answer requests."""
     with ThreadPoolExecutor(1, "load", initializer=_give_way) as pool:
+        return pool.submit(load).result()
+
+
+def _apart(load: Callable[[], Model]) -> Model:
+    """Load on a thread of its own."""
+    with ThreadPoolExecutor(1, "load") as pool:
         return pool.submit(load).result()
 
 

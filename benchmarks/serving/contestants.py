@@ -16,6 +16,7 @@ class Material:
     model: Path
     onnx: Path
     conversions: Path
+    """The pod's cache folder."""
     peers: Path
     """The Python of the peers' environment."""
     threads: int
@@ -43,7 +44,7 @@ def contestants(material: Material) -> dict[str, Contestant]:
         pod("ours int8", FEATURES, material, "int8"),
         pod("ours int8-50", FEATURES, material, "int8-50"),
         pod("ours bf16", FEATURES, material, "bf16"),
-        pod("ours torch", FEATURES, material, None),
+        pod("ours torch", FEATURES, material, "torch"),
         pod("ours int8 fill-mask", FILL_MASK, material, "int8"),
         mosec("mosec ort-int8", FEATURES, material, "ort"),
         mosec("mosec torch fill-mask", FILL_MASK, material, "torch"),
@@ -54,21 +55,22 @@ def contestants(material: Material) -> dict[str, Contestant]:
     return {each.name: each for each in everyone}
 
 
-def pod(name: str, task: str, material: Material, recipe: str | None) -> Contestant:
-    """Return our pod with the engine of a conversion, or with torch."""
-    entry = "packed_pod:create_app()" if recipe else "service.app:create_app()"
+def pod(name: str, task: str, material: Material, engine: str) -> Contestant:
+    """Return our pod as it is started everywhere, with an engine of its own."""
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf"]
     return Contestant(
         name,
         task,
-        [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", entry],
+        [*command, "service.app:create_app()"],
         "/fill-mask" if task == FILL_MASK else "/feature-extraction",
         {
             "BERTMESH_BIND": "127.0.0.1:{port}",
             "BERTMESH_MODEL": str(material.model),
+            "BERTMESH_CACHE_DIR": str(material.conversions),
+            "BERTMESH_ENGINE": engine,
             "BERTMESH_THREADS": str(material.threads),
             "BERTMESH_LOG_LEVEL": "WARNING",
-            "BENCH_CONVERSION": str(material.conversions / (recipe or "")),
-            "PYTHONPATH": f"{HERE}:{HERE.parent.parent}",
+            "PYTHONPATH": str(HERE.parent.parent),
         },
     )
 

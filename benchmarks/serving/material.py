@@ -13,6 +13,9 @@ import snownlp
 from safetensors.numpy import save_file
 from tokenizers import BertWordPieceTokenizer
 
+from modelstore import write_manifest
+from modelstore.manifest import MANIFEST
+
 LAYERS, WIDTH, HEADS, INNER, POSITIONS = 12, 768, 12, 3072, 512
 WORDS = 21_128
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -27,6 +30,8 @@ def write_model(folder: Path) -> Path:
         _write_tokenizer(folder)
         save_file(_tensors(np.random.default_rng(SEED)), folder / "model.safetensors", {"format": "pt"})
         (folder / "config.json").write_text(json.dumps(_config()), encoding="utf-8")
+    if not (folder / MANIFEST).exists():  # as every version in a store has one
+        write_manifest(folder, name="bert-base", version="random")
     return folder
 
 

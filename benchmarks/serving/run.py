@@ -112,17 +112,18 @@ def _bodies(task: str) -> list[bytes]:
 
 def _material(threads: int) -> Material:
     """Make what the servers need, unless it is there: minutes the first time."""
-    model, conversions = write_model(CACHE / "base"), CACHE / "converted"
+    model, conversions = write_model(CACHE / "store"), CACHE / "pod"
     peers, onnx = CACHE / "venv" / "bin" / "python", CACHE / "base.int8.onnx"
     if not peers.exists():
         _make_environment(peers)
     if not onnx.exists():
         subprocess.run([peers, HERE / "peers" / "export_onnx.py", model, onnx], check=True)
-    if not (conversions / "bf16").exists():
-        from service.engine.convert import Converter  # noqa: PLC0415 - takes torch; needed once
-
-        for conversion in Converter(model, threads).convert(conversions):
-            print(f"converted: {conversion.recipe}, {conversion.tokens_per_s:.0f} tokens/s")
+    convert = [sys.executable, "-m", "bertmesh", "models", "convert", model]  # what is there is kept
+    subprocess.run(
+        [*convert, *(word for name in ("int8", "bf16") for word in ("--recipe", name))],
+        env={**os.environ, "BERTMESH_CACHE_DIR": str(conversions)},
+        check=True,
+    )
     return Material(model, onnx, conversions, peers, threads)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -50,15 +49,3 @@ class Engine(Protocol):
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
         """Return one array an item, in their order; an item's array does not depend on the others."""
         ...
-
-
-def load(folder: Path, threads: int) -> Engine:
-    """Load the model in a folder with the engine that suits this machine.
-
-    Raises:
-        UnsupportedModel: No engine can run it.
-    """
-    # Imported here: torch takes a second and 180 MB, and a pod answers /livez before that.
-    from service.engine.torch import TorchEngine  # noqa: PLC0415
-
-    return TorchEngine.load(folder, threads)

@@ -3,10 +3,13 @@
 Needs torch, and a few times the model's size in memory; what it writes needs neither.
 """
 
+import fcntl
 import shutil
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +18,8 @@ import numpy as np
 
 from service.codec import Codec
 from service.engine import Array, Engine, Item, Want
-from service.engine.conversion import Conversion
+from service.engine.center import center
+from service.engine.conversion import Conversion, checksums
 from service.engine.fidelity import Answers, Fidelity
 from service.engine.graph import Encoder, head, linears
 from service.engine.packed import ENCODER, HEAD, PackedEngine, feeds, options
@@ -24,10 +28,10 @@ from service.engine.quantise import Float, Linear, Quantised, quantise
 from service.engine.recipes import RECIPES, Recipe
 from service.engine.runtime import op, ov
 from service.engine.sample import Ids, Sample
+from service.engine.select import CENTER, locked
 from service.engine.torch import TorchEngine
 from service.engine.weights import Shape, read_weights
 
-_TIMED_S = 1.0
 _TIMED_TEXTS = 16
 _PROBES = 24
 """Texts on which the loss of each layer is measured."""
@@ -37,51 +41,70 @@ LAST = "last"
 class Converter:
     """Converts one model by any number of recipes."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        """Read a model in Hugging Face layout.
+    def __init__(self, folder: Path, threads: int, timed_s: float = 1.0) -> None:
+        """Read a model in Hugging Face layout; ``timed_s`` is spent on each measurement of speed.
 
         Raises:
             UnsupportedModel: It is no BERT with a masked-language-model head.
         """
         self._threads = threads
+        self._timed_s = timed_s
         self._reference = TorchEngine.load(folder, threads)
         self._shape = Shape.read(folder)
         self._weights = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
         words = self._weights["embeddings.word_embeddings.weight"]
         self._weights.setdefault("cls.predictions.decoder.weight", words)
         self._weights.setdefault("cls.predictions.decoder.bias", self._weights["cls.predictions.bias"])
-        self._sample = Sample.of(Codec.load(folder, self._reference.positions))
+        self._codec = Codec.load(folder, self._reference.positions)
+        self._sample = Sample.of(self._codec)
         self._layers = linears(self._shape, self._weights)
 
     def convert(self, out: Path, recipes: Sequence[Recipe] = RECIPES) -> Iterator[Conversion]:
-        """Write ``out/<recipe>/``, one recipe after the other, and yield what became of each."""
+        """Write ``out/<recipe>/``, one recipe after the other, and yield what became of each.
+
+        A folder appears under its name when it is whole, also where several convert at the same time.
+        """
         out.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
         for recipe in recipes:
             made = Path(tempfile.mkdtemp(dir=out, prefix=f".{recipe.name}-"))
             try:
-                conversion = self._write(recipe, made)
-                _replace(out / recipe.name, made)
-                PackedEngine.load(out / recipe.name, self._threads)  # leaves what it compiled for the next
+                with locked(made, fcntl.LOCK_EX):  # says that somebody is at it
+                    conversion = self._write(recipe, made)
+                    with locked(out, fcntl.LOCK_EX):
+                        _replace(out / recipe.name, made)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
             yield conversion
 
     def _write(self, recipe: Recipe, folder: Path) -> Conversion:
         encoder = Encoder(self._shape, self._weights, self._changed(recipe)).build()
-        ov.save_model(encoder, folder / ENCODER, compress_to_fp16=recipe.in_halves)
+        self._compile(encoder, recipe.precision, folder / ENCODER, in_halves=recipe.in_halves)
         # Scores decide by their last digits, and the head is little work: its weights get 16 bits.
-        ov.save_model(self._head(), folder / HEAD, compress_to_fp16=True)
+        self._compile(self._head(), "f32", folder / HEAD, in_halves=True)
         draft = Conversion(
             recipe=recipe.name,
             precision=recipe.precision,
             positions=self._reference.positions,
             vocabulary=self._reference.vocabulary,
             made_with=ov.get_version(),
+            files=checksums(folder),
         )
         draft.write(folder)
-        conversion = self._judged(draft, PackedEngine.load(folder, self._threads))
+        engine = PackedEngine.load(folder, self._threads)
+        np.save(folder / CENTER, center(engine, self._codec))
+        sizes = [path.stat().st_size for path in folder.iterdir()]
+        conversion = replace(self._judged(draft, engine), files=checksums(folder), size=sum(sizes))
         conversion.write(folder)
         return conversion
+
+    def _compile(self, model: ov.Model, precision: str, path: Path, *, in_halves: bool) -> None:
+        """Write a graph as it is compiled for this kind of CPU; threads are chosen where it is loaded."""
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            plain = Path(folder) / "plain.xml"
+            ov.save_model(model, plain, compress_to_fp16=in_halves)
+            told = {**options(precision, self._threads), "CACHE_MODE": "OPTIMIZE_SPEED"}  # weights included
+            path.write_bytes(ov.Core().compile_model(plain, "CPU", told).export_model().getvalue())
 
     def _changed(self, recipe: Recipe) -> Mapping[str, Linear]:
         """Return the layers, all but the kept share of them quantised."""
@@ -96,9 +119,8 @@ class Converter:
     def _judged(self, draft: Conversion, engine: Engine) -> Conversion:
         answers = Answers.of(engine, self._sample.judgement, self._sample.mask)
         fidelity = Fidelity.between(answers, self._wanted)
-        return replace(
-            draft, fidelity=fidelity.as_dict(), tokens_per_s=_speed(engine, self._sample.judgement)
-        )
+        tokens_per_s, sentence_ms = _speed(engine, self._sample.judgement, self._timed_s)
+        return replace(draft, fidelity=fidelity.as_dict(), tokens_per_s=tokens_per_s, sentence_ms=sentence_ms)
 
     def _head(self) -> ov.Model:
         transform, decoder = (
@@ -145,15 +167,30 @@ def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Id
     return {name: np.concatenate(parts) for name, parts in seen.items()}
 
 
-def _speed(engine: Engine, texts: Sequence[Ids]) -> float:
-    """Return tokens a second, computing the same batch for a second."""
+def _speed(engine: Engine, texts: Sequence[Ids], seconds: float) -> tuple[float, float]:
+    """Return tokens a second in batches, and the milliseconds of one text alone."""
     batch = [Item(ids, Want.FIRST) for ids in texts[:_TIMED_TEXTS]]
-    engine.run(batch)
-    start, rounds = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - start) < _TIMED_S:
-        engine.run(batch)
-        rounds += 1
-    return round(rounds * sum(len(item.ids) for item in batch) / elapsed, 1)
+    together = _median(lambda _: engine.run(batch), seconds)
+    alone = _median(lambda number: engine.run(batch[number % len(batch) :][:1]), seconds)
+    return round(sum(len(item.ids) for item in batch) / together, 1), round(alone * 1000, 2)
+
+
+def _median(work: Callable[[int], object], seconds: float) -> float:
+    """Return the median, in seconds, of repetitions that take so long together."""
+    work(0)
+    took: list[float] = []
+    while sum(took) < seconds:
+        start = time.perf_counter()
+        work(len(took))
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a converter left that was killed: nobody holds its lock any more."""
+    for folder in out.glob(".*-*"):
+        with suppress(OSError), locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _replace(target: Path, made: Path) -> None:

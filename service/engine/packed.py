@@ -3,32 +3,43 @@
 `service.engine.convert` makes the files that this engine loads.
 """
 
-import os
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from service.engine import Array, Item, Want
-from service.engine.conversion import Conversion
+from service.engine.center import require_numbers
+from service.engine.conversion import Conversion, unusable
 from service.engine.packing import Pack, passes
-from service.engine.runtime import ov
-from service.errors import UnsupportedModel
 
-ENCODER, HEAD = "encoder.xml", "head.xml"
-_CACHE = {"CACHE_MODE": "OPTIMIZE_SIZE"}
-"""OpenVINO keeps the graph as it compiled it, 1 MB without weights: loading again takes a third."""
+if TYPE_CHECKING:
+    from service.engine.runtime import ov
+
+ENCODER, HEAD = "encoder.blob", "head.blob"
+"""Graphs as OpenVINO compiled them, weights included."""
 _HEAD_ROWS = 64
 """Masked tokens in one pass of the head: each takes as many floats as there are words."""
+_WARMING = (0,) * 24
+"""Any token will do: the layout of the weights does not depend on what is computed."""
 
 
 class PackedEngine:
     """Computes packed batches, all threads on one pass."""
 
-    def __init__(self, conversion: Conversion, encoder: ov.CompiledModel, head: ov.CompiledModel) -> None:
+    def __init__(
+        self,
+        conversion: Conversion,
+        encoder: "ov.CompiledModel",
+        head: "ov.CompiledModel",
+        maps: Sequence[mmap.mmap] = (),
+    ) -> None:
         self._conversion = conversion
+        self._maps = maps  # the graphs read their weights from there
         self._encoder = encoder.create_infer_request()
         self._head = head.create_infer_request()
 
@@ -44,27 +55,44 @@ class PackedEngine:
 
     @classmethod
     def load(cls, folder: Path, threads: int) -> Self:
-        """Load a converted model and compute with ``threads`` threads.
+        """Load and warm a converted model, to compute with ``threads`` threads; its files stay mapped.
 
         Raises:
-            UnsupportedModel: The folder holds no whole conversion.
+            UnsupportedModel: The folder holds no whole conversion, or one that this OpenVINO cannot use,
+                or it computes something that is no number.
         """
         conversion = Conversion.read(folder)
-        core = ov.Core()
-        if os.access(folder, os.W_OK):
-            core.set_property(_CACHE | {"CACHE_DIR": str(folder / "compiled")})
+        with ThreadPoolExecutor(1) as pool:
+            whole = pool.submit(conversion.check, folder)
+            # Imported here: it takes as long as the files are checked.
+            from service.engine.runtime import ov  # noqa: PLC0415
+
+            core = ov.Core()
+            whole.result()
+        maps = [_mapped(folder / name) for name in (ENCODER, HEAD)]
         try:
-            return cls(
-                conversion,
-                core.compile_model(folder / ENCODER, "CPU", options(conversion.precision, threads)),
-                core.compile_model(folder / HEAD, "CPU", options("f32", threads)),
+            encoder, head = (
+                core.import_model(ov.Tensor(np.frombuffer(each, np.uint8), shared_memory=True), "CPU", told)
+                for each, told in zip(
+                    maps, (options(conversion.precision, threads), options("f32", threads)), strict=True
+                )
             )
         except RuntimeError as error:
-            raise UnsupportedModel(
-                seen=f"a conversion in {folder} that cannot be loaded ({error})",
-                needed="the files as they were converted",
-                do="delete the folder and convert the model again",
-            ) from error
+            raise unusable(folder, f"a graph that cannot be loaded ({error})") from error
+        engine = cls(conversion, encoder, head, maps)
+        engine._warm()
+        return engine
+
+    def _warm(self) -> None:
+        """Compute once, which lays out the weights for the CPU, then let go of the pages they came from."""
+        width = self._head.input_tensors[0].data.shape[1]
+        with ThreadPoolExecutor(1) as pool:
+            scores = pool.submit(self._scores, np.zeros((1, width), np.float32))
+            (vector,) = self.run([Item(_WARMING, Want.FIRST)])
+            require_numbers(vector)
+            require_numbers(scores.result())
+        for each in self._maps:
+            each.madvise(mmap.MADV_DONTNEED)  # whatever is read again comes back from the file
 
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
         """Return one array an item, in their order."""
@@ -88,8 +116,6 @@ class PackedEngine:
                     yield text[0].copy()
                 case Want.MEAN:
                     yield text[1:-1].mean(axis=0)
-                case Want.MAX:
-                    yield text[1:-1].max(axis=0)
                 case Want.MAX:
                     yield text[1:-1].max(axis=0)
 
@@ -127,6 +153,12 @@ def options(precision: str, threads: int) -> Mapping[str, object]:
     }
 
 
-def _infer(request: ov.InferRequest, inputs: Mapping[str, np.ndarray]) -> Array:
+def _infer(request: "ov.InferRequest", inputs: Mapping[str, np.ndarray]) -> Array:
     result: Array = request.infer(inputs, share_inputs=True, share_outputs=True)[0]
     return result
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """Map a file; OpenVINO's tensors ask for memory that could be written to, so it is a private copy."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)

@@ -33,3 +33,7 @@ RECIPES = (
     Recipe("int8-50", "bf16", kept=0.5),
     Recipe("bf16", "bf16", kept=1),
 )
+
+AUTO, TORCH = "auto", "torch"
+CHOICES = (AUTO, TORCH, *(recipe.name for recipe in RECIPES))
+"""What a pod can be told to compute with: the fastest faithful engine, torch, or one conversion."""

@@ -1,50 +1,197 @@
 """Which engine computes a model: torch, or the fastest conversion that is faithful to it."""
 
+import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import suppress
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from service.engine import Engine
+import numpy as np
+
+from service.engine import Array, Engine
 from service.engine.conversion import Conversion
+from service.engine.machine import key
+from service.engine.recipes import AUTO, TORCH
 from service.errors import UnsupportedModel
 
-AUTO, TORCH = "auto", "torch"
+CENTER = "center.npy"
+"""The model's mean text vector, see `service.engine.center`."""
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Original:
+    """A model as it was trained: its folder in Hugging Face layout."""
+
+    folder: Path
+    ref: str = "REF"
+    """What it is called in the command that converts it."""
+    check: Callable[[], None] = lambda: None
+    """Verifies the weights, or raises; called before they are read."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A warm engine, and what is known of it."""
+
+    engine: Engine
+    name: str
+    """torch, or the recipe of the conversion."""
+    conversion: Conversion | None = None
+    center: Array | None = None
+    """The model's mean text vector (hidden,), where it is known from the conversion."""
+
+    @property
+    def faithful(self) -> bool:
+        """Whether its answers may stand for torch's."""
+        return self.conversion is None or self.conversion.faithful
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what users may want to know of it."""
+        known: dict[str, object] = {"name": self.name, "faithful": self.faithful}
+        if self.conversion:
+            known |= {"precision": self.conversion.precision, "made_with": self.conversion.made_with}
+            known["fidelity"] = dict(self.conversion.fidelity)
+        return known
+
+
 def conversions(cache: Path, digest: str) -> Path:
-    """Return the folder of a model's conversions, one folder a recipe."""
-    return cache / "converted" / digest.replace(":", "-")
+    """Return the folder of a model's conversions for this kind of machine, one folder a recipe."""
+    return cache / "converted" / digest.replace(":", "-") / key()
 
 
-def load(folder: Path, converted: Path, threads: int, wanted: str = AUTO) -> Engine:
-    """Load the model in a folder with the engine that is wanted, or the best that there is.
+def recorded(converted: Path) -> Mapping[str, Conversion]:
+    """Return what is known of the conversions in a folder, by recipe; unusable ones are left out."""
+    return {conversion.recipe: conversion for conversion in _found(converted)}
+
+
+def full_card(card: Mapping[str, object] | None, converted: Path) -> Mapping[str, object] | None:
+    """Return a model's card with what is known of its conversions on this kind of machine.
+
+    The card on disk is part of the model's digest, so that it cannot be written to afterwards.
+    """
+    engines = {
+        name: {
+            "fidelity": dict(known.fidelity),
+            "tokens_per_s": known.tokens_per_s,
+            "sentence_ms": known.sentence_ms,
+            "bytes": known.size,
+        }
+        for name, known in recorded(converted).items()
+    }
+    return {**(card or {}), "engines": engines} if engines else card
+
+
+def ranked(converted: Path, wanted: str = AUTO) -> tuple[str, ...]:
+    """Return the engines to try, the best first: the wanted one alone, or the faithful ones, then torch."""
+    if wanted != AUTO:
+        return (wanted,)
+    faithful = [conversion for conversion in _found(converted) if conversion.faithful]
+    faithful.sort(key=lambda conversion: -conversion.tokens_per_s)
+    return (*(conversion.recipe for conversion in faithful), TORCH)
+
+
+def load(model: Original, converted: Path, threads: int, wanted: str = AUTO) -> Chosen:
+    """Load a model with the engine that is wanted, or the best that there is.
 
     Raises:
-        UnsupportedModel: No engine can run it, or the wanted conversion is not there.
+        UnsupportedModel: No engine can run it, or the wanted conversion is not there or not whole.
     """
-    if wanted == AUTO:
-        wanted = best(converted)
-    if wanted == TORCH:
-        # Imported here: torch takes a second and 180 MB, which a converted model does without.
-        from service.engine.torch import TorchEngine  # noqa: PLC0415
+    names = ranked(converted, wanted)
+    for name in names[:-1]:
+        try:
+            return _packed(converted, name, threads)
+        except UnsupportedModel as error:
+            log.error("the conversion %s is passed over: %s", name, error)  # noqa: TRY400 - a sentence will do
+    if names[-1] == TORCH:
+        return _torch(model, threads, wanted, recorded(converted))
+    return _forced(converted, wanted, threads, model.ref)
 
-        return TorchEngine.load(folder, threads)
-    # The same for OpenVINO where torch computes.
+
+def _torch(model: Original, threads: int, wanted: str, found: Collection[str]) -> Chosen:
+    # Imported here: torch takes a second and 180 MB, which a converted model does without.
+    from service.engine.torch import TorchEngine  # noqa: PLC0415
+
+    if wanted == AUTO and not found:
+        log.warning(
+            "%s is not converted for this kind of machine, torch computes: "
+            "`bertmesh models convert %s` makes faster engines",
+            model.ref,
+            model.ref,
+        )
+    elif wanted == AUTO:
+        log.warning(
+            "no conversion of %s is faithful and whole (there are: %s), torch computes: "
+            "`bertmesh models convert %s --again` makes them anew",
+            model.ref,
+            ", ".join(found),
+            model.ref,
+        )
+    model.check()
+    return Chosen(TorchEngine.load(model.folder, threads), TORCH)
+
+
+def _forced(converted: Path, wanted: str, threads: int, ref: str) -> Chosen:
+    if wanted not in recorded(converted):
+        raise UnsupportedModel(
+            seen=f"no usable conversion {wanted} of {ref} for this kind of machine",
+            needed=f"one in {converted}",
+            do=f"run `bertmesh models convert {ref} --recipe {wanted}`, or leave the choice to auto",
+        )
+    chosen = _packed(converted, wanted, threads)
+    if chosen.conversion and not chosen.conversion.faithful:
+        log.warning(
+            "UNFAITHFUL ENGINE: %s was asked for, and its answers differ from the model's own by more than "
+            "is allowed (%s); metrics and metadata say so",
+            wanted,
+            _shortfall(chosen.conversion),
+        )
+    return chosen
+
+
+def _packed(converted: Path, name: str, threads: int) -> Chosen:
+    # Imported here: where torch computes, OpenVINO need not be there.
     from service.engine.packed import PackedEngine  # noqa: PLC0415
 
-    return PackedEngine.load(converted / wanted, threads)
+    folder = converted / name
+    with reading(converted):
+        engine = PackedEngine.load(folder, threads)
+        return Chosen(engine, name, Conversion.read(folder), np.load(folder / CENTER))
 
 
-def best(converted: Path) -> str:
-    """Return the name of the fastest faithful conversion, or torch where there is none."""
-    faithful = [conversion for conversion in _found(converted) if conversion.faithful]
-    if faithful:
-        return max(faithful, key=lambda conversion: conversion.tokens_per_s).recipe
-    log.info("no faithful conversion in %s: torch computes", converted)
-    return TORCH
+def _shortfall(conversion: Conversion) -> str:
+    names = ("cosine", "top_1", "top_5")
+    return ", ".join(f"{name} {conversion.fidelity.get(name, 0):.4f}" for name in names)
+
+
+@contextmanager
+def reading(converted: Path) -> Iterator[None]:
+    """Let nobody replace conversions while the block runs."""
+    with locked(converted, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a folder, which a read-only disk allows too; the kernel releases it when we die.
+
+    Raises:
+        BlockingIOError: Somebody else holds it, and ``how`` says not to wait.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, how)
+        except BlockingIOError:
+            raise
+        except OSError:
+            log.debug("%s knows no locks; checksums still tell of a mixture", folder)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _found(converted: Path) -> Iterator[Conversion]:

@@ -80,7 +80,7 @@ def model_metadata(predictor: Predictor) -> dict[str, object]:
         [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in table]
         for table in (tensors.INPUTS, tensors.OUTPUTS)
     )
-    head = {"name": predictor.name, "versions": [predictor.version], "platform": "bertmesh_bert"}
+    head = {"name": predictor.name, "versions": [predictor.version], "platform": predictor.platform}
     return {**head, "inputs": inputs, "outputs": outputs}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from service.batching import Batcher
-from service.engine import Array, Item, Want, load
+from service.engine import Array, Item, Want
+from service.engine.torch import TorchEngine
 from service.errors import BatchTooLarge, EngineFailed, Overloaded
 from service.policy import Limits
 from tests.service.conftest import Tiny
@@ -82,7 +83,7 @@ def batcher(
 
 
 def test_under_random_concurrency_each_answer_equals_its_solo_answer(tiny: Tiny) -> None:
-    engine = load(tiny.folder, threads=1)
+    engine = TorchEngine.load(tiny.folder, threads=1)
     items = random_items(240, seed=3)
     solo = [engine.run([alone])[0] for alone in items]
     random = Random(5)

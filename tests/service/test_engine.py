@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import BertForMaskedLM
 
-from service.engine import Array, Item, Want, load
+from service.engine import Array, Item, Want
 from service.engine.torch import TorchEngine, passes
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
@@ -32,13 +32,13 @@ def expected(model: BertForMaskedLM, item: Item) -> Array:
 
 
 def test_the_engine_computes_what_transformers_does(tiny: Tiny) -> None:
-    engine = load(tiny.folder, threads=1)
+    engine = TorchEngine.load(tiny.folder, threads=1)
     for item in random_items(20):
         assert close(engine.run([item])[0], expected(tiny.reference, item)), item.want
 
 
 def test_neighbours_in_a_batch_do_not_change_an_answer(tiny: Tiny) -> None:
-    engine = load(tiny.folder, threads=1)
+    engine = TorchEngine.load(tiny.folder, threads=1)
     items = random_items(40)
     for item, array in zip(items, engine.run(items), strict=True):
         assert close(array, engine.run([item])[0])
@@ -69,7 +69,7 @@ def test_names_of_the_first_checkpoints_are_understood(tiny: Tiny, tmp_path: Pat
     }
     assert old.keys() != weights.keys()
     item = random_items(1)[0]
-    engine = load(save_as(tiny, tmp_path / "old", old), threads=1)
+    engine = TorchEngine.load(save_as(tiny, tmp_path / "old", old), threads=1)
     assert close(engine.run([item])[0], expected(tiny.reference, item))
 
 
@@ -79,7 +79,7 @@ def test_an_untied_decoder_is_used(tiny: Tiny, tmp_path: Path) -> None:
         weights["bert.embeddings.word_embeddings.weight"]
     )
     weights["cls.predictions.decoder.bias"] = torch.arange(len(VOCABULARY)).float()
-    engine = load(save_as(tiny, tmp_path / "untied", weights), threads=1)
+    engine = TorchEngine.load(save_as(tiny, tmp_path / "untied", weights), threads=1)
     logits = engine.run([Item((CLS, 7, SEP), Want.LOGITS, (1,))])[0]
     assert logits[0].argmax() == len(VOCABULARY) - 1
 
@@ -92,7 +92,9 @@ def test_sharded_weights_and_pytorch_files_are_read(tiny: Tiny, tmp_path: Path) 
     (tmp_path / "bin" / "model.safetensors").unlink()
     torch.save(tiny.reference.state_dict(), tmp_path / "bin" / "pytorch_model.bin")
     for name in ("shards", "bin"):
-        assert close(load(tmp_path / name, threads=1).run([item])[0], expected(tiny.reference, item))
+        assert close(
+            TorchEngine.load(tmp_path / name, threads=1).run([item])[0], expected(tiny.reference, item)
+        )
 
 
 @pytest.mark.parametrize(
@@ -112,14 +114,14 @@ def test_a_model_that_is_no_such_bert_is_refused(
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(UnsupportedModel, match=said):
-        load(folder, threads=1)
+        TorchEngine.load(folder, threads=1)
 
 
 def test_a_model_without_a_head_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     weights = load_file(tiny.folder / "model.safetensors")
     encoder = {name: tensor for name, tensor in weights.items() if not name.startswith("cls.")}
     with pytest.raises(UnsupportedModel, match="save it as BertForMaskedLM"):
-        load(save_as(tiny, tmp_path / "headless", encoder), threads=1)
+        TorchEngine.load(save_as(tiny, tmp_path / "headless", encoder), threads=1)
 
 
 def test_truncated_weights_are_refused(tiny: Tiny, tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_truncated_weights_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(UnsupportedModel, match=r"weights in .* that cannot be read"):
-        load(folder, threads=1)
+        TorchEngine.load(folder, threads=1)
 
 
 def test_an_engine_knows_its_limits(tiny: Tiny) -> None:

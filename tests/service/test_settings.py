@@ -36,6 +36,7 @@ def test_a_fault_is_taken_in_the_local_home_alone() -> None:
         ("BERTMESH_MODEL", ""),
         ("BERTMESH_BIND", "8000"),
         ("BERTMESH_BIND", "127.0.0.1:99999"),
+        ("BERTMESH_ENGINE", "int4"),
         ("BERTMESH_THREADS", "0"),
         ("BERTMESH_THREADS", "many"),
         ("BERTMESH_DEADLINE_S", "nan"),

@@ -1,3 +1,4 @@
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from service.engine.conversion import Conversion
 from service.engine.convert import Converter
 from service.engine.packed import PackedEngine
 from service.engine.recipes import RECIPES, Recipe
+from service.engine.select import locked
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
@@ -87,18 +89,35 @@ def test_a_folder_without_a_conversion_is_refused(tmp_path: Path) -> None:
 def test_a_truncated_conversion_is_refused(converted: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(converted / "f32", broken)
-    weights = broken / "encoder.bin"
+    weights = broken / "encoder.blob"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(UnsupportedModel, match="cannot be loaded"):
+    with pytest.raises(UnsupportedModel, match=r"encoder\.blob with the checksum .*convert the model again"):
         PackedEngine.load(broken, 1)
 
 
 def test_converting_again_replaces_what_was_there(tiny: Tiny, converted: Path, tmp_path: Path) -> None:
     shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "f32" / "encoder.xml").write_text("spoilt", encoding="utf-8")
-    list(Converter(tiny.folder, threads=1).convert(tmp_path, [EXACT]))
+    (tmp_path / "f32" / "encoder.blob").write_text("spoilt", encoding="utf-8")
+    list(Converter(tiny.folder, threads=1, timed_s=0.02).convert(tmp_path, [EXACT]))
     assert PackedEngine.load(tmp_path / "f32", 1).run([Item((CLS, 8, SEP), Want.FIRST)])
     assert {path.name for path in tmp_path.iterdir()} == {"f32", *(recipe.name for recipe in RECIPES)}
+
+
+def test_what_a_killed_converter_left_goes_and_what_another_makes_stays(tiny: Tiny, tmp_path: Path) -> None:
+    left, made = tmp_path / ".f32-left", tmp_path / ".f32-made"
+    left.mkdir()
+    made.mkdir()
+    with locked(made, fcntl.LOCK_EX):
+        list(Converter(tiny.folder, threads=1, timed_s=0.02).convert(tmp_path, [EXACT]))
+    assert {path.name for path in tmp_path.iterdir()} == {"f32", ".f32-made"}
+
+
+def test_a_conversion_made_for_more_threads_computes_on_one(tiny: Tiny, tmp_path: Path) -> None:
+    list(Converter(tiny.folder, threads=2, timed_s=0.02).convert(tmp_path, [EXACT]))
+    items = random_items(8)
+    seen = PackedEngine.load(tmp_path / "f32", 1).run(items)
+    for one, needed in zip(seen, TorchEngine.load(tiny.folder, 1).run(items), strict=True):
+        assert close(one, needed)
 
 
 def test_the_engine_brings_neither_torch_nor_telemetry() -> None:

@@ -1,10 +1,17 @@
+import fcntl
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
+import numpy as np
 import pytest
 
+from service.codec import Codec
+from service.engine.center import center
 from service.engine.conversion import Conversion
 from service.engine.packed import PackedEngine
-from service.engine.select import best, conversions, load
+from service.engine.select import Original, conversions, full_card, load, locked, ranked, reading
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
@@ -23,40 +30,116 @@ def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
     ).write(folder / recipe)
 
 
-def test_the_fastest_faithful_conversion_is_best(tmp_path: Path) -> None:
+def test_the_fastest_faithful_conversion_is_tried_first_and_torch_last(tmp_path: Path) -> None:
     record(tmp_path, "int8", faithful=False, speed=900)
     record(tmp_path, "int8-50", faithful=True, speed=700)
     record(tmp_path, "bf16", faithful=True, speed=500)
-    assert best(tmp_path) == "int8-50"
+    assert ranked(tmp_path) == ("int8-50", "bf16", "torch")
 
 
 def test_torch_computes_where_nothing_is_faithful(tmp_path: Path) -> None:
     record(tmp_path, "int8", faithful=False, speed=900)
-    assert best(tmp_path) == "torch"
-    assert best(tmp_path / "absent") == "torch"
+    assert ranked(tmp_path) == ("torch",)
+    assert ranked(tmp_path / "absent") == ("torch",)
 
 
 def test_an_unfinished_conversion_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "int8").mkdir()
     (tmp_path / ".bf16-abc").mkdir()
     record(tmp_path, "bf16", faithful=True, speed=500)
-    assert best(tmp_path) == "bf16"
+    assert ranked(tmp_path) == ("bf16", "torch")
 
 
-def test_auto_loads_torch_for_a_model_that_was_never_converted(tiny: Tiny, tmp_path: Path) -> None:
-    assert isinstance(load(tiny.folder, tmp_path, 1), TorchEngine)
+def test_auto_says_how_to_convert_a_model_that_never_was(
+    tiny: Tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = load(Original(tiny.folder, "tiny:1.0"), tmp_path, 1)
+    assert isinstance(chosen.engine, TorchEngine)
+    assert (chosen.name, chosen.faithful, chosen.center) == ("torch", True, None)
+    assert "`bertmesh models convert tiny:1.0`" in caplog.text
 
 
-def test_auto_loads_a_faithful_conversion(tiny: Tiny, converted: Path) -> None:
-    engine = load(tiny.folder, converted, 1)
-    assert isinstance(engine, PackedEngine)
+def test_auto_loads_the_best_conversion_with_its_center(tiny: Tiny, converted: Path) -> None:
+    chosen = load(Original(tiny.folder), converted, 1)
+    assert isinstance(chosen.engine, PackedEngine)
+    assert chosen.name == ranked(converted)[0]
+    assert chosen.center is not None
+    exact = center(TorchEngine.load(tiny.folder, 1), Codec.load(tiny.folder, 128))
+    assert np.abs(chosen.center - exact).max() < 0.05
 
 
-def test_a_conversion_that_is_asked_for_and_absent_is_refused(tiny: Tiny, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match="convert the model again"):
-        load(tiny.folder, tmp_path, 1, "int8")
+def test_auto_passes_over_a_spoilt_conversion_and_says_so(
+    tiny: Tiny, converted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
+    for name in ranked(tmp_path)[:-1]:
+        spoil(tmp_path / name / "encoder.blob")
+    checked: list[bool] = []
+    chosen = load(Original(tiny.folder, check=lambda: checked.append(True)), tmp_path, 1)
+    assert chosen.name == "torch"
+    assert checked, "the weights are verified before torch reads them"
+    assert "is passed over" in caplog.text
+
+
+def test_a_spoilt_center_is_found_too(converted: Path, tmp_path: Path) -> None:
+    shutil.copytree(converted / "f32", tmp_path / "f32")
+    spoil(tmp_path / "f32" / "center.npy")
+    with pytest.raises(UnsupportedModel, match=r"center\.npy with the checksum"):
+        load(Original(tmp_path), tmp_path, 1, "f32")
+
+
+def test_a_conversion_that_is_asked_for_and_absent_is_refused_with_the_command(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedModel, match=r"`bertmesh models convert tiny:1\.0 --recipe int8`"):
+        load(Original(tiny.folder, "tiny:1.0"), tmp_path, 1, "int8")
+
+
+def test_an_unfaithful_engine_is_loaded_only_when_asked_for_and_with_a_warning(
+    tiny: Tiny, converted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(converted / "f32", tmp_path / "f32")
+    replace(Conversion.read(tmp_path / "f32"), fidelity={"passes": False, "top_5": 0.5}).write(
+        tmp_path / "f32"
+    )
+    assert load(Original(tiny.folder), tmp_path, 1).name == "torch"
+    chosen = load(Original(tiny.folder), tmp_path, 1, "f32")
+    assert (chosen.name, chosen.faithful) == ("f32", False)
+    assert "UNFAITHFUL ENGINE" in caplog.text
+    assert "top_5 0.5000" in caplog.text
+
+
+def test_a_card_tells_of_the_conversions_and_stays_as_it_was_without_any(tmp_path: Path) -> None:
+    assert full_card({"temperature": 1.2}, tmp_path) == {"temperature": 1.2}
+    record(tmp_path, "bf16", faithful=True, speed=500)
+    card = full_card({"temperature": 1.2}, tmp_path)
+    assert card is not None
+    assert card["temperature"] == 1.2
+    assert "bf16" in str(card["engines"])
 
 
 def test_conversions_of_two_digests_do_not_meet(tmp_path: Path) -> None:
     assert conversions(tmp_path, "sha256:aa") != conversions(tmp_path, "sha256:bb")
-    assert ":" not in conversions(tmp_path, "sha256:aa").name
+    assert ":" not in str(conversions(tmp_path, "sha256:aa"))
+
+
+def test_whoever_replaces_a_conversion_waits_for_those_that_load_it(tmp_path: Path) -> None:
+    done = Event()
+
+    def replace_one() -> None:
+        with locked(tmp_path, fcntl.LOCK_EX):
+            done.set()
+
+    with reading(tmp_path), reading(tmp_path):
+        thread = Thread(target=replace_one)
+        thread.start()
+        assert not done.wait(0.1)
+    assert done.wait(10)
+    thread.join()
+
+
+def spoil(path: Path) -> None:
+    """Change one byte in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)

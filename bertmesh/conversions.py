@@ -1,0 +1,94 @@
+"""Converting models for faster engines: what the command line does, and the table it prints."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from bertmesh.errors import CannotConvert
+from modelstore import ModelVersion
+from service.engine.conversion import Conversion
+from service.engine.recipes import RECIPES, TORCH, Recipe
+from service.engine.select import conversions, ranked, recorded
+from service.errors import ServiceError
+
+NAMES = tuple(recipe.name for recipe in RECIPES)
+MIB = 1 << 20
+_COLUMNS = ("recipe", "cosine", "lowest", "top 1", "top 5", "passes", "MiB", "ms", "tokens/s")
+"""`ms` is the time of one sentence alone."""
+
+
+def convert(
+    version: ModelVersion,
+    cache: Path,
+    recipes: Sequence[str],
+    threads: int,
+    *,
+    again: bool,
+    tell: Callable[[str], object],
+) -> Path:
+    """Make the conversions that are missing, all of them with ``again``, and return their folder.
+
+    Raises:
+        CannotConvert: The model is none that can be converted, or there is no room.
+    """
+    folder = conversions(cache, version.digest)
+    there = {} if again else recorded(folder)
+    wanted = [recipe for recipe in RECIPES if recipe.name in recipes and recipe.name not in there]
+    if wanted:
+        try:
+            _convert(version.folder, folder, wanted, threads, tell)
+        except (ServiceError, OSError) as error:
+            raise CannotConvert(version.name, version.version, str(error)) from error
+    return folder
+
+
+def _convert(
+    model: Path, folder: Path, recipes: Sequence[Recipe], threads: int, tell: Callable[[str], object]
+) -> None:
+    # Imported here: it brings torch and OpenVINO, which no other command needs.
+    from service.engine.convert import Converter  # noqa: PLC0415
+
+    tell(f"converting by {', '.join(recipe.name for recipe in recipes)}")
+    for made in Converter(model, threads).convert(folder, recipes):
+        tell(f"{made.recipe}: {'passes' if made.faithful else 'does not pass'}")
+
+
+def as_rows(folder: Path) -> list[dict[str, object]]:
+    """Return what is known of the conversions in a folder, fit for JSON."""
+    return [asdict(known) for known in recorded(folder).values()]
+
+
+def as_table(folder: Path) -> Table:
+    """Return the conversions in a folder, the fastest first."""
+    table = Table(*_COLUMNS, box=None)
+    known = sorted(recorded(folder).values(), key=lambda each: -each.tokens_per_s)
+    for each in known:
+        table.add_row(*_cells(each))
+    return table
+
+
+def verdict(folder: Path) -> str:
+    """Say what `auto` takes."""
+    first = ranked(folder)[0]
+    if first == TORCH:
+        return "auto takes torch: no conversion is faithful enough (cosine 0.999 and top 5 99 % needed)"
+    return f"auto takes {first}, the fastest that passes"
+
+
+def _cells(known: Conversion) -> tuple[str, ...]:
+    cosine, least, best, top = (
+        known.fidelity.get(name, 0.0) for name in ("cosine", "least_cosine", "top_1", "top_5")
+    )
+    return (
+        known.recipe,
+        f"{cosine:.5f}",
+        f"{least:.5f}",
+        f"{best:.1%}",
+        f"{top:.1%}",
+        "yes" if known.faithful else "no",
+        f"{known.size / MIB:.1f}",
+        f"{known.sentence_ms:.2f}",
+        f"{known.tokens_per_s:,.0f}",
+    )
