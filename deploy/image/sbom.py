@@ -1,6 +1,6 @@
 """Prints what is installed in this Python as a CycloneDX document: `sbom.py NAME VERSION`.
 
-The form is CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json); packages are named as purl's type `pypi` does.
+The form is CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json); packages are named as purl has it.
 """
 
 import json

@@ -14,6 +14,7 @@ from doctor.fixes import merge
 from doctor.model import Inventory, Object, Severity, Sighting
 from doctor.pods import Workload, selected
 from doctor.traffic import ISTIO, full_host, overlap, rollouts, routed_services
+from mesh.model import subset_name
 from mesh.policy import Pool
 
 ENVOY_IDLE_S: Final = 3600.0
@@ -64,24 +65,36 @@ def _option(line: str, names: tuple[str, ...]) -> float | None:
     return None
 
 
-def _idle(inventory: Inventory, service: Object) -> tuple[Object | None, float]:
-    """Return how long Envoy keeps an idle connection to a Service, and the rule that says so."""
-    found: tuple[Object | None, float] = (None, _unless_ruled(inventory, service))
+def _idle(inventory: Inventory, service: Object, workload: Workload) -> tuple[Object | None, float]:
+    """Return how long Envoy keeps an idle connection to these pods, and the rule that says so.
+
+    Where an HTTPRoute splits, requests go to the Service of each version, so that its rule counts as well.
+    """
+    rollout = _rollout_of(inventory, service)
+    names = [service.name]
+    if rollout is not None and _style(rollout) == "gatewayAPI":
+        names.append(f"{service.name}-{subset_name(workload.labels.get('version', ''))}")
+    # In Istio's styles the controller writes a rule with its own pool.
+    ruled = rollout is not None and _style(rollout) != "gatewayAPI"
+    found: tuple[Object | None, float] = (None, Pool().idle_timeout_s if ruled else ENVOY_IDLE_S)
     for rule in inventory.of("DestinationRule", group=ISTIO):
         host = full_host(text(rule.body, "spec", "host"), rule.namespace)
-        if overlap(host, full_host(service.name, service.namespace)):
+        if any(overlap(host, full_host(name, service.namespace)) for name in names):
             said = seconds(text(rule.body, "spec", "trafficPolicy", "connectionPool", "http", "idleTimeout"))
             found = (rule, said if said is not None else ENVOY_IDLE_S)
     return found
 
 
-def _unless_ruled(inventory: Inventory, service: Object) -> float:
-    """Return the idle time where no rule is here: in Istio's styles the controller writes one."""
-    for rollout in rollouts(inventory):
-        style = text(rollout.body, "spec", "routing", "style") or "subsets"
-        if (rollout.namespace, text(rollout.body, "spec", "service")) == (service.namespace, service.name):
-            return ENVOY_IDLE_S if style == "gatewayAPI" else Pool().idle_timeout_s
-    return ENVOY_IDLE_S
+def _rollout_of(inventory: Inventory, service: Object) -> Object | None:
+    place = (service.namespace, service.name)
+    found = (
+        each for each in rollouts(inventory) if (each.namespace, text(each.body, "spec", "service")) == place
+    )
+    return next(found, None)
+
+
+def _style(rollout: Object) -> str:
+    return text(rollout.body, "spec", "routing", "style") or "subsets"
 
 
 @check("BM301", Severity.ERROR, ANYWHERE)
@@ -95,8 +108,8 @@ def short_keep_alive(inventory: Inventory) -> Iterator[Sighting]:
     Give the pod a longer keep-alive than connectionPool.http.idleTimeout in the DestinationRule.
     """
     for service in routed_services(inventory):
-        rule, idle = _idle(inventory, service)
         for workload in selected(inventory, service):
+            rule, idle = _idle(inventory, service, workload)
             for field, container in workload.containers:
                 alive = keep_alive(container)
                 if alive is not None and alive <= idle and _listens(workload, container):

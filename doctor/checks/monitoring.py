@@ -10,6 +10,7 @@ from doctor.pods import SERVING, Workload, selected, workloads
 from doctor.traffic import routed_workloads
 
 SCRAPE: Final = "prometheus.io/scrape"
+GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 MONITORING: Final = "monitoring.coreos.com"
 
 
@@ -75,13 +76,15 @@ def monitor_without_pods(inventory: Inventory) -> Iterator[Sighting]:
     for monitor in _monitors(inventory):
         if not inventory.sees("Service") and not inventory.sees("Deployment"):
             continue
-        if not _watched(inventory, monitor):
+        if not _watched(inventory, monitor) and not _of_a_gateway(monitor):
             wanted = labels(monitor.body, "spec", "selector", "matchLabels")
             kind = "Services" if monitor.kind == "ServiceMonitor" else "pods"
             yield Sighting(
                 monitor, "spec.selector", f"no {kind} with {shown(wanted)}",
                 f"kubectl -n {monitor.namespace} get {kind.lower()} --show-labels, and select by those",
             )  # fmt: skip
+            continue
+        if _of_a_gateway(monitor):
             continue
         known = _ports(inventory, monitor)
         field = "endpoints" if monitor.kind == "ServiceMonitor" else "podMetricsEndpoints"
@@ -92,6 +95,16 @@ def monitor_without_pods(inventory: Inventory) -> Iterator[Sighting]:
                     monitor, f"spec.{field}[{number}].port", f"{port!r}; there are {listed(sorted(known))}",
                     f"name one of {listed(sorted(known))}",
                 )  # fmt: skip
+
+
+def _of_a_gateway(monitor: Object) -> bool:
+    """Tell whether the pods are those that Istio makes for a Gateway, which no manifest shows."""
+    selector = mapping(monitor.body, "spec", "selector")
+    keys = {
+        *mapping(selector, "matchLabels"),
+        *(text(each, "key") for each in parts(selector, "matchExpressions")),
+    }
+    return GATEWAY_NAME in keys
 
 
 def _ports(inventory: Inventory, monitor: Object) -> set[str]:

@@ -11,7 +11,8 @@ from doctor.pods import workloads
 from doctor.traffic import ISTIO, service_of
 
 ISTIO_SECURITY: Final = "security.istio.io"
-ADMIN: Final = "BERTMESH_ADMIN"
+ADMIN: Final = "BERTMESH_ADMIN_BIND"
+LOOPBACK: Final = ("127.", "localhost", "[::1]")
 
 
 @check("BM802", Severity.ERROR)
@@ -91,10 +92,10 @@ def _asks(policy: Object) -> bool:
 def admin_open(inventory: Inventory) -> Iterator[Sighting]:
     """Pods take other models from anybody.
 
-    With BERTMESH_ADMIN=1 whoever reaches the port may put another model in service through
-    /v2/repository, and the gateway passes that path on.
+    Whoever reaches the admin port (BERTMESH_ADMIN_BIND) may put another model in service. Without an
+    AuthorizationPolicy over the pods that is everybody in the cluster.
 
-    Leave BERTMESH_ADMIN out, or add an AuthorizationPolicy over these pods.
+    An AuthorizationPolicy that lets the controller's principal alone to that port, or a loopback address.
     """
     for workload in workloads(inventory):
         guarded = any(
@@ -104,15 +105,15 @@ def admin_open(inventory: Inventory) -> Iterator[Sighting]:
             )
         )
         for field, container in workload.containers if not guarded else ():
-            if any(
-                text(each, "name") == ADMIN and text(each, "value") == "1" for each in parts(container, "env")
-            ):
-                yield Sighting(
-                    workload.object,
-                    f"{field}.env",
-                    f"{ADMIN}=1, and no AuthorizationPolicy over the pods",
-                    f"remove {ADMIN}, or allow /v2/repository/* to the controller's principal alone",
-                )
+            for each in parts(container, "env"):
+                value = text(each, "value")
+                if text(each, "name") == ADMIN and value and not value.startswith(LOOPBACK):
+                    yield Sighting(
+                        workload.object,
+                        f"{field}.env",
+                        f"{ADMIN}={value}, and no AuthorizationPolicy over the pods",
+                        f"remove {ADMIN}, or let an AuthorizationPolicy allow the port to the controller",
+                    )
 
 
 @check("BM805", Severity.WARNING)

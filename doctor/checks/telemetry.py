@@ -54,7 +54,7 @@ def no_telemetry(inventory: Inventory) -> Iterator[Sighting]:
 
 @check("BM602", Severity.ERROR)
 def provider_undefined(inventory: Inventory) -> Iterator[Sighting]:
-    """A Telemetry names a provider that the mesh configuration does not define.
+    """A Telemetry asks a tracing provider that the mesh configuration does not have.
 
     Istio accepts it and traces nothing. A chart of an application cannot define it: extensionProviders
     belong to the mesh configuration. Where that was not among what was read, this is only told.
@@ -64,6 +64,13 @@ def provider_undefined(inventory: Inventory) -> Iterator[Sighting]:
     """
     known, seen = providers(inventory), bool(mesh_configs(inventory))
     for telemetry, field, part in tracing(inventory):
+        if seen and not named_providers(part) and not default_providers(inventory):
+            yield Sighting(
+                telemetry,
+                f"{field}.providers",
+                "none is named, and the mesh configuration has no defaultProviders.tracing",
+                f"name one of {listed(sorted(known))} in {field}.providers of {telemetry}",
+            )
         for name in named_providers(part):
             if name not in known:
                 yield Sighting(

@@ -389,6 +389,11 @@ def provider_that_cannot_be_seen(world: World) -> None:
     world.drop("ConfigMap/istio")
 
 
+@case("BM602")
+def no_provider_anywhere(world: World) -> None:
+    del world.spec("Telemetry/tracing")["tracing"][0]["providers"]
+
+
 @case("BM603")
 def zipkin_before_w3c_pods(world: World) -> None:
     world.spec("Telemetry/tracing")["tracing"][0]["providers"] = [{"name": "zipkin"}]
@@ -467,7 +472,9 @@ def token_required_of_others(world: World) -> None:
 @case("BM804")
 def admin_for_all(world: World) -> None:
     world.drop("AuthorizationPolicy/tokens", "RequestAuthentication/tokens")
-    world.container("Deployment/bert-1.0")["env"].append({"name": "BERTMESH_ADMIN", "value": "1"})
+    world.container("Deployment/bert-1.0")["env"].append(
+        {"name": "BERTMESH_ADMIN_BIND", "value": "0.0.0.0:8001"}
+    )
 
 
 @case("BM805")
