@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Self
 
 from canary.dispersion import Dispersion
 from canary.incident import StableWatch
-from canary.measurement import Counts, Tick
+from canary.measurement import Counts, Tick, better_half
 from canary.policy import Margin, Metric, Profile
 from canary.stage import Stage
 from canary.statistics import HARM_GRID, SAFE_GRID, Pair, add, grow, log_harm, log_safe, mean
@@ -140,11 +140,15 @@ class Weighing:
     def gains(self, pair: Pair) -> Gains:
         """Return what this tick says against the canary."""
         harm = self._gains(pair, self._harm_null, self.past.phi(self._limit), HARM_CAP)
+        return Gains(harm, self.breaker_gains(pair))
+
+    def breaker_gains(self, pair: Pair) -> list[float]:
+        """Return what this tick says to the breaker, if the metric has one."""
         if self.metric.breaker is None:
-            return Gains(harm, [])
+            return []
         null = self._null(self.metric.breaker, self.metric.breaker)
         phi = min(self.past.dispersion.stable, self._limit)
-        return Gains(harm, self._gains(pair, null, phi, BREAKER_CAP))
+        return self._gains(pair, null, phi, BREAKER_CAP)
 
     def case(self, case: Case, pair: Pair, gains: Gains) -> Case:
         """Return a case against the canary with this tick's gains."""
@@ -197,24 +201,23 @@ def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[
     # Beyond the limit the oldest pods are forgotten: the evidence stays valid, it is only less lenient.
     kept = list((known | fresh).values())[-MAX_PODS:]
     pairs = [tick.pair(metric.name, skip_young_s=metric.skip_young_s, without=case.pod) for case in kept]
-    gains, lone_gain = [weighing.gains(pair) for pair in pairs], weighing.context.profile.lone_gain
-    rows = zip(kept, pairs, _limited(gains, lone_gain), strict=True)
-    return tuple(weighing.case(*row) for row in rows)
+    gains = [weighing.gains(pair) for pair in pairs]
+    if len(gains) > 1:
+        better = better_half(metric.name, tick, metric.skip_young_s)
+        gains = _limited(gains, weighing.context.profile.lone_gain, weighing.breaker_gains(better))
+    return tuple(weighing.case(*row) for row in zip(kept, pairs, gains, strict=True))
 
 
-def _limited(gains: list[Gains], lone_gain: float) -> list[Gains]:
-    """Let no pod add much in one tick: its burst may come at another time than that of the next pod.
+def _limited(gains: list[Gains], lone_gain: float, better: list[float]) -> list[Gains]:
+    """Let no pod add much to HARM in one tick: its burst may come at another time than that of the next pod.
 
-    The expectation stays at most one, for factors only become smaller.
+    As little may the worse half of the canary add to the breaker, which is not divided by all that is known
+    of clustering: two pods may have their bursts at once. The expectation stays at most one, for factors only
+    become smaller.
     """
-    if len(gains) <= 1:
-        return gains
-    harm, breaker = (_tops(rows, lone_gain) for rows in zip(*gains, strict=True))
-    return [Gains(_lowest(gain.harm, harm), _lowest(gain.breaker, breaker)) for gain in gains]
-
-
-def _tops(rows: Sequence[Sequence[float]], lone_gain: float) -> list[float]:
-    return [min(column) + lone_gain for column in zip(*rows, strict=True)]
+    tops = [min(column) + lone_gain for column in zip(*(gain.harm for gain in gains), strict=True)]
+    halves = [gain + lone_gain for gain in better]
+    return [Gains(_lowest(gain.harm, tops), _lowest(gain.breaker, halves)) for gain in gains]
 
 
 def _lowest(gains: Sequence[float], tops: Sequence[float]) -> list[float]:

@@ -61,6 +61,25 @@ class Tick:
         return tuple(p for p in self.canary if p.pod != without and (p.pod == "" or p.age_s >= skip_young_s))
 
 
+def better_half(metric: str, tick: Tick, skip_young_s: float) -> Pair:
+    """Return a tick with the better half of the canary's requests: those of the pods with the lowest rates.
+
+    Of the pod on the boundary a part counts, and of its bad events as many in proportion, rounded down.
+    """
+    stable, whole = total(metric, tick.stable), total(metric, tick.grown(skip_young_s))
+    pods = (pod.metrics.get(metric, Counts()) for pod in tick.grown(skip_young_s))
+    half, bad = (whole.requests + 1) // 2, 0
+    left = half
+    for counts in sorted(filter(lambda each: each.requests, pods), key=_rate):
+        taken = min(left, counts.requests)
+        left, bad = left - taken, bad + counts.bad * taken // counts.requests
+    return Pair(stable.requests, stable.bad, half, bad)
+
+
+def _rate(counts: Counts) -> tuple[float, int]:
+    return counts.bad / counts.requests, counts.requests
+
+
 def total(metric: str, pods: Iterable[PodCounts]) -> Counts:
     """Add up one metric over pods."""
     return sum((pod.metrics.get(metric, Counts()) for pod in pods), Counts())

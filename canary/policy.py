@@ -99,7 +99,8 @@ class Profile:
     ``ready_s`` how long canary pods may take to become ready. ``phi_max`` bounds how much evidence is
     discounted because bad events cluster. ``holdback`` is how many per cent stay with the stable during the
     bake, so that there is still something to compare with; 0 compares with the stable's past.
-    ``lone_gain`` is what one pod may add in one tick to what the other pods say against the canary (nats).
+    ``lone_gain`` is what one pod may add in one tick to what the other pods say against the canary, and the
+    worse half of the pods to what the better half says to the breaker (nats).
     ``shadow`` says which requests are copied to the canary.
     """
 
@@ -116,7 +117,7 @@ class Profile:
     phi_max: float = 10.0
     bake_s: float = 600.0
     holdback: int = 5
-    lone_gain: float = 1.0
+    lone_gain: float = 0.5
     ready_s: float = 600.0
     shadow: Shadow = Shadow()
 

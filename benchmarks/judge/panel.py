@@ -150,7 +150,11 @@ class Panel:
             gains = np.minimum(gains, (cap / np.sqrt(divisor))[:, None, None])
             if gains.shape[1] > 2:  # noqa: PLR2004 - the whole and two pods
                 lone = gains[:, 1:]
-                gains[:, 1:] = np.minimum(lone, lone.min(axis=1, keepdims=True) + self.profile.lone_gain)
+                tops = lone.min(axis=1, keepdims=True)
+                if logs is self._breaker:
+                    tops = _log_harm(tick, *_better_half(tick), null) / divisor[:, None, None]
+                    tops = np.minimum(tops, (cap / np.sqrt(divisor))[:, None, None])
+                gains[:, 1:] = np.minimum(lone, tops + self.profile.lone_gain)
             gains = np.where(incident[:, None, None], np.minimum(gains, 0.0), gains)
             logs[:] = np.logaddexp(logs, mass[:, None, None]) + gains
 
@@ -203,6 +207,18 @@ def mean(logs: Floats) -> Floats:
 def _stage(profile: Profile, step: int) -> Stage:
     weights = [each.weight for each in profile.steps] + [MAX_PERCENT]
     return Stage(step, weights[step], weights[step + 1])
+
+
+def _better_half(tick: Counts) -> tuple[Floats, Floats]:
+    """Return requests and failures of the better half (see `canary.measurement.better_half`)."""
+    rates = np.where(tick.pods_n > 0, tick.pods_x / np.maximum(tick.pods_n, 1.0), 0.0)
+    order = np.lexsort((tick.pods_n, rates), axis=1)
+    n, x = (np.take_along_axis(each, order, axis=1) for each in (tick.pods_n, tick.pods_x))
+    half = (n.sum(axis=1, keepdims=True) + 1) // 2
+    before = np.cumsum(n, axis=1) - n
+    taken = np.clip(half - before, 0.0, n)
+    bad = (x * taken) // np.maximum(n, 1.0)
+    return half, bad.sum(axis=1, keepdims=True)
 
 
 def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:

@@ -42,5 +42,18 @@ def test_pods_that_fail_together_convict_it_as_fast_as_ever() -> None:
     assert fair_balance(after([together] * 2), ERRORS_ONLY).total >= 100
 
 
+def test_two_pods_of_four_that_fail_at_once_do_not_trip_the_breaker_and_all_four_do() -> None:
+    calm: Row = dict.fromkeys("abcd", (60, 0))
+    two = after([calm | {"a": (60, 30), "b": (60, 30)}] * 3)
+    assert fair_balance(two, ERRORS_ONLY).breaker < 1
+    four = after([dict.fromkeys("abcd", (60, 30))] * 2)
+    assert fair_balance(four, ERRORS_ONLY).breaker >= 100
+
+
+def test_two_pods_of_four_that_go_on_failing_convict_the_version() -> None:
+    row: Row = {"a": (60, 30), "b": (60, 30), "c": (60, 0), "d": (60, 0)}
+    assert fair_balance(after([row] * 24), ERRORS_ONLY).total >= 100
+
+
 def test_a_version_of_one_pod_is_judged_by_that_pod() -> None:
     assert fair_balance(after([{"a": (25, 25)}] * 2), ERRORS_ONLY).total >= 100
