@@ -58,8 +58,8 @@ def model_schema(kind: str) -> Schema:
         "Gateway": v1.Gateway,
     }
     schema = models[kind].model_json_schema(by_alias=True)
-    definitions = {name: _strict(part) for name, part in schema["$defs"].items()}
-    return _document(kind, _strict(schema["properties"]["spec"])) | {"$defs": definitions}
+    definitions = {name: strict(part) for name, part in schema["$defs"].items()}
+    return _document(kind, strict(schema["properties"]["spec"])) | {"$defs": definitions}
 
 
 @cache
@@ -70,7 +70,7 @@ def crd_schema(kind: str) -> Schema:
     for crd in yaml.load_all(found.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader):
         if crd and crd["spec"]["names"]["kind"] == kind:
             [version] = [version for version in crd["spec"]["versions"] if version["name"] == "v1"]
-            return _document(kind, _strict(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+            return _document(kind, strict(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
     raise AssertionError(kind)
 
 
@@ -84,22 +84,22 @@ def _document(kind: str, spec: Schema) -> Schema:
     }
 
 
-def _strict(schema: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
+def strict(schema: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
     """Refuse unknown fields and nulls everywhere, and mark durations."""
     if isinstance(schema, list):
-        return [_strict(item) for item in schema]
+        return [strict(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    strict = {name: _strict(part) for name, part in schema.items()}
-    if "anyOf" in strict:
+    tight = {name: strict(part) for name, part in schema.items()}
+    if "anyOf" in tight:
         # The models' way to say "optional" allows null; to give null is something else.
-        options = [option for option in strict["anyOf"] if option != {"type": "null"}]
-        strict = {**strict, "anyOf": options} if len(options) > 1 else options[0]
+        options = [option for option in tight["anyOf"] if option != {"type": "null"}]
+        tight = {**tight, "anyOf": options} if len(options) > 1 else options[0]
     if "properties" in schema:
-        strict["properties"] = {name: _property(name, part) for name, part in strict["properties"].items()}
+        tight["properties"] = {name: _property(name, part) for name, part in tight["properties"].items()}
         if "type" in schema:  # else it is one arm of a oneOf, which speaks of some fields only
-            strict.setdefault("additionalProperties", False)
-    return strict
+            tight.setdefault("additionalProperties", False)
+    return tight
 
 
 def _property(name: str, schema: Schema) -> Schema:

@@ -1,0 +1,260 @@
+"""What the rendered objects amount to: that the programs take what they are given, and that times fit."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bertmesh.operator_command import operator
+from service.settings import Settings
+from tests.chart.harness import (
+    OPERATOR_APIS,
+    OWN_API,
+    SCENARIOS,
+    Document,
+    Rendering,
+    containers,
+    pods,
+    render,
+    scenario,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVOY_IDLE_S = 30
+every_scenario = pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
+
+
+def model_pods(path: Path) -> list[tuple[str, Document]]:
+    found = pods(render(scenario(path), apis=OPERATOR_APIS).objects)
+    return [(name, pod) for name, pod in found if "version" in pod["metadata"]["labels"]]
+
+
+def environment(container: Document) -> dict[str, str]:
+    """Return a container's environment as its process sees it; what comes from elsewhere has some value."""
+    given = {each["name"]: each.get("value", "redis://:secret@host:6379/0") for each in container["env"]}
+    return {**given, "BERTMESH_POD": "bert-v1-0-abc"}
+
+
+def setting(name: str) -> int:
+    text = (ROOT / "service" / "gunicorn_conf.py").read_text(encoding="utf-8")
+    found = re.search(rf"^{name} = (\d+)$", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def single(rendering: Rendering, kind: str) -> Document:
+    assert rendering.refusal == ""
+    [found] = rendering.all(kind)
+    return found
+
+
+@every_scenario
+def test_the_pod_takes_its_environment(path: Path) -> None:
+    for _, pod in model_pods(path):
+        env = environment(pod["spec"]["containers"][0])
+        settings = Settings.from_env(env)
+        assert settings.bind == "0.0.0.0:8000"
+        assert settings.version == pod["metadata"]["labels"]["version"]
+        assert (settings.redis_url is None) is ("no-prometheus-operator" in path.name)
+
+
+@every_scenario
+def test_the_pod_knows_every_variable_that_it_is_given(path: Path) -> None:
+    known = "".join(each.read_text(encoding="utf-8") for each in (ROOT / "service").glob("*.py"))
+    for _, pod in model_pods(path):
+        given = {name for name in environment(pod["spec"]["containers"][0]) if name.startswith("BERTMESH_")}
+        assert {name for name in given if name not in known} == set()
+
+
+@every_scenario
+def test_a_pod_has_time_to_end_before_it_is_killed(path: Path) -> None:
+    for _, pod in model_pods(path):
+        [container, *_] = pod["spec"]["containers"]
+        before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        drain = float(environment(container)["BERTMESH_DRAIN_S"])
+        needed = before + drain + setting("graceful_timeout")
+        assert needed < pod["spec"]["terminationGracePeriodSeconds"]
+        notes = pod["metadata"]["annotations"]
+        if "proxy.istio.io/config" in notes:
+            config = yaml.safe_load(notes["proxy.istio.io/config"])
+            assert int(config["terminationDrainDuration"].removesuffix("s")) >= needed
+
+
+def test_the_proxy_and_never_the_pod_closes_an_idle_connection() -> None:
+    [rule, *_] = render({"mesh": {"mode": "ambient"}}).all("DestinationRule")
+    assert rule["spec"]["trafficPolicy"]["connectionPool"]["http"]["idleTimeout"] == f"{ENVOY_IDLE_S}s"
+    assert setting("keepalive") > ENVOY_IDLE_S
+
+
+@every_scenario
+def test_an_update_never_takes_a_pod_away_before_another_is_ready(path: Path) -> None:
+    for each in render(scenario(path), apis=OPERATOR_APIS).all("Deployment"):
+        if "version" in each["metadata"]["labels"]:
+            assert each["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@every_scenario
+def test_each_probe_asks_its_own_endpoint(path: Path) -> None:
+    for _, pod in model_pods(path):
+        [container, *_] = pod["spec"]["containers"]
+        asked = [
+            container[kind]["httpGet"]["path"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")
+        ]
+        assert asked == ["/startupz", "/readyz", "/livez"]
+
+
+@every_scenario
+def test_the_operator_takes_its_arguments(path: Path) -> None:
+    found = render(scenario(path), apis=OPERATOR_APIS).one("Deployment", "bert-controller")
+    [container] = found["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["python", "-m", "bertmesh", "operator"]
+    operator.make_context("operator", [*container["args"]])
+
+
+@every_scenario
+def test_every_other_folder_is_read_only(path: Path) -> None:
+    for _, pod in model_pods(path):
+        for each in containers(pod):
+            mounts = {mount["mountPath"]: mount for mount in each.get("volumeMounts", ())}
+            assert "/tmp" in mounts  # noqa: S108 - a mount, no file
+            for variable in ("HOME", "XDG_CACHE_HOME", "BERTMESH_CACHE_DIR"):
+                folder = environment(each).get(variable, "/tmp")  # noqa: S108 - the same
+                assert any(folder.startswith(mount) for mount in mounts), variable
+
+
+def rules_of(documents: list[Document], kind: str) -> list[Document]:
+    return [rule for each in documents if each["kind"] == kind for rule in each["rules"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "values"),
+    [
+        ("namespaced.yaml", {"readSecrets": True}),
+        ("cluster.yaml", {"readSecrets": True, "allNamespaces": True}),
+    ],
+)
+def test_the_controller_has_the_rights_that_it_was_tried_with(file: str, values: dict[str, bool]) -> None:
+    text = (ROOT / "deploy" / "rbac" / file).read_text(encoding="utf-8")
+    kind = "Role" if file.startswith("namespaced") else "ClusterRole"
+    wanted = rules_of(list(yaml.safe_load_all(text)), kind)
+    found = [
+        each for each in render({"controller": values}).all(kind) if "lease" not in each["metadata"]["name"]
+    ]
+    mine = [each for each in found if each["metadata"]["name"].endswith("bert-controller")]
+    assert rules_of(mine, kind) == wanted
+
+
+def test_the_controller_may_elect_a_leader() -> None:
+    text = (ROOT / "deploy" / "rbac" / "lease.yaml").read_text(encoding="utf-8")
+    wanted = rules_of(list(yaml.safe_load_all(text)), "Role")
+    assert render().one("Role", "bert-controller-lease")["rules"] == wanted
+
+
+def test_each_namespace_that_is_looked_after_gets_a_role() -> None:
+    found = render({"controller": {"namespaces": ["models", "search"]}})
+    roles = [
+        each["metadata"]["namespace"]
+        for each in found.all("Role")
+        if each["metadata"]["name"] == "bert-controller"
+    ]
+    assert roles == ["models", "search"]
+    [container] = found.one("Deployment", "bert-controller")["spec"]["template"]["spec"]["containers"]
+    assert {"--namespace=models", "--namespace=search"} <= set(container["args"])
+
+
+def test_secrets_may_be_read_only_where_a_message_needs_one() -> None:
+    def secrets(values: dict[str, object]) -> list[Document]:
+        rules = render(values).one("Role", "bert-controller")["rules"]
+        return [rule for rule in rules if "secrets" in rule["resources"]]
+
+    assert secrets({}) == []
+    [rule] = secrets({"rollout": {"notify": [{"name": "chat", "secret": "chat-url"}]}})
+    assert rule["resourceNames"] == ["chat-url"]
+
+
+@pytest.mark.parametrize("kind", ["PodMonitor", "PrometheusRule"])
+def test_absent_kinds_are_left_out_unless_asked_for(kind: str) -> None:
+    key = {"PodMonitor": "podMonitor", "PrometheusRule": "rules"}[kind]
+    assert render().all(kind) == []
+    assert render(apis=OPERATOR_APIS).all(kind) != []
+    assert render({"monitoring": {key: {"enabled": True}}}).all(kind) != []
+    assert render({"monitoring": {key: {"enabled": False}}}, apis=OPERATOR_APIS).all(kind) == []
+
+
+def test_the_policy_waits_for_its_kind_at_the_first_installation_and_belongs_to_the_release_after() -> None:
+    first = single(render(), "ModelRollout")
+    then = single(render(apis=[OWN_API]), "ModelRollout")
+    notes = first["metadata"]["annotations"]
+    assert notes["helm.sh/hook"] == "post-install,post-upgrade"
+    # Deleting it before it is made anew would send all traffic away from a canary.
+    assert "before-hook-creation" not in notes["helm.sh/hook-delete-policy"]
+    assert notes["meta.helm.sh/release-name"] == "bert"
+    assert "annotations" not in then["metadata"]
+    assert first["spec"] == then["spec"]
+
+
+def test_the_controller_decides_over_replicas_unless_there_is_none() -> None:
+    off = {"autoscaling": {"enabled": False}}
+    ruled = render({"modelDefaults": off}).one("Deployment", "bert-v1-0")
+    assert "replicas" not in ruled["spec"]
+    free = {"modelDefaults": {**off, "replicas": 3}, "controller": {"enabled": False}}
+    assert render(free).one("Deployment", "bert-v1-0")["spec"]["replicas"] == 3
+
+
+def test_a_version_takes_the_defaults_and_says_what_differs() -> None:
+    models = [
+        {"version": "1.0", "source": {"baked": "zh-small:1.0"}},
+        {"version": "1.1", "source": {"baked": "zh-small:1.1"}, "resources": {"limits": {"memory": "9Gi"}}},
+    ]
+    found = render({"models": models})
+    first, second = (
+        found.one("Deployment", name)["spec"]["template"]["spec"]["containers"][0]["resources"]
+        for name in ("bert-v1-0", "bert-v1-1")
+    )
+    assert first["limits"] == {"memory": "2Gi"}
+    assert second == {"limits": {"memory": "9Gi"}, "requests": first["requests"]}
+
+
+def test_a_gpu_takes_the_image_for_it_and_its_limit() -> None:
+    [_, (_, pod)] = model_pods(next(path for path in SCENARIOS if path.name.startswith("gpu")))
+    [container] = pod["spec"]["containers"]
+    assert container["image"].endswith("-cuda")
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+def test_the_mirror_serves_every_image() -> None:
+    path = next(path for path in SCENARIOS if path.name.startswith("air"))
+    for name, pod in pods(render(scenario(path)).objects):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "mirror"}], name
+        assert {each["image"].partition("/")[0] for each in containers(pod)} == {"mirror.internal:5000"}, name
+
+
+def test_a_password_is_made_once_and_no_secret_is_rendered() -> None:
+    assert render().all("Secret") == []
+    job = render().one("Job", "bert-secret")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    mine = {"redis": {"auth": {"existingSecret": "mine"}}}
+    assert [each["metadata"]["name"] for each in render(mine).all("Job")] == ["bert-farewell"]
+
+
+def test_further_objects_are_rendered_from_text_and_from_mappings() -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}-text'}"
+    mapping = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-map"}}
+    names = [each["metadata"]["name"] for each in render({"extraObjects": [text, mapping]}).all("ConfigMap")]
+    assert {"bert-text", "bert-map"} <= set(names)
+
+
+def test_two_releases_in_one_namespace_share_no_name_but_the_kind() -> None:
+    one, other = (
+        {(each["kind"], each["metadata"]["name"]) for each in render(release=name).objects}
+        for name in ("bert", "ernie")
+    )
+    assert {kind for kind, _ in one & other} == {"CustomResourceDefinition"}
+
+
+def test_the_mesh_is_told_which_canonical_service_a_pod_is() -> None:
+    _, pod = model_pods(SCENARIOS[0])[0]
+    labels = pod["metadata"]["labels"]
+    assert labels["service.istio.io/canonical-name"] == labels["app"] == "bert"
+    assert labels["service.istio.io/canonical-revision"] == labels["version"]
