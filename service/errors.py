@@ -133,9 +133,12 @@ class Overloaded(ServiceError):
 
 
 class DeadlinePassed(ServiceError):
-    """The client's own deadline passed before its answer was there; what waited was dropped."""
+    """The client's own deadline passed before its answer was there; what waited was dropped.
 
-    status, slug, title = 504, "deadline-passed", "Deadline passed"
+    No 5xx: a client that is in a hurry says nothing about the version that answers it.
+    """
+
+    status, slug, title = 408, "deadline-passed", "The client's deadline passed"
 
     def __init__(self, asked_ms: int) -> None:
         super().__init__(

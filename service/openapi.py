@@ -93,6 +93,6 @@ _TIMEOUT = {
     "name": HEADER,
     "in": "header",
     "required": False,
-    "description": "After so many milliseconds nobody waits any more: 504, and no work is done.",
+    "description": "After so many milliseconds nobody waits any more: 408, and no work is done.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_MS},
 }

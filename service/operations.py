@@ -42,7 +42,7 @@ class Operation:
         return f"{self.method.lower()}-{words}" if words else self.method.lower()
 
 
-_ASKED = (400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+_ASKED = (400, 404, 408, 413, 415, 422, 429, 500, 503)
 _MODEL = (404, 500, 503)
 _MASKED = {"text": "中国的首都是[MASK]。", "top_k": 5}
 _TEXT = {"text": "今天天气很好。", "pooling": "mean", "normalize": True}

@@ -44,8 +44,8 @@ repeats the sentence, and under `/v1` it is the object that OpenAI's clients rea
 status beside it, the sentence as details, and the type in the trailing metadata `bertmesh-problem`.
 
 429 is overload: wait as long as `Retry-After` says, which is computed from the queue. 503 is a pod that
-starts or ends: ask another one. 504 is only given to a request that set its own deadline with
-`X-Request-Timeout-Ms`.
+starts or ends: ask another one. 408 is the sender's own: its body came too slowly, or it set a deadline
+with `X-Request-Timeout-Ms` that was too short; a version is not judged by it.
 
 | type, after `urn:bertmesh:problem:` | HTTP | gRPC | when |
 |---|---|---|---|
@@ -54,13 +54,13 @@ starts or ends: ask another one. 504 is only given to a request that set its own
 _GRPC = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
     409: "FAILED_PRECONDITION",
     422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
     507: "RESOURCE_EXHAUSTED",
 }
 """The names of `service.protocols.grpc_server.CODES`, without loading gRPC; a test compares the two."""

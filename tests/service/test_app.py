@@ -142,12 +142,12 @@ def test_features_are_pooled_and_normalised_as_asked(client: FlaskClient, poolin
     assert len(plain) == WIDTH
 
 
-def test_what_a_client_no_longer_waits_for_is_a_504_and_a_bad_deadline_a_400(tiny: Tiny) -> None:
+def test_what_a_client_no_longer_waits_for_is_a_408_and_a_bad_deadline_a_400(tiny: Tiny) -> None:
     pod = build(tiny.settings(fault=Fault(latency_s=0.05)))
     pod.load()
     client = wrap(pod).test_client()
     late = post(client, "/fill-mask", FILL, X_Request_Timeout_Ms="20")
-    assert "20 ms of X-Request-Timeout-Ms" in str(problem(late, 504, "deadline-passed")["detail"])
+    assert "20 ms of X-Request-Timeout-Ms" in str(problem(late, 408, "deadline-passed")["detail"])
     problem(post(client, "/fill-mask", FILL, X_Request_Timeout_Ms="soon"), 400, "invalid-header")
     assert post(client, "/fill-mask", FILL, X_Request_Timeout_Ms="60000").status_code == 200
     pod.close()
