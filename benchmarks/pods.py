@@ -1,5 +1,6 @@
 """Pods to measure: a store of model versions, and gunicorn as it runs in service."""
 
+import os
 import shutil
 import signal
 import sys
@@ -24,12 +25,27 @@ def end_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
 
 
-def write_versions(root: Path, name: str, source: Path, versions: tuple[str, ...]) -> None:
-    """Put copies of a complete model folder into a store under several versions."""
+def write_versions(root: Path, name: str, source: Path, versions: tuple[str, ...]) -> dict[str, str]:
+    """Put a complete model folder into a store under several versions; return their digests."""
+    digests = {}
     for version in versions:
         folder = root / name / version
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("manifest.json"))
-        modelstore.write_manifest(folder, name=name, version=version)
+        linked_tree(source, folder, but=("manifest.json",))
+        digests[version] = modelstore.write_manifest(folder, name=name, version=version).digest
+    return digests
+
+
+def linked_tree(source: Path, target: Path, but: tuple[str, ...] = ()) -> None:
+    """Make a copy of a folder that takes no room where that can be."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*but), copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    """Link a file, or copy it to another disk."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 @contextmanager
@@ -37,8 +53,10 @@ def gunicorn(words: tuple[str, ...], env: Mapping[str, str], log: Path) -> Itera
     """Run gunicorn until the block ends; yield its port once it is ready."""
     port = free_port()
     bind = f"127.0.0.1:{port}"
-    command = [sys.executable, "-m", "gunicorn", *words, "--bind", bind]
-    with running(command, {"BERTMESH_BIND": bind, "BERTMESH_LOG_LEVEL": "WARNING", **env}, log):
+    told = {"BERTMESH_BIND": bind, "GUNICORN_CMD_ARGS": f"--bind {bind}", "BERTMESH_LOG_LEVEL": "WARNING"}
+    if words == POD:
+        del told["GUNICORN_CMD_ARGS"]  # it binds what its settings say
+    with running([sys.executable, "-m", "gunicorn", *words], {**told, **env}, log):
         _await(f"http://{bind}/readyz", log)
         yield port
 

@@ -1,7 +1,6 @@
 """Starting and ending the servers, and what they take."""
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -11,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from bertmesh.heirs import bound
 
 PATIENCE_S = 120
 MIB = 1 << 20
@@ -26,16 +27,15 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
-    """Run a command in a process group of its own; end the whole group."""
+    """Run a command in a process group of its own; the whole group ends with the block, and with us."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env={**os.environ, **env}, stdout=output, stderr=output, process_group=0
         )
     try:
-        yield psutil.Process(process.pid)
+        with bound(process.pid):
+            yield psutil.Process(process.pid)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

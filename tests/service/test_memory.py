@@ -40,9 +40,16 @@ def test_files_of_the_first_format_are_taken_for_half_precision(tmp_path: Path) 
     assert numbers(tmp_path) == 4
 
 
-def test_a_model_needs_more_the_larger_it_is() -> None:
-    assert needed(0) == RESERVE
-    assert needed(100_000_000) > 400_000_000 + RESERVE
+def test_a_model_needs_more_than_its_numbers_in_single_precision(tiny: Tiny) -> None:
+    assert needed(tiny.folder) > numbers(tiny.folder) * 4 + RESERVE
+
+
+def test_a_conversion_needs_more_than_its_files_whatever_lies_beside_them(tmp_path: Path) -> None:
+    assert needed(tmp_path) == RESERVE
+    for name in ("encoder.blob", "head.blob"):
+        (tmp_path / name).write_bytes(bytes(50_000))
+    (tmp_path / "pytorch_model.bin").write_bytes(bytes(1_000_000))
+    assert 100_000 < needed(tmp_path) - RESERVE < 200_000
 
 
 def test_too_little_memory_is_refused_with_the_numbers() -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 import urllib3
 
+from bertmesh.heirs import bound
 from bertmesh.ports import free_ports
 from bertmesh.processes import Child, Command
 from mesh.binaries import fetch_prometheus, find_redis
@@ -71,8 +72,10 @@ def running(
     log = folder / f"{name}.log"
     child = Child(name, Command(words, environment or {}), home=folder, log=log)
     try:
-        _await(child, ready)
-        yield child
+        # A test run that is killed must not leave its servers behind.
+        with bound(child.pid):
+            _await(child, ready)
+            yield child
     finally:
         child.kill()
 
