@@ -11,6 +11,8 @@ from canary.profiles import DEFAULT, LOW_TRAFFIC
 RATES: Final = (1.0, 10.0, 100.0, 1000.0)
 BASES: Final = (0.001, 0.005, 0.02)
 KINDS: Final = ("equal", "at the margin", "x2", "x5", "dead")
+OTHERS: Final = {"slow": (0.005, 0.02), "lowconf": (0.05, 0.3)}
+"""Base rates: the edge is the bucket's nearest to 1 %, and up to a third of the masks may be hard."""
 HORIZON_S: Final = 7200.0
 SLOW_HORIZON_S: Final = 4 * 3600.0
 LOW_TRAFFIC_BELOW_RPS: Final = 5.0
@@ -27,25 +29,38 @@ class Cell:
     pods: int = 2
 
 
-def errors_only(profile: Profile) -> Profile:
-    """Return a profile that judges errors alone: with one metric, all of the evidence is its."""
-    return replace(profile, metrics=profile.metrics[:1])
+def alone(profile: Profile, name: str = "errors") -> Profile:
+    """Return a profile that judges one metric: all of the evidence is its."""
+    return replace(profile, metrics=tuple(metric for metric in profile.metrics if metric.name == name))
 
 
 def main_cells() -> Iterator[Cell]:
     """Yield the cells of the main table."""
     for rps in RATES:
         slow = rps < LOW_TRAFFIC_BELOW_RPS
-        profile = errors_only(LOW_TRAFFIC if slow else DEFAULT)
+        profile = alone(LOW_TRAFFIC if slow else DEFAULT)
         for base in BASES:
             for kind in KINDS:
                 scenario = Scenario(f"{rps:g} rps, {100 * base:g} %", rps, base, rate_of(kind, base, profile))
                 yield Cell(scenario, kind, profile, SLOW_HORIZON_S if slow else HORIZON_S)
 
 
+def other_cells() -> Iterator[Cell]:
+    """Yield cells in which the bad events are slow answers, or answers of low confidence."""
+    for name, bases in OTHERS.items():
+        for rps in RATES:
+            slow = rps < LOW_TRAFFIC_BELOW_RPS
+            profile = alone(LOW_TRAFFIC if slow else DEFAULT, name)
+            for base in bases:
+                for kind in ("equal", "at the margin", "dead"):
+                    title = f"{name}, {rps:g} rps, {100 * base:g} %"
+                    scenario = Scenario(title, rps, base, rate_of(kind, base, profile))
+                    yield Cell(scenario, kind, profile, SLOW_HORIZON_S if slow else HORIZON_S)
+
+
 def stress_cells() -> Iterator[Cell]:
     """Yield good canaries, canaries at the margin and dead ones under trouble that is nobody's fault."""
-    profile = errors_only(DEFAULT)
+    profile = alone(DEFAULT)
     calm = Scenario("", 100.0, 0.005, 0.005)
     troubles = (
         (replace(calm, name="common bursts: 20 % fail everywhere for 15 s, every 150 s", common=True), 2),

@@ -58,8 +58,42 @@ def stress_targets(results: Sequence[Result]) -> list[Target]:
     ]
 
 
+def other_targets(results: Sequence[Result]) -> list[Target]:
+    """Return what our results on the other metrics say about the same promises."""
+    return [
+        _share(
+            "slow, lowconf: good canaries rolled back at most 1 %", results, "equal", lambda r: r.rolled_back
+        ),
+        _share(
+            "slow, lowconf: at the margin promoted at most 1 %",
+            results,
+            "at the margin",
+            lambda r: r.promoted,
+        ),
+    ]
+
+
+def other_table(results: Sequence[Result]) -> str:
+    """Return our results on the other metrics, one row a cell of traffic."""
+    head: Row = ("metric, traffic, base rate", "good: rolled back, %", "good: minutes until promotion",
+                 "at the margin: promoted, %", "all bad: seconds until out")  # fmt: skip
+    found = {(result.cell.scenario.name, result.cell.kind): result for result in results}
+    names = dict.fromkeys(name for name, _ in found)
+    rows = [
+        (
+            name,
+            _rolled_back(found[name, "equal"]),
+            _minutes(found[name, "equal"]),
+            _promoted(found[name, "at the margin"]),
+            _seconds(found[name, "dead"]),
+        )
+        for name in names
+    ]
+    return "### The other metrics, each alone\n\n" + "\n".join(_lines(head, rows))
+
+
 def tables(main: Sequence[Result], stress: Sequence[Result]) -> str:
-    """Return all tables in Markdown."""
+    """Return the tables that compare the rules, in Markdown."""
     parts = (
         ("Good canaries rolled back, %", main, "equal", _rolled_back),
         ("Canaries at the stated margin promoted, %", main, "at the margin", _promoted),

@@ -22,9 +22,10 @@ from canary.prometheus import Prometheus
 from canary.prometheus_rows import Batch
 from canary.promql import Want
 
-SHARED_S: Final = 2.5
-"""How old a reading may be that somebody else began: an operator with many rollouts takes its time."""
-WANTED_S: Final = 30.0
+SHARED_S: Final = 5.0
+"""How old a reading may be that somebody else began. It is old only where a round through all rollouts takes
+that long."""
+WANTED_S: Final = 60.0
 """For how long is read along what nobody has asked for."""
 
 

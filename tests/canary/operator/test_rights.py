@@ -104,6 +104,7 @@ def test_the_cluster_mode_grants_the_same_and_nothing_else_is_cluster_wide() -> 
         "cluster.yaml": {"ClusterRole", "ClusterRoleBinding"},
         "lease.yaml": {"ServiceAccount", "Role", "RoleBinding"},
         "namespaced.yaml": {"Role", "RoleBinding"},
+        "console.yaml": {"Role", "RoleBinding"},
         "people.yaml": {"Role"},
     }
     assert not any("*" in right for name in kinds for right in granted(role(name)))
