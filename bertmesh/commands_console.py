@@ -3,6 +3,7 @@
 import os
 import sys
 from ipaddress import ip_address
+from typing import Any
 
 import click
 
@@ -24,28 +25,69 @@ THREADS = 16
     "--allow-host",
     "hosts",
     multiple=True,
+    envvar="BERTMESH_CONSOLE_HOSTS",
     metavar="NAME",
     help="A name under which a gateway offers the console [default: loopback names only].",
 )
-def serve_console(home: Home, bind: str, port: int, hosts: tuple[str, ...]) -> None:
-    """Serve a page that shows every rollout and can pause, promote and abort it.
+@click.option("--cluster", "on_cluster", is_flag=True, help="Show the ModelRollouts of a cluster.")
+@click.option("-n", "--namespace", "namespaces", multiple=True, envvar="BERTMESH_CONSOLE_NAMESPACES",
+              help="Of the cluster, show this namespace; may be given several times.")  # fmt: skip
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of the cluster, show all.")
+@click.option("--context", default="", help="Of the kubeconfig [default: the current one, or this pod's].")
+@click.option("--kubeconfig", default="", help="Where it is [default: as kubectl finds it].")
+@click.option("--lease-namespace", envvar="BERTMESH_CONSOLE_LEASE_NAMESPACE", default="",
+              help="Where the operator's Lease is, so that its silence can be shown.")  # fmt: skip
+def serve_console(home: Home, bind: str, port: int, hosts: tuple[str, ...], **cluster: Any) -> None:  # noqa: ANN401 - click's
+    """Serve a page that shows every rollout and can pause, promote, abort and undo it.
 
-    `bertmesh up` serves one already; this one also works when no mesh runs.
+    `bertmesh up` serves one already; this one also works when no mesh runs. On a cluster it takes its figures
+    from BERTMESH_PROMETHEUS_URL and the worst disagreements from BERTMESH_REDIS_URL, where these are set;
+    BERTMESH_CONSOLE_TRACE_URL links their traces, BERTMESH_CONSOLE_IDENTITY_HEADER names the gateway's header
+    with the user in it.
     """
-    _refuse_strangers(bind, hosts)
+    names = tuple(name for given in hosts for name in given.split(",") if name)
+    _refuse_strangers(bind, names)
     if not is_free(port):
         raise PortTaken(port, "another process")
-    environment = {**os.environ, "BERTMESH_HOME": str(home.root)}
-    if hosts:
-        environment["BERTMESH_CONSOLE_HOSTS"] = ",".join(hosts)
+    environment = {**os.environ, "BERTMESH_HOME": str(home.root), **_of_cluster(**cluster)}
+    if names:
+        environment["BERTMESH_CONSOLE_HOSTS"] = ",".join(names)
     Settings.from_environment(environment)  # so that a bad one is said here, in one sentence
     click.echo(f"rollout console: http://{bind}:{port}/ (Ctrl-C ends it)")
     sys.stdout.flush()
-    os.execve(sys.executable, server_words(bind, port), environment)  # noqa: S606 - there is no shell
+    factory = "create_for_cluster" if cluster["on_cluster"] else "create"
+    os.execve(sys.executable, server_words(bind, port, factory), environment)  # noqa: S606 - there is no shell
 
 
-def server_words(bind: str, port: int) -> list[str]:
-    """Return the command line of the console's server; it finds its home in the environment."""
+def _of_cluster(
+    *,
+    on_cluster: bool,
+    namespaces: tuple[str, ...],
+    everywhere: bool,
+    context: str,
+    kubeconfig: str,
+    lease_namespace: str,
+) -> dict[str, str]:
+    """Return what the server must know of the cluster; that there is one is seen here, in one sentence."""
+    spaces = [name for given in namespaces for name in given.split(",") if name]
+    if not on_cluster:
+        return {}
+    if bool(spaces) == everywhere:
+        message = "say what of the cluster is shown: --namespace NS (several times if need be), or -A"
+        raise click.UsageError(message)
+    from mesh.cluster_place import find_place  # noqa: PLC0415 - loads the package kubernetes
+
+    find_place(context or None, None, kubeconfig or None)
+    return {
+        "BERTMESH_CONSOLE_NAMESPACES": ",".join(spaces),
+        "BERTMESH_CONSOLE_CONTEXT": context,
+        "BERTMESH_CONSOLE_KUBECONFIG": kubeconfig,
+        "BERTMESH_CONSOLE_LEASE_NAMESPACE": lease_namespace,
+    }
+
+
+def server_words(bind: str, port: int, factory: str) -> list[str]:
+    """Return the command line of the console's server; it finds the rest in the environment."""
     options = {
         "--bind": f"{bind}:{port}",
         "--workers": "1",
@@ -55,7 +97,7 @@ def server_words(bind: str, port: int) -> list[str]:
         "--log-level": "warning",
     }
     flat = [word for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "gunicorn", *flat, "--no-control-socket", "bertmesh.console:create()"]
+    return [sys.executable, "-m", "gunicorn", *flat, "--no-control-socket", f"bertmesh.console:{factory}()"]
 
 
 def _refuse_strangers(bind: str, hosts: tuple[str, ...]) -> None:

@@ -12,16 +12,17 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException
 
-from canary.commands import Order
 from canary.console import verbs
+from canary.console.detail import Detail
 from canary.console.errors import ConsoleError, Refused, RolloutMovedOn, Unanswered
 from canary.console.page import Choice, Notice, Page, page
-from canary.console.ports import Rollouts, Traffic
+from canary.console.ports import Disagreements, Rollouts, Traffic
 from canary.console.security import FIELD, Guard, protect
 from canary.console.settings import Settings
 from canary.errors import CanaryError
 
-SECTIONS: Final = ("notices", "list", "head", "weights", "evidence", "traffic", "events")
+SECTIONS: Final = ("notices", "list", "head", "weights", "evidence", "traffic", "disagreements", "events")
+ALIVE: Final = "/livez"
 LARGEST_BODY: Final = 16_384
 
 
@@ -34,10 +35,12 @@ class Console:
         guard: Guard,
         *,
         traffic: Traffic | None = None,
+        disagreements: Disagreements | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._rollouts = rollouts
         self._traffic = traffic
+        self._disagreements = disagreements
         self._now = now
         self.guard = guard
 
@@ -47,12 +50,24 @@ class Console:
         Raises:
             NoSuchRollout: the chosen one is not known.
         """
-        seen = page(self._rollouts.read(), choice, self._now())
-        if seen.detail is None or seen.detail.run.ended or self._traffic is None:
+        readings = self._rollouts.read()
+        seen = page(readings, choice, self._now())
+        if seen.detail is None:
             return seen
-        run = seen.detail.run
-        rates = self._traffic.rates((run.stable, run.canary))
-        return replace(seen, detail=replace(seen.detail, rates=rates))
+        host = next(each.host for each in readings if each.service == seen.detail.service)
+        return replace(seen, detail=self._with_figures(seen.detail, host))
+
+    def _with_figures(self, detail: Detail, host: str) -> Detail:
+        """Return the rollout with what is shown beside its evidence."""
+        run, shown = detail.run, detail
+        if self._traffic is not None and not run.ended:
+            shown = replace(shown, rates=self._traffic.rates(host, (run.stable, run.canary)))
+        if self._disagreements is None or detail.historical:
+            return shown
+        try:
+            return replace(shown, disagreements=tuple(self._disagreements(run.canary)))
+        except CanaryError as error:
+            return replace(shown, unread=str(error))
 
     def order(self, choice: tuple[str, str], word: str, who: str) -> str:
         """Have an order about the chosen rollout carried out, and return the controller's answer.
@@ -65,10 +80,10 @@ class Console:
         """
         verb = verbs.parse(word)
         detail = self.page(choice).detail
-        if detail is None or detail.run.rollout is None or detail.run.ended:
+        if detail is None or verb not in verbs.allowed(detail.run.rollout):
             raise RolloutMovedOn(choice[1])
         try:
-            answer = self._rollouts.send(choice[0], Order(uuid.uuid4().hex, who, self._now(), verb))
+            answer = self._rollouts.send(choice[0], verbs.command(verb, uuid.uuid4().hex, who, self._now()))
         except CanaryError as error:
             raise Unanswered(str(error)) from error
         if not answer.ok:
@@ -83,13 +98,15 @@ def create_app(console: Console, settings: Settings) -> Flask:
     app.jinja_env.filters["clock"] = _clock
     app.jinja_env.filters["coded"] = _coded
     app.jinja_env.globals["poll_ms"] = int(1000 * settings.poll_s)
+    app.jinja_env.globals["beginning"] = settings.beginning
+    app.jinja_env.globals["trace_link"] = settings.trace_link
     app.before_request(partial(_admit, console.guard))
     app.after_request(_protect)
     app.register_error_handler(ConsoleError, _explain)
     app.register_error_handler(HTTPException, _explain_http)
     _add_pages(app, console)
     _add_orders(app, console)
-    app.add_url_rule("/livez", view_func=_livez)
+    app.add_url_rule(ALIVE, view_func=_livez)
     return app
 
 
@@ -110,7 +127,7 @@ def _add_pages(app: Flask, console: Console) -> None:
     def confirm(service: str, rollout: str, word: str) -> str:
         verb = verbs.parse(word)
         detail = console.page((service, rollout)).detail
-        if detail is None or detail.run.rollout is None or detail.run.ended:
+        if detail is None or detail.run.rollout is None or verb not in verbs.allowed(detail.run.rollout):
             raise RolloutMovedOn(rollout)
         asked = verbs.describe(verb, detail.run.rollout)
         return render_template("confirm.html", verb=asked, detail=detail, token=_token(console))
@@ -142,7 +159,8 @@ def _choice(service: str | None, rollout: str | None) -> Choice:
 
 def _admit(guard: Guard) -> None:
     g.visitor = guard.visitor(request)
-    guard.check_host(request)
+    if request.path != ALIVE:  # a kubelet asks for it by the pod's address
+        guard.check_host(request)
 
 
 def _protect(response: Response) -> Response:

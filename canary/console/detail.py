@@ -14,6 +14,7 @@ from canary.console.scale import since
 from canary.decision import Action
 from canary.history import Entry
 from canary.model import Phase
+from canary.shadow_worst import Disagreement
 from canary.state import State
 
 TONES: Final = {
@@ -60,7 +61,10 @@ class StepView:
 
 @dataclass(frozen=True)
 class Detail:
-    """The rollout that is shown."""
+    """The rollout that is shown; ``historical`` says that there is a newer one of its service.
+
+    ``unread`` says why the worst disagreements cannot be shown, "" if they can.
+    """
 
     service: str
     run: Run
@@ -74,7 +78,10 @@ class Detail:
     steps: tuple[StepView, ...]
     events: tuple[Event, ...]
     buttons: tuple[verbs.Verb, ...]
+    historical: bool = False
     rates: Mapping[str, Rates] = field(default_factory=dict)
+    disagreements: tuple[Disagreement, ...] = ()
+    unread: str = ""
 
 
 def detail(service: str, state: State, run: Run, now: float) -> Detail:
@@ -93,6 +100,7 @@ def detail(service: str, state: State, run: Run, now: float) -> Detail:
         steps=_steps(run, now),
         events=tuple(_event(entry, run) for entry in reversed(run.entries)),
         buttons=verbs.fitting(run.rollout),
+        historical=run.rollout is None,
     )
 
 

@@ -54,7 +54,7 @@ class UnknownVerb(ConsoleError):
     status = 400
 
     def __init__(self, seen: str) -> None:
-        super().__init__(f"there is no command {seen!r}: use pause, resume, promote or abort")
+        super().__init__(f"there is no command {seen!r}: use pause, resume, promote, abort or undo")
 
 
 class RolloutMovedOn(ConsoleError):
@@ -72,6 +72,10 @@ class Refused(ConsoleError):
     """The controller said no."""
 
     status = 409
+
+
+class NoAnswer(CanaryError):
+    """The way to the controller is blocked."""
 
 
 class Unanswered(ConsoleError):

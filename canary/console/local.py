@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from canary.client import Client
-from canary.commands import Answer, Order
+from canary.commands import Answer, Command
 from canary.console.ports import Reading
 from canary.errors import StoreCorrupt
 from canary.store import FileStore
@@ -29,7 +29,7 @@ class LocalRollouts:
         except (StoreCorrupt, OSError) as error:
             return [Reading(self._service, None, at, f"The state cannot be read: {error}")]
 
-    def send(self, service: str, order: Order) -> Answer:
+    def send(self, service: str, command: Command) -> Answer:
         """Send an order and wait; there is only one service here, so its name decides nothing."""
         del service
-        return Client(self._folder).send(order, within_s=self._within_s)
+        return Client(self._folder).send(command, within_s=self._within_s)

@@ -1,8 +1,8 @@
 """Everything that the page shows, made from readings; pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from canary import words
 from canary.console.detail import Detail, detail, phase_of, tone_of
@@ -10,8 +10,6 @@ from canary.console.errors import NoSuchRollout
 from canary.console.ports import Reading
 from canary.console.runs import Run, runs
 from canary.state import State
-
-ALIVE_WITHIN_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,33 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Service:
+    """A service and the version that is trusted with it."""
+
+    name: str
+    stable: str
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole page."""
 
-    services: tuple[str, ...]
-    stable: str
+    services: tuple[Service, ...]
     notices: tuple[Notice, ...]
     cards: tuple[Card, ...]
     detail: Detail | None
+
+    @property
+    def stable(self) -> str:
+        """The stable version of the only service, or of the one that is shown; "" if there is none."""
+        shown = self.detail.service if self.detail else ""
+        return next((each.stable for each in self.services if shown in {"", each.name}), "")
+
+    @property
+    def idle(self) -> tuple[Service, ...]:
+        """The services that had no rollout yet, where there are others."""
+        busy = {card.service for card in self.cards}
+        return tuple(each for each in self.services if busy and each.name not in busy)
 
     @property
     def broken(self) -> bool:
@@ -69,9 +86,8 @@ def page(readings: Sequence[Reading], choice: Choice, now: float) -> Page:
     known.sort(key=lambda each: (not each[2].ended, each[2].started_at), reverse=True)
     shown = _choose(known, choice)
     return Page(
-        services=tuple(reading.service for reading in readings),
-        stable=", ".join(state.stable for _, state in states),
-        notices=tuple(notice for reading in readings for notice in _notices(reading, now)),
+        services=tuple(Service(service, state.stable) for service, state in states),
+        notices=tuple(dict.fromkeys(notice for each in readings for notice in _notices(each, now))),
         cards=tuple(_card(each, now, chosen=each is shown) for each in known),
         detail=detail(*shown, now) if shown else None,
     )
@@ -89,16 +105,16 @@ def _choose(known: Sequence[Known], choice: Choice) -> Known | None:
 def _notices(reading: Reading, now: float) -> list[Notice]:
     if reading.problem:
         return [Notice("bad", reading.problem)]
-    if reading.state is None:
-        return []
-    if reading.beat is None or now - reading.beat >= ALIVE_WITHIN_S:
-        seen = "never" if reading.beat is None else f"{words.duration(now - reading.beat)} ago"
-        text = (
-            f"The controller gives no sign of life (last seen: {seen}). What is shown is what it "
-            "stored last; traffic stays as it is. See `bertmesh status`; `bertmesh up` starts the mesh."
-        )
-        return [Notice("warn", text)]
-    return []
+    warned = [Notice("warn", reading.warning)] if reading.warning else []
+    silent_s = math.inf if reading.beat is None else now - reading.beat
+    if reading.state is None or math.isinf(reading.patience_s) or silent_s < reading.patience_s:
+        return warned
+    seen = "never" if reading.beat is None else f"{words.duration(silent_s)} ago"
+    text = (
+        f"The controller gives no sign of life (last seen: {seen}). What is shown is what it "
+        f"stored last; traffic stays as it is. {reading.advice}"
+    )
+    return [Notice("warn", text), *warned]
 
 
 def _card(known: Known, now: float, *, chosen: bool) -> Card:

@@ -1,10 +1,11 @@
 """What the console needs of the home it looks at: little, so that a folder and a cluster both fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from canary.commands import Answer, Order
+from canary.commands import Answer, Command
+from canary.shadow_worst import Disagreement
 from canary.state import State
 
 
@@ -13,13 +14,19 @@ class Reading:
     """What is known of one service.
 
     ``state`` is None as long as no controller has run. ``beat`` is the controller's last sign of life (Unix
-    seconds). ``problem`` says in a sentence why the state cannot be read, "" if it could be.
+    seconds), and ``advice`` what to do when it is older than ``patience_s``. ``problem`` says in a sentence
+    why the state cannot be read, ``warning`` what else a person should know, "" if nothing. ``host`` is the
+    Service's full name in Istio's metrics, "" for the one that the settings name.
     """
 
     service: str
     state: State | None
     beat: float | None = None
     problem: str = ""
+    warning: str = ""
+    host: str = ""
+    patience_s: float = 5.0
+    advice: str = "See `bertmesh status`; `bertmesh up` starts the mesh."
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Rollouts(Protocol):
         """Return every service; what cannot be read is said in its ``problem``, never raised."""
         ...
 
-    def send(self, service: str, order: Order) -> Answer:
+    def send(self, service: str, command: Command) -> Answer:
         """Send an order to a service's controller and wait for its answer.
 
         Raises:
@@ -50,9 +57,13 @@ class Rollouts(Protocol):
         ...
 
 
+Disagreements = Callable[[str], Sequence[Disagreement]]
+"""Returns the worst disagreements of a canary, the most severe first; raises CanaryError."""
+
+
 class Traffic(Protocol):
     """Figures that are shown beside the evidence; nothing is decided by them."""
 
-    def rates(self, versions: Sequence[str]) -> Mapping[str, Rates]:
-        """Return the traffic of each version; empty where no metrics system is at hand."""
+    def rates(self, host: str, versions: Sequence[str]) -> Mapping[str, Rates]:
+        """Return the traffic of each version of a Service; empty where no metrics system is at hand."""
         ...

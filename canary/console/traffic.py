@@ -33,26 +33,26 @@ class PrometheusTraffic:
         self._settings = settings
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=TIMEOUT_S), retries=False)
 
-    def rates(self, versions: Sequence[str]) -> Mapping[str, Rates]:
-        """Return the traffic of each version; nothing if Prometheus does not answer."""
+    def rates(self, host: str, versions: Sequence[str]) -> Mapping[str, Rates]:
+        """Return the traffic of each version of a Service; nothing if Prometheus does not answer."""
         url = self._find()
         if url is None:
             return {}
         with suppress(urllib3.exceptions.HTTPError, ValueError, KeyError, IndexError, TypeError):
-            return {version: self._of(url, version) for version in versions}
+            return {version: self._of(url, host or self._settings.service, version) for version in versions}
         return {}
 
-    def _of(self, url: str, version: str) -> Rates:
-        requests = self._value(url, self._query(REQUESTS, version))
-        failed = self._value(url, self._query(REQUESTS, version, FAILED)) or 0.0
+    def _of(self, url: str, host: str, version: str) -> Rates:
+        requests = self._value(url, self._query(REQUESTS, host, version))
+        failed = self._value(url, self._query(REQUESTS, host, version, FAILED)) or 0.0
         share = failed / requests if requests else None
-        return Rates(requests, share, self._value(url, self._query(P99, version)))
+        return Rates(requests, share, self._value(url, self._query(P99, host, version)))
 
-    def _query(self, query: str, version: str, more: str = "") -> str:
+    def _query(self, query: str, host: str, version: str, more: str = "") -> str:
         """Return a query for primary traffic: a mirrored copy's route names another version."""
         name = promql.any_of([version])
         return query.format(
-            service=self._settings.service,
+            service=host,
             version=version,
             route=f'{ROUTE_LABEL}=~"|{name}"',
             more=more,

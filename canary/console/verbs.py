@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from canary.commands import Command, Order, Undo
 from canary.console.errors import UnknownVerb
 from canary.model import Phase, Rollout
 
-Name = Literal["pause", "resume", "promote", "abort"]
+Name = Literal["pause", "resume", "promote", "abort", "undo"]
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
+ON_THE_WAY: Final[tuple[Name, ...]] = ("pause", "resume", "promote", "abort")
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,28 @@ def parse(word: str) -> Name:
     raise UnknownVerb(word)
 
 
+def command(name: Name, command_id: str, who: str, now: float) -> Command:
+    """Return what a button sends."""
+    return Undo(command_id, who, now) if name == "undo" else Order(command_id, who, now, name)
+
+
 def fitting(rollout: Rollout | None) -> tuple[Verb, ...]:
-    """Return the buttons that fit a rollout as it stands; abort is always the last one."""
-    if rollout is None or rollout.ended or rollout.phase is Phase.ROLLING_BACK:
+    """Return the buttons that fit a rollout as it stands; the one that leads back is always the last one."""
+    if rollout is None or rollout.phase is Phase.ROLLING_BACK:
         return ()
+    if rollout.ended:
+        undoable = rollout.phase is Phase.PROMOTED and rollout.settled
+        return (describe("undo", rollout),) if undoable else ()
     first: Name = "resume" if rollout.phase is Phase.PAUSED else "pause"
     names: tuple[Name, ...] = (first, "promote", "abort") if rollout.weighted else (first, "abort")
     return tuple(describe(name, rollout) for name in names)
+
+
+def allowed(rollout: Rollout | None) -> frozenset[Name]:
+    """Return the orders that may be sent about a rollout, even if its controller then refuses."""
+    if rollout is None:
+        return frozenset()
+    return frozenset({"undo"} if rollout.phase is Phase.PROMOTED else () if rollout.ended else ON_THE_WAY)
 
 
 def describe(name: Name, rollout: Rollout) -> Verb:
@@ -75,6 +92,19 @@ def describe(name: Name, rollout: Rollout) -> Verb:
                 f"All traffic goes back to {stable} at once. This rollout cannot be taken up again; "
                 "a new one begins with no evidence.",
             )
+        case "undo":
+            return _undo(rollout)
+
+
+def _undo(rollout: Rollout) -> Verb:
+    canary, stable = rollout.canary, rollout.stable
+    return Verb(
+        "undo",
+        "Undo",
+        f"Go back from {canary} to {stable}?",
+        f"The pods of {stable} are started again, and traffic moves back in the steps of the profile fast. "
+        f"{canary} stays warm until {stable} has all of it.",
+    )
 
 
 def _next(rollout: Rollout) -> str:

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from bertmesh.cli import cli
 from bertmesh.ports import free_ports
+from tests.support.kubeapi.known import mesh_api
+from tests.support.kubeapi.samples import rollout
 from tests.support.processes import wait_until
 
 
@@ -26,11 +28,29 @@ def test_the_console_is_served_without_a_mesh_and_ends_on_a_signal(tmp_path: Pat
         assert process.wait(20) == 0
 
 
+def test_the_console_of_a_cluster_is_served_by_one_command(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    with mesh_api() as api:
+        api.create(rollout("zh"))
+        config = str(api.kubeconfig(tmp_path / "config"))
+        words = ["--cluster", "-n", "default", "--kubeconfig", config, "--port", str(port)]
+        with subprocess.Popen([sys.executable, "-m", "bertmesh", "console", *words]) as process:
+            try:
+                wait_until(lambda: answer(port) is not None, "the console answers")
+                assert "No controller has run here yet" in (answer(port) or "")
+                assert any(seen.path.endswith("/namespaces/default/modelrollouts") for seen in api.seen)
+            finally:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--bind", "0.0.0.0"], "name it with --allow-host"),  # noqa: S104 - that is what is refused
         (["--bind", "my-laptop"], "--bind takes an IP address, got 'my-laptop'"),
+        (["--cluster"], "say what of the cluster is shown: --namespace NS"),
+        (["--cluster", "-A", "-n", "default"], "say what of the cluster is shown: --namespace NS"),
     ],
 )
 def test_it_listens_to_others_only_if_that_is_said(tmp_path: Path, words: list[str], sentence: str) -> None:

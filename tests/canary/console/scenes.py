@@ -10,10 +10,11 @@ from flask import Flask
 from canary.commands import Answer, Command
 from canary.console.app import Console, create_app
 from canary.console.local import LocalRollouts
-from canary.console.ports import Traffic
+from canary.console.ports import Disagreements, Traffic
 from canary.console.security import Guard
 from canary.console.settings import Settings
 from canary.inbox import Inbox
+from canary.shadow_worst import Disagreement
 from canary.store import FileStore
 from tests.canary.fakes import Stage
 
@@ -61,8 +62,26 @@ def beat(folder: Path) -> None:
     FileStore(folder).beat(time.time())
 
 
-def console(folder: Path, *, traffic: Traffic | None = None, settings: Settings | None = None) -> Flask:
+def disagreement(**fields: Any) -> Disagreement:  # noqa: ANN401 - fields of any type
+    """Return an example of a disagreement."""
+    known = {
+        "at": 1_790_000_000.0, "canary": "1.1", "stable": "1.0", "task": "fill-mask", "severity": 0.82,
+        "request_id": "r-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "pod": "1.1-a",
+        "text": "中国的首都是[MASK]京。", "about": "11 characters, sha256:3f2a", "stable_answer": "北 0.98",
+        "canary_answer": "南 0.61", "sentence": "the best token differs, and so do 4 of the best 5",
+    }  # fmt: skip
+    return Disagreement(**{**known, **fields})
+
+
+def console(
+    folder: Path,
+    *,
+    traffic: Traffic | None = None,
+    settings: Settings | None = None,
+    disagreements: Disagreements | None = None,
+) -> Flask:
     """Return the console of a store."""
     chosen = settings or Settings()
     rollouts = LocalRollouts(folder, "bert", within_s=0.3)
-    return create_app(Console(rollouts, Guard(chosen, SECRET), traffic=traffic), chosen)
+    guard = Guard(chosen, SECRET)
+    return create_app(Console(rollouts, guard, traffic=traffic, disagreements=disagreements), chosen)

@@ -1,5 +1,7 @@
 """Takes the picture for the documentation: `python -m tests.canary.console.take_picture docs/console.png`.
 
+Behind the file's name: light or dark, and the width and height in pixels.
+
 What it shows is the real page over a real store, which the real controller has written in a simulated world.
 """
 
@@ -19,18 +21,19 @@ from canary.console.local import LocalRollouts
 from canary.console.ports import Rates
 from canary.console.security import Guard
 from canary.console.settings import Settings
-from tests.canary.console.scenes import SECRET, Scene, at_weight
+from canary.shadow_worst import Disagreement
+from tests.canary.console.scenes import SECRET, Scene, at_weight, disagreement
 
 FAULTY = "1.2-faulty"
 RARE = 0.001
 SETTLE_MS = 1500
-HEIGHT = 1180
+HEIGHT = "1180"
 
 
 class CalmTraffic:
     """Figures as the simulated world has them."""
 
-    def rates(self, versions: Sequence[str]) -> Mapping[str, Rates]:
+    def rates(self, _host: str, versions: Sequence[str]) -> Mapping[str, Rates]:
         """Return the same for each."""
         return {version: Rates(30.1, RARE, 18.0 + i) for i, version in enumerate(versions)}
 
@@ -50,7 +53,19 @@ def story(folder: Path) -> Scene:
     return scene
 
 
-def take(app: Flask, out: Path) -> None:
+def examples(canary: str, now: float) -> Sequence[Disagreement]:
+    """Return what copied requests may have shown."""
+    common = {"canary": canary, "stable": "1.1-reviews", "pod": f"{canary}-a"}
+    return [
+        disagreement(**common, at=now - 41, severity=0.86, text="这家酒店的服务态度很[MASK]。",
+                     stable_answer="好 0.71 · 差 0.22", canary_answer="贵 0.55 · 差 0.19"),
+        disagreement(**common, at=now - 310, severity=0.34, task="similarity", text="",
+                     about="17 and 21 characters, sha256:9b1e", stable_answer="0.83", canary_answer="0.61",
+                     sentence="the similarity differs by 0.22"),
+    ]  # fmt: skip
+
+
+def take(app: Flask, out: Path, scheme: str = "light", width: str = "1280", height: str = HEIGHT) -> None:
     """Serve the page, and write what a browser shows."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
@@ -60,7 +75,10 @@ def take(app: Flask, out: Path) -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
-            page = browser.new_page(viewport={"width": 1280, "height": HEIGHT})
+            page = browser.new_page(
+                viewport={"width": int(width), "height": int(height)},
+                color_scheme="dark" if scheme == "dark" else "light",
+            )
             page.goto(f"http://127.0.0.1:{server.server_port}/")
             page.wait_for_timeout(SETTLE_MS)
             page.screenshot(path=out)
@@ -75,8 +93,15 @@ def main() -> None:
         scene = story(Path(folder))
         now = scene.clock.time + 1
         rollouts = LocalRollouts(Path(folder), "bert")
-        console = Console(rollouts, Guard(Settings(), SECRET), traffic=CalmTraffic(), now=lambda: now)
-        take(create_app(console, Settings(poll_s=0.3)), Path(sys.argv[1]))
+        settings = Settings(poll_s=0.3, trace_url="http://jaeger:16686/trace/{trace_id}")
+        console = Console(
+            rollouts,
+            Guard(settings, SECRET),
+            traffic=CalmTraffic(),
+            disagreements=lambda canary: examples(canary, now),
+            now=lambda: now,
+        )
+        take(create_app(console, settings), Path(sys.argv[1]), *sys.argv[2:])
 
 
 if __name__ == "__main__":

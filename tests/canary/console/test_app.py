@@ -7,8 +7,10 @@ from werkzeug.test import TestResponse
 
 from canary.console.ports import Rates
 from canary.console.settings import BadSetting, Settings
+from canary.errors import ShadowUnreadable
+from canary.shadow_worst import Disagreement
 from canary.store import FileStore
-from tests.canary.console.scenes import SECRET, Scene, at_weight, beat, console
+from tests.canary.console.scenes import SECRET, Scene, at_weight, beat, console, disagreement
 
 OURS = {"Origin": "http://localhost"}
 ABORT = "/rollouts/bert/rollout-1/abort"
@@ -17,7 +19,7 @@ ABORT = "/rollouts/bert/rollout-1/abort"
 class SteadyTraffic:
     """Figures that never change."""
 
-    def rates(self, versions: Sequence[str]) -> Mapping[str, Rates]:
+    def rates(self, _host: str, versions: Sequence[str]) -> Mapping[str, Rates]:
         return {version: Rates(42.0, 0.0125, 17.0) for version in versions}
 
 
@@ -218,7 +220,7 @@ def test_the_token_of_another_browser_is_refused(folder: Path, client: FlaskClie
 def test_a_word_that_is_no_command_is_refused(client: FlaskClient) -> None:
     answer = press(client, "/rollouts/bert/rollout-1/destroy")
     assert answer.status_code == 400
-    assert "use pause, resume, promote or abort" in answer.get_json()["message"]
+    assert "use pause, resume, promote, abort or undo" in answer.get_json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -263,3 +265,57 @@ def test_a_failure_of_our_own_shows_no_traceback(folder: Path) -> None:
     assert answer.status_code == 500
     assert "Traceback" not in answer.text
     assert "ZeroDivisionError" not in answer.text
+
+
+TRACES = Settings(trace_url="http://jaeger:16686/trace/{trace_id}")
+
+
+@pytest.mark.usefixtures("scene")
+def test_the_worst_disagreements_are_shown_with_links_to_their_traces(folder: Path) -> None:
+    asked: list[str] = []
+
+    def worst(canary: str) -> Sequence[Disagreement]:
+        asked.append(canary)
+        return [disagreement(), disagreement(text="", canary_answer="", trace_id="javascript:alert(1)")]
+
+    text = console(folder, settings=TRACES, disagreements=worst).test_client().get("/").text
+    assert asked == ["1.1"]
+    for piece in (
+        "中国的首都是[MASK]京。",
+        "南 0.61",
+        'href="http://jaeger:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736"',
+        "11 characters, sha256:3f2a",
+        "no answer",
+    ):
+        assert piece in text
+    assert 'href="javascript' not in text
+    without = console(folder, disagreements=worst).test_client().get("/").text
+    assert "trace <code>4bf92f3577b34da6a3ce929d0e0e4736</code>" in without
+
+
+@pytest.mark.usefixtures("scene")
+def test_texts_of_users_cannot_write_into_the_page(folder: Path) -> None:
+    nasty = disagreement(text="<script>alert(1)</script>", canary_answer="<b>x</b>")
+    text = console(folder, disagreements=lambda _canary: [nasty]).test_client().get("/").text
+    assert "<script>alert" not in text
+    assert "<b>x</b>" not in text
+
+
+@pytest.mark.usefixtures("scene")
+def test_disagreements_that_cannot_be_read_are_said(folder: Path) -> None:
+    def away(_canary: str) -> Sequence[Disagreement]:
+        raise ShadowUnreadable(OSError("connection refused"))
+
+    text = console(folder, disagreements=away).test_client().get("/").text
+    assert "connection refused" in text
+    assert "Worst disagreements" in text
+
+
+def test_an_address_without_a_place_for_the_trace_is_refused() -> None:
+    with pytest.raises(BadSetting, match=r"give an address with \{trace_id\} in it"):
+        Settings.from_environment({"BERTMESH_CONSOLE_TRACE_URL": "http://jaeger/trace"})
+
+
+def test_the_liveness_probe_is_answered_under_any_name(client: FlaskClient) -> None:
+    answer = client.get("/livez", headers={"Host": "10.1.2.3:8090"})
+    assert (answer.status_code, answer.text) == (200, "ok\n")

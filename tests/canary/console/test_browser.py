@@ -7,18 +7,27 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
+from canary.console.app import Console, create_app
+from canary.console.cluster import ClusterRollouts
+from canary.console.security import Guard
 from canary.console.settings import Settings
-from tests.canary.console.scenes import Scene, at_weight, beat, console
+from mesh.cluster_api import ClusterApi
+from tests.bertmesh.clusters import busy
+from tests.canary.console.scenes import SECRET, Scene, at_weight, beat, console, disagreement
+from tests.support.kubeapi.known import mesh_api
+from tests.support.kubeapi.samples import rollout
+from tests.support.processes import wait_until
 
 Serve = Callable[[Flask], str]
-QUICK = Settings(poll_s=0.1)
+QUICK = Settings(poll_s=0.1, trace_url="http://jaeger:16686/trace/{trace_id}")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def address(folder: Path, serve: Serve) -> str:
-    return serve(console(folder, settings=QUICK))
+    worst = (disagreement(), disagreement(severity=0.2, text="", canary_answer="", trace_id=""))
+    return serve(console(folder, settings=QUICK, disagreements=lambda _canary: worst))
 
 
 def test_pause_asks_first_and_is_carried_out(live: Scene, address: str, page: Page) -> None:
@@ -164,3 +173,36 @@ def test_landmarks_labels_and_one_main_heading_are_there(address: str, page: Pag
     expect(page.get_by_role("img", name="Share of 1.1 that was asked for")).to_have_count(1)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the rollout")).to_be_focused()
+
+
+@pytest.mark.usefixtures("live")
+def test_the_worst_disagreements_lead_to_their_traces(address: str, page: Page) -> None:
+    page.goto(address)
+    worst = page.get_by_role("region", name="Worst disagreements")
+    expect(worst.get_by_role("listitem")).to_have_count(2)
+    expect(worst).to_contain_text("中国的首都是[MASK]京。")
+    link = worst.get_by_role("link", name="trace 4bf92f35")
+    expect(link).to_have_attribute("href", "http://jaeger:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736")
+
+
+def test_every_rollout_of_a_cluster_is_on_the_page_and_takes_orders(
+    tmp_path: Path, serve: Serve, page: Page
+) -> None:
+    slow = {"profile": "fast", "steps": [{"weight": 20, "soak": "10m"}], "fallback": "20m"}
+    with mesh_api() as api, busy(api, tmp_path) as work:
+        work.cluster.apply(policy=slow)
+        api.create(rollout("zh", service="zh", canary=None))
+        work.until("Progressing")
+        wait_until(lambda: "stable" in api.get("ModelRollout", "zh").get("status", {}), "both are looked at")
+        seen = ClusterRollouts(ClusterApi(api.client()), ("default",))
+        page.goto(serve(create_app(Console(seen, Guard(QUICK, SECRET)), QUICK)))
+        expect(page.get_by_role("navigation", name="Rollouts")).to_contain_text("bert.default")
+        expect(page.get_by_role("navigation", name="Rollouts")).to_contain_text("zh.default serves 1.0")
+        expect(page.get_by_role("banner")).to_contain_text("2 services")
+        page.get_by_role("button", name="Abort").click()
+        page.get_by_role("dialog").get_by_role("button", name="Abort").click()
+        expect(page.locator("#said")).to_contain_text("Done: console: aborted")
+        expect(page.locator("#move")).to_contain_text("Rolled back")
+        assert work.cluster.weight == 0
+        page.set_viewport_size({"width": 360, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
