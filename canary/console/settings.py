@@ -24,7 +24,8 @@ class Settings:
     ``hosts`` are names beside the loopback ones. ``identity_header`` is the header in which a gateway in
     front of the console names the user; it must be one that the gateway overwrites. Empty: nobody is known
     by name, and the audit entry says ``nobody``. ``poll_s`` is how often an open page looks for news.
-    ``beginning`` is the command that gives the page something to show. ``trace_url`` is where a trace is shown, with {trace_id} in it; empty: traces are named, not linked.
+    ``beginning`` is the command that gives the page something to show. ``trace_url`` is where a trace is
+    shown, with {trace_id} in it; empty: traces are named, not linked.
     """
 
     hosts: tuple[str, ...] = ()
