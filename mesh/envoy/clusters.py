@@ -58,8 +58,13 @@ def _cluster(mesh: Mesh, version: Version, options: Options) -> Config:
         "metadata": {"filter_metadata": {SUBSET_NAMESPACE: {"subset": version.name}}},
         "connect_timeout": duration(pool.connect_timeout_s),
         "lb_policy": "LEAST_REQUEST",
-        # As in Istio: never fall back to pods that are known to be dead.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "common_lb_config": {
+            # As in Istio: never fall back to pods that are known to be dead.
+            "healthy_panic_threshold": {"value": 0},
+            # By default a pod's first good check reaches the threads that route up to a second after Envoy
+            # has counted the pod as healthy, and until then its requests fail.
+            "update_merge_window": duration(0),
+        },
         # A pod that is taken off the list gets no more requests, even while it still answers probes.
         "ignore_health_on_host_removal": True,
         "circuit_breakers": {"thresholds": [_thresholds(pool)]},

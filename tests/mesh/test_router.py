@@ -99,6 +99,16 @@ def test_no_request_fails_while_the_weights_change(mesh: Mesh) -> None:
     assert set(statuses) == {200}
 
 
+def test_a_pod_that_has_just_come_can_take_all_the_requests_at_once(mesh: Mesh) -> None:
+    with pods("0.9") as (young,):
+        mesh.gateway.set_pods("0.9", [young])
+        mesh.router.apply(Split("1.0", "0.9", Weights(100)))
+        statuses = {mesh.gateway.call().status for _ in range(20)}
+        mesh.router.apply(STABLE)
+        mesh.gateway.files.write_endpoints(Version("0.9"))
+    assert statuses == {200}
+
+
 def test_applying_the_same_split_again_writes_nothing(mesh: Mesh) -> None:
     first = mesh.router.apply(CANARY.at(20))
     written = mesh.file.stat()
