@@ -37,3 +37,15 @@ class CacheUnusable(ModelStoreError):
 
 class HubError(ModelStoreError):
     """A hub model could not be fetched."""
+
+
+class BadUri(ModelStoreError):
+    """A reference to a model elsewhere cannot be read."""
+
+
+class RemoteError(ModelStoreError):
+    """A model elsewhere is not there, is refused, or cannot be reached."""
+
+
+class ChecksumMismatch(ModelStoreError):
+    """What was fetched is not what was wanted."""

@@ -1,10 +1,13 @@
 """Models from the Hugging Face hub, fetched into its own cache (HF_HOME, HF_ENDPOINT apply)."""
 
+import shutil
 from pathlib import Path
 
 from modelstore.errors import HubError
 
 PREFIX = "hf://"
+FILES = ("*.json", "*.txt", "*.safetensors")
+OLD_WEIGHTS = "pytorch_model*.bin"
 
 
 def fetch(model_id: str) -> Path:
@@ -18,13 +21,35 @@ def fetch(model_id: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
     try:
-        folder = Path(snapshot_download(model_id, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
+        folder = Path(snapshot_download(model_id, allow_patterns=[*FILES]))
         if not any(folder.glob("*.safetensors")):
-            snapshot_download(model_id, allow_patterns=["pytorch_model*.bin"])
+            snapshot_download(model_id, allow_patterns=[OLD_WEIGHTS])
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise HubError(
-            seen=f"{PREFIX}{model_id} that could not be fetched ({str(error).splitlines()[0]})",
-            needed="a model id that exists and a way to the hub",
-            do="check the id and HF_ENDPOINT, or pass a folder in Hugging Face layout",
-        ) from error
+        raise _unreachable(model_id, error) from error
     return folder
+
+
+def download(model_id: str, revision: str | None, folder: Path) -> None:
+    """Put a hub model's files into ``folder``, beside no cache.
+
+    Raises:
+        HubError: There is no such model or revision, or no way to the hub.
+    """
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - as above
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=[*FILES])
+        if not any(folder.glob("*.safetensors")):
+            snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=[OLD_WEIGHTS])
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(model_id, error) from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # its notes on what is there already
+
+
+def _unreachable(model_id: str, error: Exception) -> HubError:
+    return HubError(
+        seen=f"{PREFIX}{model_id} that could not be fetched ({str(error).splitlines()[0]})",
+        needed="a model id that exists and a way to the hub",
+        do="check the id and HF_ENDPOINT, or pass a folder in Hugging Face layout",
+    )
