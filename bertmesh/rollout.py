@@ -3,6 +3,7 @@
 import click
 
 from bertmesh.backtest import backtest
+from bertmesh.disagreements import disagreements
 from bertmesh.explain import explain
 from bertmesh.following import EXIT_CODES
 from bertmesh.rollout_orders import abort, pause, promote, resume, start, undo
@@ -20,5 +21,5 @@ ON_BOTH: tuple[click.Command, ...] = (
 )  # fmt: skip
 
 rollout = click.Group("rollout", help=ABOUT)
-for command in (*ON_BOTH, backtest):
+for command in (*ON_BOTH, backtest, disagreements):
     rollout.add_command(command)

@@ -42,6 +42,8 @@ def start_on_cluster(
         options["profile"],
         options["steps"],
         options["force"],
+        options["shadow"],
+        options["shadow_during"],
     )
     cluster = target.cluster
     known = _existing(target, name, wanted)

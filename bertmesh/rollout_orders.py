@@ -40,6 +40,16 @@ timeout_option = click.option(
     metavar="FILE|none",
     help="Sentences both versions fill before the first request [default: the model's own golden.json].",
 )
+@click.option(
+    "--shadow",
+    type=click.IntRange(0, 100),
+    help="Per cent of the requests copied to the canary before the first weight; their answers are compared.",
+)
+@click.option(
+    "--shadow-during",
+    type=click.IntRange(0, 100),
+    help="Per cent of the stable's requests copied to it beside its weights.",
+)
 @click.option("--service", help="On a cluster, for a new ModelRollout: the Service that clients call.")
 @click.option("--force", is_flag=True, help="On a cluster: change a spec.canary that somebody else applies.")
 @click.option("--dry-run", is_flag=True, help="On a cluster: print what would be applied, and do nothing.")
@@ -168,6 +178,8 @@ def _start_here(target: Target, output: str, name: str | None, options: Mapping[
         steps=options["steps"],
         replicas=options["replicas"],
         golden=golden_sets.chosen(target.home, options["canary"], options["golden"]),
+        shadow=options["shadow"] or 0,
+        shadow_during=options["shadow_during"] or 0,
     )
     _send(target, desk, command, output, None if options["wait"] else options["timeout"])
     return desk

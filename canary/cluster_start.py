@@ -19,7 +19,7 @@ APPLY: Final = "Apply"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to begin: ``profile`` and ``steps`` of None leave the policy as it is.
+    """What is to begin: ``profile`` and ``steps`` of None leave the policy as it is, and so do the shares.
 
     ``service`` and ``stable`` are needed only where there is no ModelRollout yet. ``force`` changes a
     spec.canary that somebody else applies.
@@ -31,6 +31,18 @@ class Wanted:
     profile: str | None = None
     steps: tuple[int, ...] | None = None
     force: bool = False
+    shadow: int | None = None
+    shadow_during: int | None = None
+
+    @property
+    def parts(self) -> Document:
+        """What is said of the policy and of copies of requests."""
+        shares = {"percent": self.shadow, "duringPercent": self.shadow_during}
+        shadow = {name: share for name, share in shares.items() if share is not None}
+        return {
+            **({"policy": self.policy} if self.policy else {}),
+            **({"shadow": shadow} if shadow else {}),
+        }
 
     @property
     def policy(self) -> Document:
@@ -56,7 +68,7 @@ def new_document(wanted: Wanted, name: str, namespace: str) -> Document:
         "apiVersion": f"{GROUP}/{API_VERSION}",
         "kind": KIND,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {**spec, **({"policy": wanted.policy} if wanted.policy else {})},
+        "spec": {**spec, **wanted.parts},
     }
 
 
@@ -72,7 +84,7 @@ def changes(wanted: Wanted, document: Mapping[str, Any]) -> Document:
         place = f"{metadata['namespace']}/{metadata['name']}"
         raise SpecOfOther(place, owner, wanted.canary)
     canary = {"canary": wanted.canary} if spec.get("canary") != wanted.canary else {}
-    return {**canary, **({"policy": wanted.policy} if wanted.policy else {})}
+    return {**canary, **wanted.parts}
 
 
 def begin(client: ClusterClient, wanted: Wanted, command: Start, *, within_s: float | None = None) -> Answer:
