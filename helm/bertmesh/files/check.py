@@ -1,4 +1,5 @@
 """`helm test`: predict through the mesh, and see that each version gets its share."""
+# ruff: noqa: INP001, S310, T201 - the script of a job: it is mounted alone, asks who it is told, and prints
 
 import json
 import math
@@ -9,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 URL = os.environ["BERTMESH_URL"].rstrip("/")
@@ -21,6 +23,7 @@ API = os.environ.get("BERTMESH_API_URL", "https://kubernetes.default.svc")
 PATIENCE_S = float(os.environ.get("BERTMESH_PATIENCE_S", "120"))
 QUIT = "http://127.0.0.1:15020/quitquitquit"
 SIGMAS = 4.0
+OK = 200
 
 
 def predict(number: int) -> tuple[int, str, dict]:
@@ -44,7 +47,7 @@ def wait() -> None:
     end = time.monotonic() + PATIENCE_S
     while True:
         status, _, _ = predict(0)
-        if status == 200:
+        if status == OK:
             return
         if time.monotonic() > end:
             sys.exit(f"no answer from {URL}/fill-mask within {PATIENCE_S:g} s, the last status was {status}")
@@ -72,13 +75,14 @@ def shares() -> dict[str, float] | None:
 def problems(seen: Counter, wanted: dict[str, float] | None) -> list[str]:
     """Return what is wrong with how the answers came from the versions."""
     whole = sum(seen.values())
-    found = [f"{count} answers from {version!r}, which is no version" for version, count in seen.items()
-             if version not in VERSIONS]
+    strangers = {version: count for version, count in seen.items() if version not in VERSIONS}
+    found = [f"{count} answers from {name!r}, which is no version" for name, count in strangers.items()]
     for version, share in (wanted or {}).items():
         expected = whole * share
         allowed = SIGMAS * math.sqrt(whole * share * (1 - share)) + (1 if 0 < share < 1 else 0)
         if abs(seen[version] - expected) > allowed:
-            found.append(f"{seen[version]} of {whole} answers from {version}, {expected:.0f} +- {allowed:.0f} expected")
+            wish = f"{expected:.0f} +- {allowed:.0f} expected"
+            found.append(f"{seen[version]} of {whole} answers from {version}, {wish}")
     return found
 
 
@@ -90,7 +94,7 @@ def main() -> int:
     for number in range(1, REQUESTS + 1):
         status, version, body = predict(number)
         statuses[status] += 1
-        if status == 200 and body.get("result"):
+        if status == OK and body.get("result"):
             seen[version] += 1
     print(f"{REQUESTS} requests to {URL}: status {dict(statuses)}, versions {dict(seen)}, wanted {before}")
     failed = REQUESTS - sum(seen.values())
@@ -105,10 +109,8 @@ def main() -> int:
 
 def release_proxy() -> None:
     """End the sidecar, where it does not end by itself."""
-    try:
+    with suppress(OSError):
         urllib.request.urlopen(urllib.request.Request(QUIT, method="POST"), timeout=2).close()
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ secret NAME HOST        make a Secret with a random password for Redis, unless i
 farewell NAME           delete the ModelRollout while its controller still runs, and wait until it is gone
 """
 
+# ruff: noqa: INP001, S310, T201 - the script of a job: it is mounted alone, asks the API, and prints
 import base64
 import json
 import os
@@ -19,6 +20,7 @@ ACCOUNT = Path(os.environ.get("BERTMESH_ACCOUNT_DIR", "/var/run/secrets/kubernet
 API = os.environ.get("BERTMESH_API_URL", "https://kubernetes.default.svc")
 PATIENCE_S = float(os.environ.get("BERTMESH_PATIENCE_S", "90"))
 NOT_FOUND, CONFLICT = 404, 409
+GOOD = 300
 
 
 def ask(method: str, path: str, body: object = None, kind: str = "application/json") -> tuple[int, dict]:
@@ -58,7 +60,7 @@ def make_secret(name: str, host: str) -> str:
     status, answer = ask("POST", f"/api/v1/namespaces/{namespace()}/secrets", secret)
     if status == CONFLICT:
         return f"Secret {name} is there and stays as it is"
-    if status >= 300:
+    if status >= GOOD:
         sys.exit(f"Secret {name} could not be made ({status}): {answer.get('message')}")
     return f"Secret {name} made"
 
@@ -68,7 +70,7 @@ def farewell(name: str) -> str:
     path = f"/apis/bertmesh.dev/v1alpha1/namespaces/{namespace()}/modelrollouts/{name}"
     end = time.monotonic() + PATIENCE_S
     status, answer = ask("DELETE", path)
-    if status != NOT_FOUND and status >= 300:
+    if status != NOT_FOUND and status >= GOOD:
         sys.exit(f"ModelRollout {name} could not be deleted ({status}): {answer.get('message')}")
     while ask("GET", path)[0] != NOT_FOUND:
         if time.monotonic() > end:
