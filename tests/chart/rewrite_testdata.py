@@ -1,0 +1,50 @@
+"""The testdata pairs: `NAME.in.yaml` are values, `NAME.out.yaml` what the mesh gets of them.
+
+`python -m tests.chart.rewrite_testdata` rewrites the outputs; read the diff before you commit it.
+"""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from mesh.files import to_yaml
+from tests.chart.harness import OWN_API, render
+
+TESTDATA = Path(__file__).parent / "testdata"
+GROUPS = ("istio.io/", "gateway.networking.k8s.io/", "bertmesh.dev/")
+
+
+def inputs() -> list[Path]:
+    """Return all inputs."""
+    return sorted(TESTDATA.glob("*.in.yaml"))
+
+
+def output_of(path: Path) -> Path:
+    """Return the output's file of an input."""
+    return path.with_name(path.name.replace(".in.yaml", ".out.yaml"))
+
+
+def rendered(path: Path) -> str:
+    """Return what the output of an input should hold."""
+    found = render(yaml.safe_load(path.read_text(encoding="utf-8")), apis=[OWN_API])
+    documents = [each for each in found.objects if any(group in each["apiVersion"] for group in GROUPS)]
+    # Labels are the same on all objects, and of no interest here.
+    plain = [
+        {**each, "metadata": {key: value for key, value in each["metadata"].items() if key != "labels"}}
+        for each in documents
+    ]
+    return to_yaml(sorted(plain, key=lambda each: (each["kind"], each["metadata"]["name"])))
+
+
+def main() -> None:
+    """Rewrite every output, and remove those without an input."""
+    for path in inputs():
+        output_of(path).write_text(rendered(path), encoding="utf-8")
+        sys.stdout.write(f"{output_of(path).name}\n")
+    for path in set(TESTDATA.glob("*.out.yaml")) - set(map(output_of, inputs())):
+        path.unlink()
+
+
+if __name__ == "__main__":
+    main()
