@@ -1,6 +1,6 @@
 """The operator as a process, with a real Prometheus over traffic that follows the routes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def test_an_operator_killed_in_every_phase_goes_on_with_the_same_evidence(
         here.stop_prometheus()  # nothing is begun without the stable's past
         here.stuck.add("mortal-1.1")
         here.roll("mortal", policy=policy)
-        goes_on = {
+        goes_on: dict[str, Callable[[], object]] = {
             "Pending": here.start_prometheus,
             "Warming": here.stuck.clear,
             "Rehearsing": lambda: None,
