@@ -38,7 +38,7 @@ def routing_of(spec: Spec) -> Routing:
 
 
 def mesh_policy_of(spec: Spec) -> Policy:
-    """Return time limits and retries; the rest of the mesh's policy is its default.
+    """Return time limits, retries and limits of connections.
 
     Raises:
         InvalidResource: a time is zero.
@@ -52,7 +52,14 @@ def mesh_policy_of(spec: Spec) -> Policy:
             status_codes=given.retries.status_codes,
         )
         timeout_s = seconds(given.timeout) if given.timeout else default.timeout_s
-        return Policy(timeout_s=timeout_s, retries=retries)
+        connections = given.connections
+        return Policy(
+            timeout_s=timeout_s,
+            retries=retries,
+            outlier=connections.outlier(),
+            pool=connections.pool(),
+            warmup_s=connections.warmup_s(),
+        )
     except InvalidMesh as error:
         raise InvalidResource(spec.service, [f"spec.routing: {error}"]) from error
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from canary.resource_connections import Connections
 from canary.resource_fields import Duration, Header, Part, Percent, Rule, Word, listed, seconds
 
 GatewayName = Annotated[
@@ -154,6 +155,13 @@ class Routing(Part):
     )
     retries: Retries = Field(default_factory=Retries, description="When a request is tried again.")
     timeout: Duration | None = Field(default="5s", description="Time for a request with all its tries.")
+    connections: Connections = Field(
+        default_factory=Connections,
+        description=(
+            "Limits of the connections to each version, and when pods are ejected. They are written into "
+            "DestinationRules, so the style `gatewayAPI` does without."
+        ),
+    )
     adopt: bool = Field(
         default=False,
         description=(

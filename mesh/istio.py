@@ -44,7 +44,7 @@ def destination_rule(mesh: Mesh) -> Document:
     spec = {
         "host": mesh.host,
         "trafficPolicy": {
-            "loadBalancer": {"simple": "LEAST_REQUEST"},
+            "loadBalancer": {"simple": "LEAST_REQUEST", **_warmup(mesh.policy)},
             "connectionPool": _connection_pool(mesh.policy.pool),
             "outlierDetection": _outlier_detection(mesh.policy.outlier),
         },
@@ -145,6 +145,10 @@ def _direct_response(body: Mapping[str, Any]) -> Document:
         "directResponse": {"status": body["status"], "body": {"string": text}},
         "headers": {"response": {"set": {"content-type": CONTENT_TYPE}}},
     }
+
+
+def _warmup(policy: Policy) -> Document:
+    return {"warmup": {"duration": duration(policy.warmup_s)}} if policy.warmup_s else {}
 
 
 def _connection_pool(pool: Pool) -> Document:

@@ -96,6 +96,8 @@ class Policy:
     pool: Pool = field(default_factory=Pool)
     rate_limit_per_s: int | None = None
     jwt: Jwt | None = None
+    warmup_s: float | None = None
+    """How long a new pod's share grows to its full size; None gives it at once. For Istio alone."""
 
     def __post_init__(self) -> None:
-        check_positive(self, "timeout_s", "rate_limit_per_s")
+        check_positive(self, "timeout_s", "rate_limit_per_s", "warmup_s")

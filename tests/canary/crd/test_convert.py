@@ -125,6 +125,16 @@ def test_retries_and_time_limits_are_taken_over() -> None:
     assert (policy.retries.on, policy.retries.status_codes) == (("reset",), ())
 
 
+def test_limits_of_connections_are_taken_over() -> None:
+    ejection = {"after": 9, "interval": "1s", "time": "1m", "maxPercent": 10}
+    given = {"maxConnections": 1, "maxPending": 2, "maxRequests": 3, "ejection": ejection, "warmup": "30s"}
+    policy = mesh_policy_of(spec(routing={"connections": given}))
+    assert (policy.pool.max_connections, policy.pool.max_pending, policy.pool.max_requests) == (1, 2, 3)
+    outlier = policy.outlier
+    assert (outlier.consecutive_5xx, outlier.interval_s, outlier.base_ejection_s) == (9, 1, 60)
+    assert (outlier.max_ejection_percent, policy.warmup_s) == (10, 30)
+
+
 def test_a_time_of_zero_is_refused() -> None:
     with pytest.raises(InvalidResource, match="must be above 0"):
         mesh_policy_of(spec(routing={"retries": {"perTryTimeout": "0s"}}))
