@@ -1,7 +1,7 @@
 """How a rollout begins on a cluster: by the ModelRollout's spec, with the name of who began it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from canary.cluster_api import MANAGER, ModelRollouts
@@ -106,7 +106,12 @@ def begin(client: ClusterClient, wanted: Wanted, command: Start, *, within_s: fl
         raise BadCommand(message)
     if client.document["spec"].get("suspend"):
         raise Suspended(client.place)
-    return client.send(command, within_s=within_s, spec=changes(wanted, client.document))
+    spec = changes(wanted, client.document)
+    answer = client.send(command, within_s=within_s, spec=spec)
+    if answer.ok or "canary" not in spec:
+        return answer
+    later = f"spec.canary is {wanted.canary} now, so it begins as soon as that is mended"
+    return replace(answer, message=f"{answer.message}; {later}")
 
 
 def create(rollouts: ModelRollouts, document: Document, command: Start) -> None:

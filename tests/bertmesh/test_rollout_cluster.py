@@ -187,9 +187,10 @@ def test_lists_in_every_form(work: Busy) -> None:
 
 def test_start_makes_a_model_rollout_where_there_is_none_and_says_who_began(work: Busy) -> None:
     words = ("start", "1.1", "--service", "bert", "--stable", "1.0", "--profile", "fast", "--steps", "20")
-    shown = work.run(*words, "--dry-run")
+    shown = work.run(*words, "--shadow", "30", "--shadow-during", "10", "--dry-run")
     document = yaml.safe_load(shown.output)
     assert document["spec"]["policy"] == {"profile": "fast", "steps": [{"weight": 20}]}
+    assert document["spec"]["shadow"] == {"percent": 30, "duringPercent": 10}
     assert not work.api.all("ModelRollout")
     made = work.run(*words)
     assert made.exit_code == 0, made.output
@@ -212,6 +213,7 @@ def test_start_does_not_fight_who_applies_the_spec(work: Busy) -> None:
     ("words", "sentence"),
     [
         (["start", "9.9"], "there is no Deployment bert-9.9"),
+        (["start", "9.9"], "spec.canary is 9.9 now, so it begins as soon as that is mended"),
         (["start", "1.0"], "'1.0' is the stable version already"),
         (["start", "1.1", "--stable", "1.2"], "the stable version is '1.0', not '1.2'"),
         (["start", "1.1", "--steps", "50,20"], "steps"),
