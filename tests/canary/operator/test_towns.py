@@ -34,6 +34,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         here.until(lambda: here.proved("silent"), "the weight is proved")
         habits["silent"].avoided.add("1.1")
         here.until(lambda: all(here.phase(service) in ENDED for service in SHARED), "all have ended")
+        here.kill()
+        here.stop_prometheus()
         yield here
 
 
