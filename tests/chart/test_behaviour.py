@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
+from bertmesh.cli import cli
 from bertmesh.operator_command import operator
+from modelstore.__main__ import fetch
 from service.settings import Settings
 from tests.chart.harness import (
     OPERATOR_APIS,
@@ -258,3 +261,75 @@ def test_the_mesh_is_told_which_canonical_service_a_pod_is() -> None:
     labels = pod["metadata"]["labels"]
     assert labels["service.istio.io/canonical-name"] == labels["app"] == "bert"
     assert labels["service.istio.io/canonical-revision"] == labels["version"]
+
+
+@pytest.mark.parametrize("name", ["bert-console", "bert-controller"])
+@every_scenario
+def test_the_command_line_takes_what_it_is_given(path: Path, name: str) -> None:
+    for each in render(scenario(path), apis=OPERATOR_APIS).all("Deployment"):
+        if each["metadata"]["name"] == name:
+            [container] = each["spec"]["template"]["spec"]["containers"]
+            assert container["command"][:3] == ["python", "-m", "bertmesh"]
+            words = [*container["command"][3:], *container["args"]]
+            command = cli.get_command(click.Context(cli), words[0])
+            assert command is not None
+            command.make_context(words[0], words[1:])
+
+
+def test_the_init_container_takes_what_it_is_given() -> None:
+    path = next(path for path in SCENARIOS if path.name.startswith("air"))
+    fetching = [each for _, pod in model_pods(path) for each in pod["spec"].get("initContainers", ())]
+    assert len(fetching) == 2
+    for each in fetching:
+        assert each["command"] == ["python", "-m", "modelstore", "fetch"]
+        fetch.make_context("fetch", [*each["args"]])
+
+
+def test_a_model_is_converted_where_it_will_be_served() -> None:
+    path = next(path for path in SCENARIOS if path.name.startswith("production"))
+    for _, pod in model_pods(path):
+        [convert] = pod["spec"]["initContainers"]
+        serving = environment(pod["spec"]["containers"][0])
+        given = {each["name"]: each["value"] for each in convert["env"]}
+        assert convert["args"] == [serving["BERTMESH_MODEL"], "--recipe=int8-75", "--threads=2"]
+        assert {
+            name: serving[name] for name in ("BERTMESH_MODELS_DIR", "BERTMESH_CACHE_DIR")
+        }.items() <= given.items()
+
+
+def test_the_console_has_the_rights_that_it_was_tried_with() -> None:
+    text = (ROOT / "deploy" / "rbac" / "console.yaml").read_text(encoding="utf-8")
+    wanted = rules_of(list(yaml.safe_load_all(text)), "Role")
+    found = render().one("Role", "bert-console")["rules"]
+    assert [rule for rule in found if rule["resources"] != ["leases"]] == wanted
+    [watching] = render({"console": {"commands": False}}).one("Role", "bert-console")["rules"][:1]
+    assert "patch" not in watching["verbs"]
+
+
+@pytest.mark.parametrize("mode", ["gatewayAPI", "ambient"])
+def test_what_is_counted_for_a_version_counts_for_the_service(mode: str) -> None:
+    monitors = render({"mesh": {"mode": mode}}, apis=OPERATOR_APIS).all("PodMonitor")
+    rules = [
+        rule
+        for each in monitors
+        for endpoint in each["spec"]["podMetricsEndpoints"]
+        for rule in endpoint.get("metricRelabelings", ())
+        if rule["targetLabel"] == "destination_service"
+    ]
+    assert rules != []
+    for rule in rules:
+        pattern, replacement = f"^(?:{rule['regex']})$", rule["replacement"].replace("$1", r"\1")
+        assert (
+            re.sub(pattern, replacement, "bert-v1-0.models.svc.cluster.local")
+            == "bert.models.svc.cluster.local"
+        )
+        other = "bert-visits.models.svc.cluster.local"
+        assert re.sub(pattern, replacement, other) == other
+
+
+@pytest.mark.parametrize("file", ["deploy/kind/values.yaml", "deploy/gitops/flux/release.yaml"])
+def test_the_values_of_the_recipes_are_taken(file: str) -> None:
+    documents = yaml.safe_load_all((ROOT / file).read_text(encoding="utf-8"))
+    found = [each.get("spec", {}).get("values") or each for each in documents if each]
+    values = next(each for each in found if "models" in each)
+    assert render(values).refusal == ""

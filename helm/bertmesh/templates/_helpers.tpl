@@ -197,3 +197,24 @@ securityContext:
   value: http,database
 {{- end }}
 {{- end }}
+
+{{/* Where models and what is made of them are; argument: folder */}}
+{{- define "bertmesh.places" -}}
+- name: BERTMESH_MODELS_DIR
+  value: {{ .folder }}
+- name: BERTMESH_CACHE_DIR
+  value: /cache/models
+{{- end }}
+
+{{/* Argument: models, whether they are on a volume */}}
+{{- define "bertmesh.modelMounts" -}}
+- name: tmp
+  mountPath: /tmp
+- name: cache
+  mountPath: /cache
+{{- if .models }}
+- name: models
+  mountPath: /models
+  readOnly: true
+{{- end }}
+{{- end }}
