@@ -1,7 +1,8 @@
 """When to take requests in, and which to compute together. Pure: the clock is an argument.
 
 An *item* is one text. Items wait in the order of their arrival; a batch is the longest head of the
-queue that fits the token budget, taken as soon as the engine is free: nobody waits for company.
+queue that fits the token budget, taken as soon as the engine is free: nobody waits for company. The
+budget shrinks with a slow engine, so that nobody waits long for the end of a batch either.
 """
 
 import math
@@ -14,13 +15,17 @@ T = TypeVar("T")
 
 _SMOOTHING = 0.2
 """Weight of the newest batch in the rate: about the last ten batches count."""
+_BATCH_S = 0.15
+"""How long a batch should take at most: whoever comes next waits for its end."""
+_LEAST_TOKENS = 256
+"""Engines that are slow are slower still with smaller batches than this."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds on the queue and on one batch."""
 
-    batch_tokens: int = 512
+    batch_tokens: int = 768
     queue_tokens: int = 32 * 512  # the largest request that the schema lets in: 32 full texts
     queue_items: int = 256
 
@@ -86,7 +91,7 @@ class Queue(Generic[T]):
         """Remove the next batch: in order of arrival, at least one item, within the token budget."""
         taken: list[Entry[T]] = []
         expired: list[Entry[T]] = []
-        budget = self._limits.batch_tokens
+        budget = self._budget()
         while self._waiting:
             entry = self._waiting[0]
             if entry.deadline > now:
@@ -99,6 +104,12 @@ class Queue(Generic[T]):
             self._waiting.popleft()
             self._tokens -= entry.tokens
         return Batch(tuple(taken), tuple(expired))
+
+    def _budget(self) -> int:
+        """Return the tokens of the next batch at most: what takes `_BATCH_S` at the present rate."""
+        if self._tokens_per_s is None:
+            return self._limits.batch_tokens
+        return min(self._limits.batch_tokens, max(_LEAST_TOKENS, round(self._tokens_per_s * _BATCH_S)))
 
     def observe(self, tokens: int, seconds: float) -> None:
         """Learn the rate from a batch that was computed."""

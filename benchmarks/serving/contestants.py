@@ -1,12 +1,18 @@
 """The servers that are measured: how each is started and asked."""
 
+import dataclasses
+import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 FEATURES, FILL_MASK = "features", "fill-mask"
+PEERS = "peers"
+ENVIRONMENTS = (PEERS, "bentoml", "infinity")
+"""The peers' environments: `peers/requirements-<name>.txt` is what each holds."""
+ABSENT = "absent:"
 
 
 @dataclass(frozen=True)
@@ -17,8 +23,8 @@ class Material:
     onnx: Path
     conversions: Path
     """The pod's cache folder."""
-    peers: Path
-    """The Python of the peers' environment."""
+    peers: Mapping[str, Path | None]
+    """The Python of each of the peers' environments; None for one that could not be installed."""
     threads: int
 
 
@@ -30,7 +36,19 @@ class Contestant:
     task: str
     command: Sequence[str]
     path: str
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    field: str = "text"
+    """Where the body has the text; in a list of one where it is another name."""
+
+    @property
+    def missing(self) -> str | None:
+        """The environment that could not be installed, if it is one of those."""
+        return self.command[0].removeprefix(ABSENT) if self.command[0].startswith(ABSENT) else None
+
+    def body(self, text: str) -> bytes:
+        """Return the body of a request."""
+        content = text if self.field == "text" else [text]
+        return json.dumps({self.field: content}, ensure_ascii=False).encode()
 
     def at(self, port: int) -> tuple[list[str], dict[str, str]]:
         """Return command and environment for a port."""
@@ -48,7 +66,10 @@ def contestants(material: Material) -> dict[str, Contestant]:
         pod("ours int8 fill-mask", FILL_MASK, material, "int8"),
         mosec("mosec ort-int8", FEATURES, material, "ort"),
         mosec("mosec torch fill-mask", FILL_MASK, material, "torch"),
-        litserve("litserve ort-int8", material),
+        litserve("litserve ort-int8", material, "ort"),
+        litserve("litserve torch", material, "torch"),
+        bentoml("bentoml torch", material),
+        infinity("infinity torch", material),
         pipeline("pipeline", material, {}),
         pipeline("pipeline one-thread", material, {"OMP_NUM_THREADS": "1"}),
     ]
@@ -77,7 +98,7 @@ def pod(name: str, task: str, material: Material, engine: str) -> Contestant:
 
 def mosec(name: str, task: str, material: Material, worker: str) -> Contestant:
     """Return mosec with one of its two workers."""
-    command = [str(material.peers), str(HERE / "peers" / "mosec_server.py"), "--port", "{port}"]
+    command = [_python(material, PEERS), str(HERE / "peers" / "mosec_server.py"), "--port", "{port}"]
     return Contestant(
         name,
         task,
@@ -87,17 +108,40 @@ def mosec(name: str, task: str, material: Material, worker: str) -> Contestant:
     )
 
 
-def litserve(name: str, material: Material) -> Contestant:
-    """Return LitServe with ONNX Runtime."""
-    command = [str(material.peers), str(HERE / "peers" / "litserve_server.py")]
-    return Contestant(name, FEATURES, command, "/predict", {**_peer(material), "BENCH_PORT": "{port}"})
+def litserve(name: str, material: Material, worker: str) -> Contestant:
+    """Return LitServe with one of its two workers."""
+    command = [_python(material, PEERS), str(HERE / "peers" / "litserve_server.py")]
+    env = {**_peer(material), "BENCH_PORT": "{port}", "BENCH_WORKER": worker}
+    return Contestant(name, FEATURES, command, "/predict", env)
+
+
+def bentoml(name: str, material: Material) -> Contestant:
+    """Return BentoML with torch; it takes lists only."""
+    serve = ["serve", "bentoml_server:Features", "--working-dir", str(HERE / "peers"), "--port", "{port}"]
+    command = [_python(material, "bentoml"), "-m", "bentoml", *serve]
+    quiet = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(material.conversions.parent / "bentoml")}
+    return Contestant(name, FEATURES, command, "/features", {**_peer(material), **quiet}, field="texts")
+
+
+def infinity(name: str, material: Material) -> Contestant:
+    """Return infinity with torch; its vectors are those of [CLS] or means, as it chooses."""
+    script = str(HERE / "peers" / "infinity_server.py")
+    quiet = {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
+    env = {**_peer(material), **quiet, "BENCH_PORT": "{port}"}
+    return Contestant(
+        name, FEATURES, [_python(material, "infinity"), script], "/embeddings", env, field="input"
+    )
 
 
 def pipeline(name: str, material: Material, env: Mapping[str, str]) -> Contestant:
     """Return a pipeline in Flask under gunicorn."""
-    gunicorn = [str(material.peers), "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--threads", "32"]
+    gunicorn = [_python(material, PEERS), "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--threads", "32"]
     command = [*gunicorn, "--timeout", "120", "--chdir", str(HERE / "peers"), "pipeline_flask:app"]
     return Contestant(name, FEATURES, command, "/features", {**_peer(material), **env})
+
+
+def _python(material: Material, environment: str) -> str:
+    return str(material.peers[environment] or f"{ABSENT}{environment}")
 
 
 def _peer(material: Material) -> dict[str, str]:

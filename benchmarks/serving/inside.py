@@ -8,17 +8,24 @@ Engines take turns, so that what else the machine does hits all alike; medians a
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 
+import clients
 import orjson
+from contestants import ENVIRONMENTS, Material, contestants
 from material import sentences, write_model
+from processes import first_answer, free_port, running
+from shares import shares
 
+from modelstore import read_manifest
 from service.codec import Codec
 from service.engine import Engine, Item, Want
 from service.engine.packed import PackedEngine
+from service.engine.select import conversions
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
 RECIPES, BATCHES = ("int8", "bf16"), (1, 4, 16, 32)
@@ -30,16 +37,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1, help="for each number of the tables")
     seconds = parser.parse_args().seconds
-    codec = Codec.load(write_model(CACHE / "base"), 512)
+    model = write_model(CACHE / "store")
+    converted = conversions(CACHE / "pod", read_manifest(model).digest)
+    codec = Codec.load(model, 512)
     texts = sentences(256)
     items = [Item(codec.encode(text).ids, Want.FIRST) for text in texts]
     threads = sorted({1, len(os.sched_getaffinity(0))})
     engines = {
-        (recipe, number): PackedEngine.load(CACHE / "converted" / recipe, number)
+        (recipe, number): PackedEngine.load(converted / recipe, number)
         for recipe, number in product(RECIPES, threads)
     }
     _scaling(engines, items, seconds)
-    _shares(codec, texts, engines["int8", threads[-1]], items, seconds)
+    _parts(codec, texts, engines["int8", threads[-1]], items, seconds)
+    del engines
+    _under_load(seconds)
+
+
+def _under_load(seconds: float) -> None:
+    """Print what a pod with 32 clients does with the CPU."""
+    peers = dict.fromkeys(ENVIRONMENTS)
+    everyone = contestants(
+        Material(CACHE / "store", CACHE, CACHE / "pod", peers, len(os.sched_getaffinity(0)))
+    )
+    for name in ("ours int8", "ours bf16"):
+        pod, port = everyone[name], free_port()
+        bodies = [pod.body(text) for text in sentences(2048)]
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "pod.log"
+            with running(*pod.at(port), log) as process:
+                first_answer(process, port, pod.path, bodies[0], log)
+                requests = [clients.request(pod.path, body) for body in bodies]
+                print(name)
+                for what, value in shares(process, port, requests, 4 * seconds).items():
+                    print(f"  {what:56} {value:8.1f}")
 
 
 def _scaling(engines: Mapping[tuple[str, int], Engine], items: list[Item], seconds: float) -> None:
@@ -64,7 +94,7 @@ def _rate(engine: Engine, items: list[Item], size: int, seconds: float) -> float
     return 1 / (statistics.median(each) * tokens)
 
 
-def _shares(codec: Codec, texts: list[str], engine: Engine, items: list[Item], seconds: float) -> None:
+def _parts(codec: Codec, texts: list[str], engine: Engine, items: list[Item], seconds: float) -> None:
     vector = engine.run(items[:1])[0].tolist()
     parts = {
         "tokenizer": _median(lambda number: codec.encode(texts[number % len(texts)]), seconds),

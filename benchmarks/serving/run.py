@@ -1,6 +1,6 @@
 """Measures the pod against its peers, on the same machine in the same run.
 
-    python benchmarks/serving/run.py [--rounds 5] [--only NAME ...] [--json FILE]
+    python benchmarks/serving/run.py [--rounds 3] [--only NAME ...] [--json FILE]
 
 Prints a line for each server, then the ratios that `docs/performance.md` speaks of.
 """
@@ -8,6 +8,7 @@ Prints a line for each server, then the ratios that `docs/performance.md` speaks
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,8 @@ from pathlib import Path
 
 import clients
 import psutil
-from contestants import FILL_MASK, HERE, Contestant, Material, contestants
+from contestants import ENVIRONMENTS, FILL_MASK, HERE, PEERS, Contestant, Material, contestants
+from environments import python_of
 from material import sentences, write_model
 from processes import first_answer, free_port, pss, running
 from ratios import ratios
@@ -26,6 +28,9 @@ from ratios import ratios
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
 TEXTS = 4096
 MANY = 32
+STARTS = 3
+COMPARED_STARTS = ("ours int8", "pipeline")
+"""Servers that are started so often, and the median taken."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +64,35 @@ def main() -> None:
     """Measure, print, and write down."""
     arguments = _arguments()
     everyone = contestants(_material(arguments.threads))
-    results = measure([everyone[name] for name in arguments.only or everyone], arguments)
-    for line in (*map(_line, results.values()), *ratios(results)):
+    results, absent = measure([everyone[name] for name in arguments.only or everyone], arguments)
+    verdicts = list(ratios(results))
+    for line in (*map(_line, results.values()), *absent, "", *map(str, verdicts)):
         print(line)
     if arguments.json:
-        found = {name: asdict(result) for name, result in results.items()}
+        found = {
+            "servers": {name: asdict(result) for name, result in results.items()},
+            "absent": absent,
+            "ratios": [verdict.as_dict() for verdict in verdicts],
+        }
         arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(chosen: Sequence[Contestant], arguments: argparse.Namespace) -> dict[str, Result]:
-    """Start all servers, then ask them in turns, so that what else the machine does hits all alike."""
+def measure(
+    chosen: Sequence[Contestant], arguments: argparse.Namespace
+) -> tuple[dict[str, Result], list[str]]:
+    """Start all servers, then ask them in turns, so that what else the machine does hits all alike.
+
+    Returns the results, and a line for each server that could not be measured.
+    """
+    absent: list[str] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        servers = [_started(contestant, stack, folder) for contestant in chosen]
+        servers = []
+        for contestant in chosen:
+            try:
+                servers.append(_started(contestant, stack, folder))
+            except (RuntimeError, OSError) as error:
+                absent.append(f"{contestant.name:22} not measured: {_last_line(error)}")
         for server in servers:
             server.ask(MANY, arguments.seconds / 2)  # shapes met for the first time cost more
         rounds = [
@@ -81,7 +102,7 @@ def measure(chosen: Sequence[Contestant], arguments: argparse.Namespace) -> dict
             ]
             for _ in range(arguments.rounds)
         ]
-        return {
+        found = {
             server.contestant.name: Result(
                 name=server.contestant.name,
                 start_s=server.start_s,
@@ -91,33 +112,47 @@ def measure(chosen: Sequence[Contestant], arguments: argparse.Namespace) -> dict
             )
             for place, server in enumerate(servers)
         }
+    return found, absent
 
 
 def _started(contestant: Contestant, stack: ExitStack, folder: Path) -> Server:
-    port, bodies = free_port(), _bodies(contestant.task)
+    """Start a server, those whose start is compared three times, and keep it running."""
+    if contestant.missing:
+        message = f"its environment ({contestant.missing}) could not be installed"
+        raise RuntimeError(message)
+    bodies = _bodies(contestant)
     log = folder / f"{contestant.name}.log"
+    starts = []
+    for _ in range(STARTS - 1 if contestant.name in COMPARED_STARTS else 0):
+        port = free_port()
+        with running(*contestant.at(port), log) as process:
+            starts.append(first_answer(process, port, contestant.path, bodies[0], log))
+    port = free_port()
     process = stack.enter_context(running(*contestant.at(port), log))
-    start_s = first_answer(process, port, contestant.path, bodies[0], log)
-    return Server(
-        contestant, process, port, start_s, [clients.request(contestant.path, body) for body in bodies]
-    )
+    starts.append(first_answer(process, port, contestant.path, bodies[0], log))
+    requests = [clients.request(contestant.path, body) for body in bodies]
+    return Server(contestant, process, port, statistics.median(starts), requests)
 
 
-def _bodies(task: str) -> list[bytes]:
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [repr(error)])[-1][:160]
+
+
+def _bodies(contestant: Contestant) -> list[bytes]:
     texts = sentences(TEXTS)
-    if task == FILL_MASK:
+    if contestant.task == FILL_MASK:
         texts = [f"{text[: len(text) // 2]}[MASK]{text[len(text) // 2 + 1 :]}" for text in texts]
-    return [json.dumps({"text": text}, ensure_ascii=False).encode() for text in texts]
+    return [contestant.body(text) for text in texts]
 
 
 def _material(threads: int) -> Material:
     """Make what the servers need, unless it is there: minutes the first time."""
-    model, conversions = write_model(CACHE / "store"), CACHE / "pod"
-    peers, onnx = CACHE / "venv" / "bin" / "python", CACHE / "base.int8.onnx"
-    if not peers.exists():
-        _make_environment(peers)
-    if not onnx.exists():
-        subprocess.run([peers, HERE / "peers" / "export_onnx.py", model, onnx], check=True)
+    model, conversions, onnx = write_model(CACHE / "store"), CACHE / "pod", CACHE / "base.int8.onnx"
+    peers = {
+        name: python_of(name, CACHE, HERE / "peers" / f"requirements-{name}.txt") for name in ENVIRONMENTS
+    }
+    if not onnx.exists() and peers[PEERS]:
+        subprocess.run([peers[PEERS], HERE / "peers" / "export_onnx.py", model, onnx], check=True)
     convert = [sys.executable, "-m", "bertmesh", "models", "convert", model]  # what is there is kept
     subprocess.run(
         [*convert, *(word for name in ("int8", "bf16") for word in ("--recipe", name))],
@@ -125,17 +160,6 @@ def _material(threads: int) -> Material:
         check=True,
     )
     return Material(model, onnx, conversions, peers, threads)
-
-
-def _make_environment(peers: Path) -> None:
-    """Install the peers apart; what the project has they share, torch above all."""
-    folder = peers.parent.parent
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    ours = next(path for path in sys.path if path.endswith("site-packages"))
-    (site / "project.pth").write_text(f"{ours}\n", encoding="utf-8")
-    listed = HERE / "peers" / "requirements.txt"
-    subprocess.run([peers, "-m", "pip", "install", "--quiet", "-r", listed], check=True)
 
 
 def _line(result: Result) -> str:
@@ -149,9 +173,9 @@ def _line(result: Result) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4, help="of a turn with 32 clients; half with one")
+    parser.add_argument("--seconds", type=float, default=3, help="of a turn with 32 clients; half with one")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=5, help="turns each server gets")
+    parser.add_argument("--rounds", type=int, default=3, help="turns each server gets")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these servers alone")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     return parser.parse_args()

@@ -115,3 +115,21 @@ def test_a_request_that_would_wait_past_its_deadline_is_refused_at_once() -> Non
     queue.offer(entries(100), now=0.0)
     assert queue.offer(entries(10, deadline=9.0), now=0.0) is not None
     assert queue.offer(entries(10, deadline=11.0), now=0.0) is None
+
+
+def test_a_slow_engine_gets_smaller_batches_so_that_nobody_waits_long_for_the_end_of_one() -> None:
+    slow, fast = (queue_of(Limits(batch_tokens=1000), texts=40, tokens=50) for _ in range(2))
+    slow.observe(tokens=1000, seconds=1.0)
+    fast.observe(tokens=1000, seconds=0.1)
+    assert taken(slow) == 250
+    assert taken(fast) == 1000
+
+
+def queue_of(limits: Limits, texts: int, tokens: int) -> Queue[int]:
+    queue: Queue[int] = Queue(limits)
+    assert queue.offer([Entry(tokens, 10.0, number) for number in range(texts)], 0.0) is None
+    return queue
+
+
+def taken(queue: Queue[int]) -> int:
+    return sum(entry.tokens for entry in queue.take(0.0).entries)

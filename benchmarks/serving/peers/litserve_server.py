@@ -1,11 +1,10 @@
-"""LitServe with dynamic batches: features by ONNX Runtime int8."""
+"""LitServe with dynamic batches: features by ONNX Runtime int8, or by torch in float32."""
 
 import os
 from pathlib import Path
 
 import litserve
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Tokenizer
 
 
@@ -14,6 +13,8 @@ class Features(litserve.LitAPI):
 
     def setup(self, device: str) -> None:  # noqa: ARG002 - LitServe's signature
         """Load tokenizer and model."""
+        import onnxruntime as ort  # noqa: PLC0415 - the other API does not need it
+
         self.tokenizer = Tokenizer.from_file(str(Path(os.environ["BENCH_MODEL"]) / "tokenizer.json"))
         self.tokenizer.enable_padding()
         options = ort.SessionOptions()
@@ -46,7 +47,22 @@ class Features(litserve.LitAPI):
         return {"vector": output}
 
 
+class TorchFeatures(Features):
+    """transformers in float32."""
+
+    def setup(self, device: str) -> None:  # noqa: ARG002 - LitServe's signature
+        """Load tokenizer and model."""
+        import torch_features  # noqa: PLC0415 - the other API does not need it
+
+        self.features = torch_features.TorchFeatures()
+
+    def predict(self, texts: list[str]) -> list[list[float]]:
+        """Return a vector a text."""
+        return self.features(texts)
+
+
 if __name__ == "__main__":
-    api = Features(max_batch_size=32, batch_timeout=0.005)
+    kind = {"ort": Features, "torch": TorchFeatures}[os.environ["BENCH_WORKER"]]
+    api = kind(max_batch_size=32, batch_timeout=0.005)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
     server.run(port=int(os.environ["BENCH_PORT"]), generate_client_file=False)
