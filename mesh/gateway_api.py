@@ -1,8 +1,9 @@
 """The intermediate representation as Gateway API documents: an HTTPRoute, and a Service for each version.
 
 Two things that Istio's own routes can do cannot be said here: retries (the standard channel has none; the
-gateway's own apply), and an answer of the gateway itself: requests for probes and for unknown versions get
-a 500 by the Gateway API's rule for a route without a backend, never another version's answer.
+gateway's own apply), and an answer of the gateway itself. So requests for probes and for unknown versions go
+to a pod of the stable version, under a path that no pod has and that says what is wrong: it answers 404 with
+that path in a sentence. A rule without a backend would give a bare 500.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ GROUP: Final = "gateway.networking.k8s.io"
 MAX_NAME: Final = 63
 MAX_RULES: Final = 16
 ANY_VALUE: Final = ".*"
+NOT_HERE: Final = "/only-the-pods-themselves-answer-this"
+NO_VERSION: Final = "/no-such-model-version"
 COPIED: Final = ("split", "cohort-stable")
 """The rules whose requests may be copied."""
 
@@ -99,11 +102,12 @@ def _parent(gateway: str) -> Document:
 
 
 def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:
-    yield {"name": "pod-only", "matches": [_match("Exact", path) for path in POD_ONLY_PATHS]}
+    yield _refusal(mesh, routing, "pod-only", NOT_HERE, [_match("Exact", path) for path in POD_ONLY_PATHS])
     if routing.header_pin:
         for version in mesh.names:
             yield _rule(mesh, routing, f"pin-{version}", {version: 1}, _header(VERSION_HEADER, version))
-        yield {"name": "unknown-version", "matches": [_match(headers=[_header(VERSION_HEADER, None)])]}
+        pinned = [_match(headers=[_header(VERSION_HEADER, None)])]
+        yield _refusal(mesh, routing, "unknown-version", NO_VERSION, pinned)
     canary, weight = mesh.split.canary, mesh.split.weights.canary
     if routing.cohort and canary and 0 < weight < mesh.split.weights.stable + weight:
         inside = _pattern(routing.cohort, cluster_cohorts.below(weight))
@@ -123,6 +127,18 @@ def _rule(mesh: Mesh, routing: Routing, name: str, shares: Mapping[str, int], *h
             _backend(mesh, routing, version, weight, told=name in COPIED)
             for version, weight in shares.items()
         ],
+        "timeouts": _timeouts(mesh),
+    }
+
+
+def _refusal(mesh: Mesh, routing: Routing, name: str, path: str, matches: list[Document]) -> Document:
+    """Return a rule whose requests are answered with 404, by a pod that has no such path."""
+    change = {"path": {"type": "ReplaceFullPath", "replaceFullPath": path}}
+    return {
+        "name": name,
+        "matches": matches,
+        "filters": [{"type": "URLRewrite", "urlRewrite": change}],
+        "backendRefs": [_backend(mesh, routing, mesh.split.stable, 1, told=False)],
         "timeouts": _timeouts(mesh),
     }
 

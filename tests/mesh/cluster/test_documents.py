@@ -197,6 +197,17 @@ def test_each_version_of_the_services_style_has_its_service_and_its_policy() -> 
     assert "subset" not in str(last)
 
 
+@pytest.mark.parametrize(
+    ("name", "path"), [("pod-only", "only-the-pods"), ("unknown-version", "no-such-model")]
+)
+def test_what_the_gateway_api_cannot_answer_itself_is_a_path_that_no_pod_has(name: str, path: str) -> None:
+    route = gateway_api.http_route(mesh(), Routing(style=Style.GATEWAY_API, gateways=("public",)))
+    refusal = next(rule for rule in route["spec"]["rules"] if rule["name"] == name)
+    (rewritten,) = refusal["filters"]
+    assert path in rewritten["urlRewrite"]["path"]["replaceFullPath"]
+    assert [backend["name"] for backend in refusal["backendRefs"]] == ["bert-v1-0"]
+
+
 def test_a_service_is_valid_to_kubernetes_and_selects_one_version() -> None:
     for document in gateway_api.services(mesh(), 80):
         kubernetes_validate.validate(document, "1.37.0", strict=True)
