@@ -1,13 +1,15 @@
 """A cluster as the command line sees it; imported only when a command is about one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from canary.cluster_api import ModelRollouts
 from canary.cluster_client import ClusterClient
 from canary.cluster_errors import WhichModelRollout
+from canary.cluster_wants import wants
 from canary.desk import Desk
+from canary.promql import Want
 from canary.settings import Settings
 from mesh.cluster_place import Place, find_place
 
@@ -59,6 +61,14 @@ class Cluster:
     def who(self) -> str:
         """Return who we are to the API server."""
         return self.place.who()
+
+    def wants(self) -> Sequence[Want]:
+        """Return what the rollouts under way in the namespace ask of Prometheus.
+
+        Raises:
+            mesh.cluster_errors.ClusterError: the API is down or refuses.
+        """
+        return tuple(wants(self.rollouts.all()))
 
     def settings(self, environment: Mapping[str, str], desk: Desk) -> Settings:
         """Return how the operator asks for a rollout's metrics."""

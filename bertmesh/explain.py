@@ -1,6 +1,7 @@
 """`bertmesh rollout explain`: why the last verdict was given, on which numbers, from which queries."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -37,12 +38,18 @@ def explain(target: Target, output: str, name: str | None, chosen: str | None) -
     state = desk.state()
     run = _choose(state, chosen)
     settings = target.settings(os.environ, desk)
-    document = explanation(run, evidence(run, state) if state else None, settings)
+    shared = target.cluster.wants() if target.remote else ()
+    document = explanation(run, evidence(run, state) if state else None, settings, shared)
     emit(document, output, lambda: _text(run, document))
 
 
-def explanation(run: Run, found: Evidence | None, settings: Settings) -> dict[str, Any]:
-    """Return the explanation as JSON values; ``evidence`` is None before the first judgement."""
+def explanation(
+    run: Run, found: Evidence | None, settings: Settings, shared: Sequence[promql.Want] = ()
+) -> dict[str, Any]:
+    """Return the explanation as JSON values; ``found`` is None before the first judgement.
+
+    ``shared`` is what all rollouts of the namespace ask for, which the operator reads at once.
+    """
     judged = run.judged
     return {
         "rollout": run.id,
@@ -52,11 +59,11 @@ def explanation(run: Run, found: Evidence | None, settings: Settings) -> dict[st
         "decision": entry_view(run.turn),
         "judged_at": judged.at if judged else None,
         "evidence": _evidence(found) if found else None,
-        "queries": queries(run, settings),
+        "queries": queries(run, settings, shared),
     }
 
 
-def queries(run: Run, settings: Settings) -> dict[str, str]:
+def queries(run: Run, settings: Settings, shared: Sequence[promql.Want] = ()) -> dict[str, str]:
     """Return the PromQL of every measurement: raw counters, from which the judge takes differences itself."""
     edge = run.rollout.edge if run.rollout else None
     want = promql.Want(settings.service, (run.stable, run.canary), edge)
@@ -67,7 +74,17 @@ def queries(run: Run, settings: Settings) -> dict[str, str]:
         "counters of the pods themselves": asked.own,
         "starts of the pods": asked.started,
         "the stable's history, once at the beginning": past,
+        **_shared_queries(shared, settings),
     }
+
+
+def _shared_queries(shared: Sequence[promql.Want], settings: Settings) -> dict[str, str]:
+    """Return the queries that are really sent where many rollouts share one reading."""
+    if len(shared) <= 1:
+        return {}
+    asked = promql.questions(shared, settings.window_s)
+    whose = f"as the operator asks for all {len(shared)} rollouts under way in the namespace"
+    return {f"counters, {whose}": asked.counters, f"counters of the pods, {whose}": asked.own}
 
 
 def _choose(state: State | None, name: str | None) -> Run:
