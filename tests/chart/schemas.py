@@ -4,6 +4,7 @@ Kubernetes' own kinds are checked by kubernetes-validate, ours by its definition
 by the models of a package and, where they are at hand, by their definitions as well.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -91,6 +92,17 @@ METADATA: Schema = {
 
 def wrong(document: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with an object; nothing if it is valid."""
+    # Most objects are the same in many renderings.
+    return list(_wrong(json.dumps(document, sort_keys=True)))
+
+
+@cache
+def _wrong(text: str) -> tuple[str, ...]:
+    document = json.loads(text)
+    return tuple(_found(document))
+
+
+def _found(document: Mapping[str, Any]) -> list[str]:
     kind = (document["apiVersion"], document["kind"])
     if kind == OWN_KIND:
         return _own(document)
