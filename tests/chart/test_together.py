@@ -1,0 +1,125 @@
+"""The chart's objects and the programs that read them: the operator, the doctor."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bertmesh.cli import cli
+from canary.operator.case import read
+from canary.operator.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.resource_convert import mesh_policy_of, routing_of
+from mesh.cluster import ClusterRouter
+from mesh.cluster_api import ClusterApi
+from mesh.model import Split, Weights
+from tests.chart.harness import CHART, NAMESPACE, OPERATOR_APIS, SCENARIOS, Rendering, render, scenario
+from tests.support.kubeapi import KubeApi
+from tests.support.kubeapi.known import mesh_api
+from tests.support.processes import answers, free_port, running
+
+every_scenario = pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
+TWO = {
+    "models": [
+        {"version": "1.0", "source": {"baked": "zh-small:1.0"}},
+        {"version": "1.1-reviews", "source": {"baked": "zh-small:1.1-reviews"}},
+    ],
+    "rollout": {"canary": "1.1-reviews"},
+}
+TOKEN = "controller"  # noqa: S105 - a test's own
+
+
+@pytest.fixture
+def api() -> Iterator[KubeApi]:
+    """An API server that knows what the routers write."""
+    with mesh_api(namespaces=[NAMESPACE]) as api:
+        yield api
+
+
+def installed(api: KubeApi, mode: str) -> Rendering:
+    """Put on the server what the controller works with, and give it the chart's rights."""
+    found = render({**TWO, "mesh": {"mode": mode}})
+    for each in found.objects:
+        if each["kind"] in {"Deployment", "Service"} and each["metadata"]["labels"].get("app") == "bert":
+            api.create(each, manager="helm")
+    api.grant(TOKEN, [role for role in found.all("Role") if "controller" in role["metadata"]["name"]])
+    return found
+
+
+@every_scenario
+def test_the_operator_takes_up_the_policy(path: Path) -> None:
+    for each in render(scenario(path), apis=OPERATOR_APIS).all("ModelRollout"):
+        assert read(each).problem is None
+
+
+@every_scenario
+def test_the_doctor_finds_nothing(path: Path) -> None:
+    text = render(scenario(path), apis=OPERATOR_APIS).text
+    done = CliRunner().invoke(cli, ["doctor", "-", "--strict", "-n", NAMESPACE], input=text)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "gatewayAPI", "ambient"])
+def test_the_controller_may_write_the_route_and_takes_nothing_from_the_chart(api: KubeApi, mode: str) -> None:
+    found = installed(api, mode)
+    spec = read(found.one("ModelRollout", "bert")).spec
+    client = ClusterApi(api.client(TOKEN))
+    versions, policy, routing = ["1.0", "1.1-reviews"], mesh_policy_of(spec), routing_of(spec)
+    router = ClusterRouter(client, "bert", NAMESPACE, lambda: versions, policy, routing, holder="bert")
+    split = Split("1.0", "1.1-reviews", Weights(20))
+    router.apply(split)
+    assert router.split() == split
+    route = api.get("VirtualService" if mode == "sidecar" else "HTTPRoute", "bert", NAMESPACE)
+    hosts = route["spec"]["hosts"] if mode == "sidecar" else route["spec"]["hostnames"]
+    inside = {
+        "sidecar": "bert.models.svc.cluster.local",
+        "gatewayAPI": "bert-istio.models.svc.cluster.local",
+        "ambient": "bert-istio.models.svc.cluster.local",
+    }
+    assert hosts == ["bert.localhost", inside[mode]]
+
+
+def test_the_controller_may_find_and_scale_the_versions(api: KubeApi) -> None:
+    installed(api, "sidecar")
+    client = ClusterApi(api.client(TOKEN))
+    listings = [
+        Listing(client, path.format(NAMESPACE), 0.0, time.monotonic) for path in (DEPLOYMENTS, SCALERS)
+    ]
+    versions = Deployments(client, NAMESPACE, "bert", *listings)
+    assert versions.versions() == ["1.0", "1.1-reviews"]
+    versions.scale("1.1-reviews", 3)
+    assert api.get("Deployment", "bert-v1-1-reviews", NAMESPACE)["spec"]["replicas"] == 3
+
+
+@pytest.mark.slow
+def test_the_pods_own_command_serves_and_helm_test_is_green(tmp_path: Path) -> None:
+    [container] = render().one("Deployment", "bert-v1-0")["spec"]["template"]["spec"]["containers"]
+    given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    port, admin = free_port(), free_port()
+    here = {
+        "BERTMESH_BIND": f"127.0.0.1:{port}",
+        "BERTMESH_ADMIN_BIND": f"127.0.0.1:{admin}",
+        "BERTMESH_MODELS_DIR": str(CHART.parents[1] / "models"),
+        "BERTMESH_CACHE_DIR": str(tmp_path / "cache"),
+        "HOME": str(tmp_path),
+    }
+    words = [sys.executable, *container["command"][1:], *container["args"]]
+    url = f"http://127.0.0.1:{port}"
+    path = container["startupProbe"]["httpGet"]["path"]
+    with running("pod", words, folder=tmp_path, ready=answers(url + path), environment={**given, **here}):
+        told = {"BERTMESH_URL": url, "BERTMESH_VERSIONS": "1.0", "BERTMESH_REQUESTS": "20"}
+        script = str(CHART / "files" / "check.py")
+        done = subprocess.run(
+            [sys.executable, script],
+            check=False,
+            env={**os.environ, **told},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "versions {'1.0': 20}" in done.stdout
