@@ -106,6 +106,7 @@ class Keeper:
         engine = self._take_up()
         self.gone = engine is None
         if engine is None:
+            self._tools.telemetry.forget(self.namespace, self.name)
             return
         engine.work()
         self._rest(self._pause(engine))

@@ -1,7 +1,6 @@
 """The operator as a process, with a real Prometheus over traffic that follows the routes."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,12 @@ from tests.support.kubeapi.known import mesh_api
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 ENDED = {"Promoted", "RolledBack", "Failed"}
+BRIEF = {
+    "profile": "fast",
+    "steps": [{"weight": 20, "soak": "4s"}],
+    "fallback": "30s",
+    "bake": {"duration": "6s", "holdback": 0},
+}
 SHARED = ("good", "failing", "slow", "silent", "storm")
 
 
@@ -36,6 +41,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         here.until(lambda: all(here.phase(service) in ENDED for service in SHARED), "all have ended")
         here.kill()
         here.stop_prometheus()
+        yield here
+
+
+@pytest.fixture(scope="module")
+def rough(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town in which Prometheus and the operator are killed."""
+    habits = {name: Habits() for name in ("blind", "mortal", "doomed")}
+    with mesh_api() as api, town(api, tmp_path_factory.mktemp("rough"), habits) as here:
         yield here
 
 
@@ -80,59 +93,53 @@ def test_a_common_incident_is_not_blamed_on_the_canary(shared: Town) -> None:
     assert shared.judge("storm").rollouts == 1
 
 
-def test_without_prometheus_it_holds_and_goes_on_when_it_is_back(api: KubeApi, tmp_path: Path) -> None:
-    with town(api, tmp_path, {"blind": Habits()}) as here:
-        here.roll("blind")
-        here.until(lambda: here.proved("blind"), "the weight is proved")
-        here.stop_prometheus()
-        here.until(lambda: here.status("blind")["verdict"] == "metrics_down", "its absence is said")
-        before = here.judge("blind")
-        here.start_prometheus()
-        here.until(lambda: here.judge("blind").ledger.ticks > before.ledger.ticks, "it judges again")
-        assert here.phase("blind") == "Progressing"
-        here.until_phase("blind", "Promoted")
+def test_without_prometheus_it_holds_and_goes_on_when_it_is_back(rough: Town) -> None:
+    rough.roll("blind", policy=BRIEF)
+    rough.until(lambda: rough.proved("blind"), "the weight is proved")
+    rough.stop_prometheus()
+    rough.until(lambda: rough.status("blind")["verdict"] == "metrics_down", "its absence is said")
+    before = rough.judge("blind")
+    rough.start_prometheus()
+    rough.until(lambda: rough.judge("blind").ledger.ticks > before.ledger.ticks, "it judges again")
+    rough.until_phase("blind", "Promoted")
+    assert rough.judge("blind").rollouts == 1
 
 
-def test_an_operator_killed_in_every_phase_goes_on_with_the_same_evidence(
-    api: KubeApi, tmp_path: Path
-) -> None:
-    policy = {
-        "profile": "fast",
-        "steps": [{"weight": 20, "soak": "3s"}, {"weight": 50, "soak": "3s", "pause": True}],
-        "fallback": "30s",
-        "bake": {"duration": "8s", "holdback": 0},
+def test_an_operator_killed_in_every_phase_goes_on_with_the_same_evidence(rough: Town) -> None:
+    rough.stop_prometheus()  # nothing is begun without the stable's past
+    rough.stuck.add("mortal-1.1")
+    steps = [{"weight": 20, "soak": "3s"}, {"weight": 50, "soak": "3s", "pause": True}]
+    rough.roll("mortal", policy={**BRIEF, "steps": steps})
+    goes_on: dict[str, Callable[[], object]] = {
+        "Pending": rough.start_prometheus,
+        "Warming": rough.stuck.clear,
+        "Rehearsing": lambda: None,
+        "Progressing": lambda: None,
+        "Paused": lambda: _resume(rough, "mortal"),
+        "Baking": lambda: None,
     }
-    with town(api, tmp_path, {"mortal": Habits()}) as here:
-        here.stop_prometheus()  # nothing is begun without the stable's past
-        here.stuck.add("mortal-1.1")
-        here.roll("mortal", policy=policy)
-        goes_on: dict[str, Callable[[], object]] = {
-            "Pending": here.start_prometheus,
-            "Warming": here.stuck.clear,
-            "Rehearsing": lambda: None,
-            "Progressing": lambda: None,
-            "Paused": lambda: _resume(here, "mortal"),
-            "Baking": lambda: None,
-        }
-        for phase, go_on in goes_on.items():
-            here.until_phase("mortal", phase)
-            _replaced(here, "mortal")
-            go_on()
-        here.until_phase("mortal", "Promoted")
-        weights = [line["weight"] for line in here.status("mortal")["history"] if "weight" in line]
-        assert [w for k, w in enumerate(weights) if k == 0 or w != weights[k - 1]] == [0, 20, 50, 100]
-        assert sum(event["reason"] == "RolloutStarted" for event in here.events("mortal")) == 1
+    for phase, go_on in goes_on.items():
+        rough.until_phase("mortal", phase)
+        _replaced(rough, "mortal")
+        go_on()
+    rough.until_phase("mortal", "Promoted")
+    weights = [line["weight"] for line in rough.status("mortal")["history"] if "weight" in line]
+    assert [w for k, w in enumerate(weights) if k == 0 or w != weights[k - 1]] == [0, 20, 50, 100]
+    assert sum(event["reason"] == "RolloutStarted" for event in rough.events("mortal")) == 1
 
 
-def test_an_operator_killed_on_the_way_back_takes_all_traffic_home(api: KubeApi, tmp_path: Path) -> None:
-    with town(api, tmp_path, {"doomed": Habits()}) as here:
-        here.roll("doomed")
-        here.until(lambda: here.proved("doomed"), "the weight is proved")
-        here.habits["doomed"].bad["1.1"] = 0.8
-        here.until_phase("doomed", "RollingBack")
-        _replaced(here, "doomed")
-        here.until_phase("doomed", "RolledBack")
-        assert here.api.get("Deployment", "doomed-1.1")["spec"]["replicas"] == 0
+def test_an_operator_killed_on_the_way_back_takes_all_traffic_home(rough: Town) -> None:
+    rough.roll("doomed")
+    rough.until(lambda: rough.proved("doomed"), "the weight is proved")
+    rough.habits["doomed"].bad["1.1"] = 0.8
+    rough.until_phase("doomed", "RollingBack")
+    _replaced(rough, "doomed")
+    rough.until_phase("doomed", "RolledBack")
+    rough.until(lambda: _replicas(rough, "doomed-1.1") == 0, "the canary's pods are gone")
+
+
+def _replicas(here: Town, deployment: str) -> int:
+    return int(here.api.get("Deployment", deployment)["spec"]["replicas"])
 
 
 def _replaced(here: Town, service: str) -> None:
