@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from canary import words
 from canary.console.detail import Detail, detail, phase_of, tone_of
@@ -43,11 +44,12 @@ class Service:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole page."""
+    """The whole page; ``more`` is how many rollouts the list leaves out."""
 
     services: tuple[Service, ...]
     notices: tuple[Notice, ...]
     cards: tuple[Card, ...]
+    more: int
     detail: Detail | None
 
     @property
@@ -68,6 +70,7 @@ class Page:
         return any(notice.tone == "bad" for notice in self.notices)
 
 
+MOST_CARDS: Final = 200
 Choice = tuple[str, str] | None
 """The service and the rollout that somebody asked for."""
 
@@ -85,12 +88,20 @@ def page(readings: Sequence[Reading], choice: Choice, now: float) -> Page:
     known = [(service, state, run) for service, state in states for run in runs(state)]
     known.sort(key=lambda each: (not each[2].ended, each[2].started_at), reverse=True)
     shown = _choose(known, choice)
+    listed = _listed(known, shown[0] if shown else "")
     return Page(
         services=tuple(Service(service, state.stable) for service, state in states),
         notices=tuple(dict.fromkeys(notice for each in readings for notice in _notices(each, now))),
-        cards=tuple(_card(each, now, chosen=each is shown) for each in known),
+        cards=tuple(_card(each, now, chosen=each is shown) for each in listed[:MOST_CARDS]),
+        more=max(0, len(listed) - MOST_CARDS),
         detail=detail(*shown, now) if shown else None,
     )
+
+
+def _listed(known: Sequence[Known], service: str) -> Sequence[Known]:
+    """Return every rollout of the service that is shown, and the newest one of each other."""
+    newest = {name: run.id for name, _, run in reversed(known)}
+    return [each for each in known if each[0] == service or newest[each[0]] == each[2].id]
 
 
 def _choose(known: Sequence[Known], choice: Choice) -> Known | None:

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from canary.console.findings import evidence
+from canary.console.page import MOST_CARDS, page
+from canary.console.ports import Reading
 from canary.console.runs import Run, runs
 from canary.model import Phase
 from tests.canary.console.scenes import Scene, at_weight
@@ -110,3 +112,21 @@ def test_an_ended_rollout_keeps_the_evidence_that_decided(
     assert found.total.tone == tone
     assert found.needed.amount == "Nothing"
     assert all(it.safe for it in found.findings)
+
+
+def test_the_list_has_every_rollout_of_the_shown_service_and_the_newest_of_each_other(folder: Path) -> None:
+    scene = Scene(folder)
+    scene.roll("1.1")
+    scene.roll("1.2")
+    state = scene.state
+    now = scene.clock.time
+    seen = page([Reading(f"s{i:03d}", state) for i in range(MOST_CARDS + 50)], ("s007", "rollout-1"), now)
+    assert len(seen.cards) == MOST_CARDS
+    assert seen.more == 51
+    few = page([Reading(name, state) for name in ("a", "b")], ("b", "rollout-2"), now)
+    assert [(card.service, card.id) for card in few.cards] == [
+        ("a", "rollout-2"),
+        ("b", "rollout-2"),
+        ("b", "rollout-1"),
+    ]
+    assert few.stable == "1.2"
