@@ -12,7 +12,7 @@ from mesh.errors import InvalidMesh
 from mesh.model import Split
 from tests.support.gateway import Answer, gateway
 from tests.support.pods import pods
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -56,3 +56,21 @@ def test_one_trace_leads_from_the_client_through_envoy_to_the_pod(tmp_path: Path
 def test_a_collector_that_is_no_http_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidMesh, match="like http://127"):
         collector_address(url)
+
+
+def test_a_mirrored_copy_keeps_the_trace_of_its_request_and_is_not_recorded(tmp_path: Path) -> None:
+    with (
+        pods("1.0", "1.1") as (stable, canary),
+        gateway(
+            tmp_path,
+            {"1.0": [stable], "1.1": [canary]},
+            Split("1.0", "1.1", mirror=100),
+            collector=f"http://127.0.0.1:{free_port()}",
+        ) as here,
+    ):
+        assert here.call(traceparent=f"00-{TRACE}-{CLIENT_SPAN}-01").status == 200
+        wait_until(lambda: canary.seen, "the copy")
+        assert stable.seen[0]["traceparent"].startswith(f"00-{TRACE}-")
+        assert stable.seen[0]["traceparent"].endswith("-01")
+        assert canary.seen[0]["traceparent"].startswith(f"00-{TRACE}-")
+        assert canary.seen[0]["traceparent"].endswith("-00")
