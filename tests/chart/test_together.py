@@ -17,7 +17,17 @@ from canary.resource_convert import mesh_policy_of, routing_of
 from mesh.cluster import ClusterRouter
 from mesh.cluster_api import ClusterApi
 from mesh.model import Split, Weights
-from tests.chart.harness import CHART, NAMESPACE, OPERATOR_APIS, SCENARIOS, Rendering, render, scenario
+from tests.chart.harness import (
+    CHART,
+    NAMESPACE,
+    OPERATOR_APIS,
+    OWN_API,
+    SCENARIOS,
+    Rendering,
+    render,
+    run,
+    scenario,
+)
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import mesh_api
 from tests.support.processes import answers, free_port, running
@@ -93,6 +103,31 @@ def test_the_controller_may_find_and_scale_the_versions(api: KubeApi) -> None:
     assert versions.versions() == ["1.0", "1.1-reviews"]
     versions.scale("1.1-reviews", 3)
     assert api.get("Deployment", "bert-v1-1-reviews", NAMESPACE)["spec"]["replicas"] == 3
+
+
+def looked_up(api: KubeApi, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Render with Helm looking at the cluster, as an installation or an upgrade does."""
+    kubeconfig = api.kubeconfig(folder / "kubeconfig", namespace=NAMESPACE)
+    words = ["template", "bert", str(CHART), "--namespace", NAMESPACE, "--dry-run=server"]
+    return run(*words, "--kubeconfig", str(kubeconfig))
+
+
+def test_a_cluster_that_does_not_know_our_kind_yet_can_be_looked_at(tmp_path: Path) -> None:
+    with KubeApi(namespaces=[NAMESPACE]) as api:
+        done = looked_up(api, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("side", "refused"), [("canary", True), ("", False)])
+def test_a_version_that_takes_traffic_cannot_be_removed(
+    api: KubeApi, tmp_path: Path, side: str, *, refused: bool
+) -> None:
+    api.create(render(apis=[OWN_API]).one("ModelRollout", "bert"))
+    status = {"stable": "1.0", "phase": "Progressing", **({side: "1.1"} if side else {})}
+    api.edit_status("ModelRollout", "bert", status, namespace=NAMESPACE)
+    done = looked_up(api, tmp_path)
+    assert (done.returncode != 0) is refused, done.stderr
+    assert ("version 1.1 takes traffic as the canary and is not in models (1.0)" in done.stderr) is refused
 
 
 @pytest.mark.slow

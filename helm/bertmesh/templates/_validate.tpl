@@ -62,12 +62,15 @@
 {{- if eq .Values.rollout.canary (include "bertmesh.stable" .) -}}
 {{- fail (printf "rollout.canary and rollout.stable are both %q; two versions needed: name the new one in canary, or leave canary empty" .Values.rollout.canary) -}}
 {{- end -}}
-{{- /* Only a real upgrade sees the cluster; rendering alone finds nothing here. */ -}}
+{{- /* Only a real upgrade sees the cluster; rendering alone finds nothing here. A kind that is not there yet cannot
+       be looked up at all. */ -}}
+{{- if .Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1" -}}
 {{- $live := lookup "bertmesh.dev/v1alpha1" "ModelRollout" .Release.Namespace $service -}}
 {{- range $side := list "stable" "canary" -}}
 {{- $serving := dig "status" $side "" ($live | default dict) -}}
 {{- if and $serving (not (has $serving $versions)) -}}
 {{- fail (printf "version %s takes traffic as the %s and is not in models (%s); removing it would drop requests: keep it until the rollout has ended and another version is stable" $serving $side ($versions | sortAlpha | join ", ")) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
