@@ -28,6 +28,19 @@ def test_a_good_canary_is_promoted_step_by_step_without_a_failed_request(
     assert misplaced(splits) == 0
 
 
+def test_an_undo_brings_the_former_version_back_at_once_without_a_failed_request(
+    mesh: Hand, traffic: Traffic
+) -> None:
+    if mesh.state.previous is None:
+        assert mesh.roll(mesh.add("undoable")) == PROMOTED
+    former, left = mesh.state.previous, mesh.state.stable
+    undone = mesh.command("rollout", "undo", "--now", "--why", "drill", "--wait", "--timeout", "120")
+    assert undone.returncode == PROMOTED, undone.stderr
+    assert (mesh.state.stable, mesh.state.previous) == (former, left)
+    assert failures(traffic.answers()) == 0
+    assert "by_hand:undo" in mesh.reasons()
+
+
 def test_a_canary_that_fails_is_taken_back(mesh: Hand, traffic: Traffic) -> None:
     stable = mesh.state.stable
     assert mesh.roll(mesh.add("2.0-failing", fault="error=0.3")) == ROLLED_BACK
