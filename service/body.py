@@ -1,10 +1,11 @@
 """Bodies of requests and answers, as far as HTTP is concerned."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
 from flask import Response
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 JSON = "application/json"
+_POURED_BYTES = 8 * MAX_BODY_BYTES
+_AT_ONCE = 1 << 16
 
 
 def json_body(environ: "WSGIEnvironment") -> bytes:
@@ -34,8 +37,19 @@ def json_body(environ: "WSGIEnvironment") -> bytes:
         )
     try:
         return get_input_stream(environ, max_content_length=MAX_BODY_BYTES).read()
+    except RequestEntityTooLarge:
+        _pour_away(environ)
+        raise
     except ClientDisconnected:
         raise BodyTooSlow from None
+
+
+def _pour_away(environ: "WSGIEnvironment") -> None:
+    """Read a body that is too large, within reason: a client that still sends would not hear the answer."""
+    stream = get_input_stream(environ, max_content_length=_POURED_BYTES)
+    with suppress(HTTPException):  # more than is reasonable, or too slow: then it hears nothing
+        while stream.read(_AT_ONCE):
+            pass
 
 
 def to_json(document: object) -> bytes:

@@ -16,7 +16,7 @@ from service.memory import Budget
 from service.models import Model, find, load_model, read_from
 from service.pod import Pod, Served
 
-NICENESS = 10
+NICENESS = 5
 """The thread that loads takes what the threads that answer leave over."""
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,14 @@ class Swapper:
             SwapUnderWay: Another swap has not ended.
         """
         with self._swapping("activated"):
+            started = self._pod.clock()
             slots = self._pod.slots
             # The way back takes what is in memory and reads no file: it is for bad moments.
             if slots.former and ref == _named(slots.former):
                 slots.swap()
             else:
                 self._put(find(ref, self._pod.settings))
-            return self._settled()
+            return self._settled(started)
 
     def rollback(self) -> Served:
         """Put the former model back in service, at once, and return it.
@@ -60,10 +61,11 @@ class Swapper:
             SwapUnderWay: Another swap has not ended.
         """
         with self._swapping("rolled-back"):
+            started = self._pod.clock()
             if self._pod.slots.former is None:
                 raise NothingToGoBackTo
             self._pod.slots.swap()
-            return self._settled()
+            return self._settled(started)
 
     def free(self) -> bool:
         """Give back the former model's memory, and with it the way back; False if there was nothing to free.
@@ -87,8 +89,10 @@ class Swapper:
             slots.free(self._patience_s)
             source = read_from(version, self._pod.settings)
             self._budget(source).check()
-            # OpenVINO's threads would inherit a low priority, and keep it for good.
-            loaded = (_gently if source == version.folder else _apart)(lambda: self._loaded(version))
+            # What computes inherits its priority from who loads first, and keeps it: a later engine of
+            # the same kind finds the workers of the first.
+            first = source != version.folder and slots.newest and not slots.newest.model.chosen.conversion
+            loaded = (_apart if first else _gently)(lambda: self._loaded(version))
             slots.put(self._pod.serve(loaded, version.version))
 
     def _loaded(self, version: ModelVersion) -> Model:
@@ -97,14 +101,16 @@ class Swapper:
         golden.check(model.engine, model.reader.codec, sentences)
         return model
 
-    def _settled(self) -> Served:
+    def _settled(self, started: float) -> Served:
         pod = self._pod
+        seconds = pod.clock() - started
         served = pod.slots.newest
         assert served is not None, "a model was put in service"  # noqa: S101 - for the type checker
         pod.tell()
         former = pod.slots.former
         kept = former.model.version.version if former else "none"
-        log.info("%s %s is in service, kept: %s", served.predictor.name, served.predictor.version, kept)
+        name, version = served.predictor.name, served.predictor.version
+        log.info("%s %s is in service after %.3f s, kept: %s", name, version, seconds, kept)
         if former and pod.settings.bake_s:
             self._bake = Timer(pod.settings.bake_s, self._baked, [former])
             self._bake.daemon = True

@@ -20,6 +20,7 @@ from service.exchange import Exchange
 from service.pod import Pod, State
 from service.problems import TYPE_PREFIX
 from service.protocols import tensors
+from service.protocols.grpc_standard import add_standard_services
 from service.protocols.messages import SERVICE, add_outputs, inputs, message, methods, values
 from service.protocols.oip import model_metadata, require, server_metadata
 from service.schema import MAX_BODY_BYTES
@@ -63,6 +64,7 @@ def serve(pod: Pod, bind: str) -> grpc.Server:
     # The rest, which changes models, is the admin port's: here it is unimplemented.
     offered = [method for method in methods() if hasattr(calls, method.name)]
     handlers = {method.name: _handler(pod, method, getattr(calls, method.name)) for method in offered}
+    add_standard_services(server, pod)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
     try:
         server.add_insecure_port(bind)

@@ -31,18 +31,18 @@ def _pool() -> DescriptorPool:
     return pool
 
 
-_POOL = _pool()
+POOL = _pool()
 
 
 def methods() -> Sequence[MethodDescriptor]:
     """Return the service's methods."""
-    found: Sequence[MethodDescriptor] = _POOL.FindServiceByName(SERVICE).methods
+    found: Sequence[MethodDescriptor] = POOL.FindServiceByName(SERVICE).methods
     return found
 
 
 def message(name: str) -> Any:  # noqa: ANN401 - a class that exists only at run time
     """Return a message's class by its name without the package."""
-    return GetMessageClass(_POOL.FindMessageTypeByName(f"inference.{name}"))
+    return GetMessageClass(POOL.FindMessageTypeByName(f"inference.{name}"))
 
 
 def values(parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - a message

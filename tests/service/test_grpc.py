@@ -13,12 +13,16 @@ import grpc
 import pytest
 from flask.testing import FlaskClient
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 import service.protocols
 from service.errors import SettingsError
 from service.faults import Fault
 from service.pod import Pod, build
 from service.protocols.grpc_server import CODES, serve
+from service.protocols.grpc_standard import HEALTH
 from service.protocols.messages import SERVICE, message, methods
 from tests.service.conftest import Tiny
 from tests.service.test_app import FILL, json_of, post
@@ -31,13 +35,13 @@ class Client:
     """Calls the service's methods by name."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._channel = channel
+        self.channel = channel
         self._types = {method.name: method for method in methods()}
 
     def call(self, name: str, request: Any = None, **options: Any) -> tuple[Any, dict[str, str]]:  # noqa: ANN401 - messages
         """Return the response and the trailing metadata."""
         method = self._types[name]
-        stub: Any = self._channel.unary_unary(
+        stub: Any = self.channel.unary_unary(
             f"/{SERVICE}/{name}",
             request_serializer=lambda sent: sent.SerializeToString(),
             response_deserializer=message(method.output_type.name).FromString,
@@ -211,6 +215,45 @@ def test_a_pod_that_is_not_ready_says_unavailable_and_when_to_come_back(tiny: Ti
 def test_models_are_not_changed_by_way_of_the_serving_port(grpc_client: Client, name: str) -> None:
     with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
         grpc_client.call(name)
+
+
+@pytest.mark.parametrize("name", ["", SERVICE, HEALTH])
+def test_the_standard_health_service_says_what_readyz_says(tiny: Tiny, name: str) -> None:
+    pod = build(tiny.settings())
+    with serving(pod) as client:
+        stub: Any = health_pb2_grpc.HealthStub(client.channel)
+        request = health_pb2.HealthCheckRequest(service=name)
+        watched = stub.Watch(request, timeout=30)
+        assert (
+            stub.Check(request).status == next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        pod.load()
+        assert stub.Check(request).status == next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        pod.drain()
+        assert (
+            stub.Check(request).status == next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        watched.cancel()
+    pod.close()
+
+
+def test_an_unknown_services_health_is_unknown(grpc_client: Client) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(grpc_client.channel)
+    request = health_pb2.HealthCheckRequest(service="nobody")
+    with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+        stub.Check(request)
+    assert [each.status for each in stub.Watch(request, timeout=30)] == [
+        health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    ]
+
+
+def test_reflection_lists_the_services_and_describes_their_messages(grpc_client: Client) -> None:
+    database = ProtoReflectionDescriptorDatabase(grpc_client.channel)
+    assert set(database.get_services()) == {SERVICE, HEALTH, "grpc.reflection.v1alpha.ServerReflection"}
+    pool = DescriptorPool(database)
+    assert {method.name for method in pool.FindServiceByName(SERVICE).methods} >= {"ModelInfer", "ModelReady"}
+    assert pool.FindMessageTypeByName("inference.ModelInferRequest").fields_by_name["inputs"]
+    assert pool.FindServiceByName(HEALTH).methods_by_name["Check"]
 
 
 def test_calls_are_counted_with_the_http_requests(tiny: Tiny) -> None:

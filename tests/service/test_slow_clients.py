@@ -92,3 +92,12 @@ def test_a_body_that_ends_too_early_gets_a_clear_answer(pod: Running, stack: Exi
     said = last_words(connection)
     assert said.startswith(b"HTTP/1.1 400 ")
     assert b"a body of 1 bytes that is not JSON" in said
+
+
+def test_a_body_that_is_too_large_gets_its_answer_even_if_it_is_sent_to_the_end(
+    pod: Running, stack: ExitStack
+) -> None:
+    size = (1 << 20) + 1
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % size + bytes(size)
+    for connection in connections(pod, stack, request, 20):
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
