@@ -13,15 +13,24 @@ WITH_BROKEN = 200
 
 
 def main() -> None:
-    """Measure, print the table, and write it if asked to."""
+    """Measure and print the table; write it, if asked to, as far as it goes after each row."""
     options = _options()
-    rows = [row for size in options.sizes for row in _measured(size, options.seconds)]
+    rows: list[Row] = []
+    for row in _rows(options):
+        rows.append(row)
+        if options.write:
+            write(DOCUMENT, table(rows, options.seconds))
+    print(table(rows, options.seconds))
+
+
+def _rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows, the dearest one last."""
+    *few, most = sorted(options.sizes)
+    for size in few:
+        yield from _measured(size, options.seconds)
     if options.broken:
-        rows += _with_a_broken_one(options.broken, options.seconds)
-    text = table(rows, options.seconds)
-    print(text)
-    if options.write:
-        write(DOCUMENT, text)
+        yield from _with_a_broken_one(options.broken, options.seconds)
+    yield from _measured(most, options.seconds)
 
 
 def _options() -> argparse.Namespace:

@@ -115,4 +115,9 @@ def _requests(api: KubeApi) -> dict[str, int]:
     return {"reads": len(api.seen) - writes - leases, "writes": writes, "leases": leases}
 
 
-VERBS: Final = {"want": _want, "break": _break, "standing": _standing, "requests": _requests}
+VERBS: Final[Mapping[str, Callable[..., object]]] = {
+    "want": _want,
+    "break": _break,
+    "standing": _standing,
+    "requests": _requests,
+}
