@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.kubeapi import discovery, scale
+from tests.support.kubeapi import discovery, protobuf, scale
 from tests.support.kubeapi.access import Access
 from tests.support.kubeapi.problem import ApiError, bad_request, forbidden, not_found
 from tests.support.kubeapi.selectors import Test, by_fields, by_labels
@@ -53,6 +53,8 @@ class Request:
         )
 
     def document(self) -> Document:
+        if protobuf.is_protobuf(self.body):
+            return protobuf.document(self.body)
         try:
             found: Document = json.loads(self.body or b"{}")
         except ValueError as error:
