@@ -11,7 +11,8 @@ from doctor.check import examine
 from doctor.model import Finding
 from doctor.sources import cluster
 from mesh.cluster_api import ClusterApi
-from tests.canary.operator.clusters import Cluster, FakeClock
+from tests.canary.fakes import FakeClock
+from tests.canary.operator.clusters import Cluster
 from tests.doctor.cases import CASES, fresh
 from tests.doctor.worlds import World
 from tests.support.helm import kubectl
