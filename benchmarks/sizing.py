@@ -6,14 +6,15 @@ Every number on the page is read from the measured tables or computed from them;
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SOURCE, PAGE = DOCS / "performance.md", DOCS / "sizing.md"
-TITLE = "Against the peers"
 OURS = "pod"
+COLUMNS = (("requests/s", "32 clients"), ("p99",), ("memory", "PSS"), ("start", "first answer"))
+"""Parts of the names of the columns: rate, tail (ms), memory (MiB), start (s)."""
 
 LOADS = (10, 50, 100, 250, 500, 1000)
 """Requests a second that are asked about."""
@@ -62,49 +63,43 @@ class Measured:
         return STEP_MIB * math.ceil(self.memory_mib * MEMORY_ROOM / STEP_MIB)
 
 
-def table(page: str, title: str) -> list[Mapping[str, str]]:
-    """Return the first table under a heading, a mapping from column to cell for each row."""
-    part = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
-    lines = [line for line in part.splitlines() if line.startswith("|")]
-    if len(lines) < 3:  # noqa: PLR2004 - a head, a rule, a row
-        what = f"table under '{title}'"
-        raise Unreadable(what)
-    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    # A second table may follow; it begins with another head.
-    return [dict(zip(head, row, strict=True)) for row in rows if len(row) == len(head)]
+def tables(page: str) -> Iterator[list[Mapping[str, str]]]:
+    """Yield the tables of a page: for each row a mapping from column to cell."""
+    lines: list[list[str]] = []
+    for line in [*page.splitlines(), ""]:
+        if line.startswith("|"):
+            lines.append([cell.strip() for cell in line.strip("|").split("|")])
+        elif lines:
+            head, *rows = lines
+            yield [dict(zip(head, row, strict=True)) for row in rows[1:] if len(row) == len(head)]
+            lines = []
 
 
 def measured(page: str) -> list[Measured]:
-    """Return our own rows."""
-    found = [_row(row) for row in table(page, TITLE) if row.get("server", "").split(",")[0] == OURS]
-    if not found:
-        what = f"row of '{OURS}' under '{TITLE}'"
-        raise Unreadable(what)
-    return found
+    """Return our own rows, in the first table that has such."""
+    for rows in tables(page):
+        ours = [row for row in rows if next(iter(row.values())).split(",")[0] == OURS]
+        if ours and all(_column(ours[0], parts) for parts in COLUMNS):
+            return [_row(row) for row in ours]
+    what = f"table with rows '{OURS}, ...' and columns with {', '.join(parts[0] for parts in COLUMNS)}"
+    raise Unreadable(what)
 
 
 def _row(row: Mapping[str, str]) -> Measured:
-    return Measured(
-        row["server"].removeprefix(f"{OURS}, "),
-        _number(_cell(row, "32 clients")),
-        _number(_cell(row, "p50 / p99").rpartition("/")[2]),
-        _number(_cell(row, "memory")),
-        _number(_cell(row, "start")),
-    )
+    name = next(iter(row.values())).removeprefix(f"{OURS}, ")
+    rate, tail, memory, start = (row[_column(row, parts)] for parts in COLUMNS)
+    return Measured(name, *map(_number, (rate, tail.rpartition("/")[2], memory, start)))
 
 
-def _cell(row: Mapping[str, str], part: str) -> str:
-    for name, cell in row.items():
-        if part in name:
-            return cell
-    what = f"column with '{part}' under '{TITLE}'"
-    raise Unreadable(what)
+def _column(row: Mapping[str, str], parts: Sequence[str]) -> str:
+    """Return the first column whose name has one of these parts, or nothing."""
+    return next((name for name in row if any(part in name for part in parts)), "")
 
 
 def _number(cell: str) -> float:
     found = re.search(r"\d+(\.\d+)?", cell.replace(",", ""))
     if found is None:
-        what = f"number in {cell!r} under '{TITLE}'"
+        what = f"number in the cell {cell!r}"
         raise Unreadable(what)
     return float(found.group())
 

@@ -38,10 +38,10 @@ def test_only_our_own_rows_are_read() -> None:
 @pytest.mark.parametrize(
     ("page", "says"),
     [
-        ("# nothing", "table under 'Against the peers'"),
-        (GOOD.replace("pod, int8", "peer"), "row of 'pod'"),
-        (GOOD.replace("memory", "RAM"), "column with 'memory'"),
-        (GOOD.replace("| 600 |", "| - |"), "number in '-'"),
+        ("# nothing", "table with rows 'pod, ...'"),
+        (GOOD.replace("pod, int8", "peer"), "table with rows 'pod, ...'"),
+        (GOOD.replace("memory MiB (PSS)", "RAM"), "columns with requests/s, p99, memory, start"),
+        (GOOD.replace("| 600 |", "| - |"), "number in the cell '-'"),
     ],
 )
 def test_a_table_that_has_changed_its_form_is_named(page: str, says: str) -> None:
