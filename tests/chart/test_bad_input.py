@@ -79,6 +79,13 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "every host": ({"mesh": {"hosts": ["*"]}}, ("mesh.hosts", "*.example.org")),
     "no gateway": ({"mesh": {"gateway": {"create": False}}}, ("mesh.gateway.create is false", "existing")),
     "two gateways": ({"mesh": {"gateway": {"existing": "a/b"}}}, ("mesh.gateway.create is true", '"a/b"')),
+    "a golden set that cannot be asked": (
+        {
+            "rollout": {"gates": {"golden": {"configMap": "bert-golden"}}},
+            "mesh": {"mode": "gatewayAPI", "gateway": {"create": False, "existing": "public"}},
+        },
+        ("rollout.gates.golden", "controller.gatewayUrl"),
+    ),
     "tokens of nobody": ({"mesh": {"jwt": {"enabled": True}}}, ("mesh.jwt.issuer is empty",)),
     "tokens without keys": ({"mesh": {"jwt": {"enabled": True, "issuer": "x"}}}, ("jwksUri or jwks",)),
     "a rate limit that is not obeyed": (

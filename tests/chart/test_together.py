@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -91,6 +92,14 @@ def test_the_controller_may_write_the_route_and_takes_nothing_from_the_chart(api
         "ambient": "bert-istio.models.svc.cluster.local",
     }
     assert hosts == ["bert.localhost", inside[mode]]
+
+
+def test_the_route_answers_to_the_name_by_which_golden_sets_are_asked() -> None:
+    path = next(path for path in SCENARIOS if path.name.startswith("gateway-api"))
+    found = render(scenario(path))
+    [container] = found.one("Deployment", "bert-controller")["spec"]["template"]["spec"]["containers"]
+    [url] = [each.removeprefix("--gateway=") for each in container["args"] if each.startswith("--gateway=")]
+    assert urlsplit(url).hostname in found.one("ModelRollout", "bert")["spec"]["routing"]["hosts"]
 
 
 def test_the_controller_may_find_and_scale_the_versions(api: KubeApi) -> None:

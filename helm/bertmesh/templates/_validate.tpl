@@ -86,6 +86,9 @@
 {{- fail (printf "mesh.gateway.existing is %s, and its namespace is not in mesh.gateway.namespaces (%s), so that its requests would be denied: add it" $mesh.gateway.existing ($mesh.gateway.namespaces | join ", ")) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.rollout.gates.golden (ne $mesh.mode "sidecar") (not $mesh.gateway.create) (not .Values.controller.gatewayUrl) -}}
+{{- fail (printf "rollout.gates.golden needs a way to ask each version, and the Gateway %s is not the chart's: set controller.gatewayUrl to its address inside the cluster" $mesh.gateway.existing) -}}
+{{- end -}}
 {{- if eq $mesh.mode "ambient" -}}
 {{- range $key := list "rateLimit" -}}
 {{- if (index $mesh $key).enabled -}}
