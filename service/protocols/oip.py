@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.body import json_body, json_response
-from service.errors import UnknownModel
+from service.errors import UnknownModel, WrongContentType
 from service.exchange import Exchange
 from service.pod import Pod
 from service.predict import Predictor
@@ -20,6 +20,7 @@ from service.protocols.tensors import Asked, Input, Output
 from service.schema import document, validated
 from service.surround import current, require_ready
 
+BINARY = "Inference-Header-Content-Length"
 EXTENSIONS: tuple[str, ...] = ()
 Scalar = bool | int | float | str
 
@@ -130,6 +131,7 @@ def _model_ready(exchange: Exchange, predictor: Predictor) -> Response:
 
 def _infer(exchange: Exchange, predictor: Predictor) -> Response:
     exchange.begin("infer")
+    _require_plain_tensors()
     sent = validated(InferRequest, document(json_body(request.environ)))
     asked = _asked(sent)
     outcome = exchange.ask(predictor, asked.task, asked.queries)
@@ -140,6 +142,15 @@ def _infer(exchange: Exchange, predictor: Predictor) -> Response:
         "parameters": {"prediction_id": exchange.prediction_id},
     }
     return json_response(answer if sent.id is None else answer | {"id": sent.id})
+
+
+def _require_plain_tensors() -> None:
+    if BINARY in request.headers:
+        raise WrongContentType(
+            seen=f"tensors in binary ({BINARY})",
+            needed="tensors as JSON: the binary extension is not offered",
+            do="send data in the JSON (binary_data=False in Triton's client), or use gRPC",
+        )
 
 
 def _asked(sent: InferRequest) -> Asked:

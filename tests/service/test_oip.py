@@ -125,3 +125,9 @@ def test_requests_are_counted_under_the_task_they_ask_for(tiny: Tiny) -> None:
     infer(client, tensor("好"))
     assert 'task="feature-extraction"' in client.get("/metrics").data.decode()
     pod.close()
+
+
+def test_tensors_in_binary_are_refused_with_what_to_do(client: FlaskClient) -> None:
+    headers = {"Inference-Header-Content-Length": "2", "Content-Type": "application/octet-stream"}
+    document = problem(client.post(INFER, data=b"{}\x00", headers=headers), 415, "wrong-content-type")
+    assert "binary_data=False" in str(document["detail"])
