@@ -1,12 +1,15 @@
 """Writes docs/doctor.md from the checks' docstrings: `python -m doctor.reference docs/doctor.md`."""
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from doctor.check import Check, all_checks
 from doctor.model import Place
+from doctor.sources.cluster import CONFIG, RESOURCES
+from mesh.files import to_yaml
 
 SUBJECTS: Final = {
     "1": "Services, ports and selectors",
@@ -36,11 +39,20 @@ Each finding says what was seen, why it bites and how it is mended. `-o json` pr
 code is 0 without errors, 1 with errors, 2 if the doctor could not look: a pipeline stops on both.
 
 Files may be a part of the whole. What they do not hold is taken as absent only where another object of the
-kind is there; the rest is told as `info`. On a cluster the doctor needs `list` on the kinds below in the
-namespaces that it is given (and reads Istio's mesh configuration, Telemetry, gateways and policies in
-`istio-system`); what it may not read it says (BM702).
+kind is there; the rest is told as `info`. On a cluster the doctor reads the
+namespaces that it is given, and Istio's mesh configuration, Telemetry, gateways and policies in
+`istio-system`; what it may not read it says (BM702). [Rights](#rights) has a ClusterRole that is enough.
 
 Codes never change their meaning and are never used again.
+"""
+
+RIGHTS: Final = """
+## Rights
+
+Bind it to whoever runs the doctor, by a RoleBinding in each namespace and in `istio-system`, or for all by a
+ClusterRoleBinding (the namespaces themselves are only read with the latter):
+
+{role}
 """
 
 
@@ -50,7 +62,26 @@ def page(checks: Sequence[Check]) -> str:
     for number, subject in SUBJECTS.items():
         mine = [each for each in checks if each.code[2] == number]
         parts += [f"\n## {subject}\n", *(_entry(each) for each in mine)]
-    return "".join(parts)
+    return "".join([*parts, RIGHTS.format(role=_indented(to_yaml([rights()])))])
+
+
+def rights() -> dict[str, Any]:
+    """Return a ClusterRole with all that the doctor reads."""
+    groups: dict[str, list[str]] = {}
+    for resource in (*RESOURCES, CONFIG):
+        groups.setdefault(resource.group, []).append(resource.plural)
+    rules = [{"apiGroups": [group], "resources": names, "verbs": ["list"]} for group, names in groups.items()]
+    namespaces = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "bertmesh-doctor"},
+        "rules": [*rules, namespaces],
+    }
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(text.rstrip(), "    ")
 
 
 def _entry(check: Check) -> str:

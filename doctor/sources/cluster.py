@@ -54,6 +54,8 @@ RESOURCES: Final = (
     Resource("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor"),
     Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"),
 )
+CONFIG: Final = Resource("", "v1", "configmaps", "ConfigMap")
+"""The mesh configuration is one; read in Istio's namespace alone."""
 
 
 @dataclass
@@ -122,7 +124,7 @@ def read(api: ClusterApi, namespaces: Sequence[str], root: str = ROOT_NAMESPACE)
         reading.one(f"/api/v1/namespaces/{namespace}", Resource("", "v1", "namespaces", "Namespace"))
     if not reading.objects:
         raise NothingAllowed(api.url, list(reading.unread.values()) or ["the namespaces are empty"])
-    reading.listed(Resource("", "v1", "configmaps", "ConfigMap"), root)
+    reading.listed(CONFIG, root)
     return Inventory(
         tuple(reading.objects),
         Place.CLUSTER,

@@ -10,6 +10,7 @@ from bertmesh.cli import cli
 from doctor.check import examine
 from doctor.errors import NothingAllowed
 from doctor.model import Inventory, Place
+from doctor.reference import rights
 from doctor.sources import cluster
 from mesh.cluster_api import Answer, ClusterApi
 from tests.doctor.worlds import World
@@ -109,6 +110,12 @@ def test_what_may_not_be_read_is_told_and_not_judged(api: KubeApi) -> None:
     told = {each.object.split()[0] for each in examine(found) if each.code == "BM702"}
     assert {"Telemetry", "PodMonitor", "Pod"} <= told
     assert not [each for each in codes(found) if each in ("BM206", "BM403")]
+
+
+def test_the_rights_in_the_reference_are_enough(api: KubeApi) -> None:
+    fill(api, World())
+    api.grant("doctor", [rights()])
+    assert codes(look(api, "doctor")) == []
 
 
 def test_a_cluster_that_shows_nothing_is_no_clean_bill(api: KubeApi) -> None:
