@@ -60,7 +60,6 @@ def contestants(material: Material) -> dict[str, Contestant]:
     """Return the contestants by name."""
     everyone = [
         pod("ours int8", FEATURES, material, "int8"),
-        pod("ours int8-50", FEATURES, material, "int8-50"),
         pod("ours bf16", FEATURES, material, "bf16"),
         pod("ours torch", FEATURES, material, "torch"),
         pod("ours int8 fill-mask", FILL_MASK, material, "int8"),

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import clients
@@ -29,8 +29,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bert
 TEXTS = 4096
 MANY = 32
 STARTS = 3
-COMPARED_STARTS = ("ours int8", "pipeline")
-"""Servers that are started so often, and the median taken."""
+COMPARED = ("ours int8", "pipeline")
+"""Servers whose start (the median of so many) and memory are taken while no other runs."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Result:
     pss_mib: int
     alone: clients.Load
     together: clients.Load
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What was measured of a server while no other ran."""
+
+    start_s: float
+    pss_mib: int
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,12 @@ def measure(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers = []
+        alone = {
+            each.name: _alone(each, folder, arguments.seconds) for each in chosen if each.name in COMPARED
+        }
         for contestant in chosen:
             try:
+                _require_installed(contestant)
                 servers.append(_started(contestant, stack, folder))
             except (RuntimeError, OSError) as error:
                 absent.append(f"{contestant.name:22} not measured: {_last_line(error)}")
@@ -112,26 +124,37 @@ def measure(
             )
             for place, server in enumerate(servers)
         }
-    return found, absent
+    return found | {name: replace(found[name], **asdict(seen)) for name, seen in alone.items()}, absent
 
 
-def _started(contestant: Contestant, stack: ExitStack, folder: Path) -> Server:
-    """Start a server, those whose start is compared three times, and keep it running."""
-    if contestant.missing:
-        message = f"its environment ({contestant.missing}) could not be installed"
-        raise RuntimeError(message)
-    bodies = _bodies(contestant)
-    log = folder / f"{contestant.name}.log"
-    starts = []
-    for _ in range(STARTS - 1 if contestant.name in COMPARED_STARTS else 0):
+def _alone(contestant: Contestant, folder: Path, seconds: float) -> Alone:
+    """Start a server several times while no other runs, whose pages it could share; load the last."""
+    starts, taken = [], 0
+    bodies, log = _bodies(contestant), folder / "alone.log"
+    for number in range(STARTS):
         port = free_port()
         with running(*contestant.at(port), log) as process:
             starts.append(first_answer(process, port, contestant.path, bodies[0], log))
-    port = free_port()
+            if number == STARTS - 1:
+                requests = [clients.request(contestant.path, body) for body in bodies]
+                clients.run(port, requests, MANY, seconds)
+                taken = pss(process)
+    return Alone(statistics.median(starts), taken)
+
+
+def _started(contestant: Contestant, stack: ExitStack, folder: Path) -> Server:
+    bodies = _bodies(contestant)
+    port, log = free_port(), folder / f"{contestant.name}.log"
     process = stack.enter_context(running(*contestant.at(port), log))
-    starts.append(first_answer(process, port, contestant.path, bodies[0], log))
+    start_s = first_answer(process, port, contestant.path, bodies[0], log)
     requests = [clients.request(contestant.path, body) for body in bodies]
-    return Server(contestant, process, port, statistics.median(starts), requests)
+    return Server(contestant, process, port, start_s, requests)
+
+
+def _require_installed(contestant: Contestant) -> None:
+    if contestant.missing:
+        message = f"its environment ({contestant.missing}) could not be installed"
+        raise RuntimeError(message)
 
 
 def _last_line(error: Exception) -> str:
