@@ -107,6 +107,26 @@ def test_no_object_is_rendered_twice(path: Path) -> None:
     assert [name for name, count in counted.items() if count > 1] == []
 
 
+class Unique(yaml.CSafeLoader):
+    """Refuses a key that is given twice, of which YAML's readers take one or the other."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as in the base class
+        counted = Counter(key.value for key, _ in node.value)
+        assert [key for key, count in counted.items() if count > 1] == [], node.start_mark
+        return super().construct_mapping(node, deep)
+
+
+@every_scenario
+def test_no_key_is_given_twice(path: Path) -> None:
+    values = {
+        **scenario(path),
+        "commonLabels": {"team": "language"},
+        "commonAnnotations": {"owner": "language"},
+    }
+    text = render(values, apis=OPERATOR_APIS).text
+    assert list(yaml.load_all(text, Loader=Unique)) != []
+
+
 @every_scenario
 def test_rendering_again_gives_the_same(path: Path) -> None:
     words = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(path)]
