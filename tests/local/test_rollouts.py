@@ -77,30 +77,6 @@ def test_no_metrics_are_no_success_and_no_failure(mesh: Hand, traffic: Traffic) 
     assert failures(traffic.answers()) == 0
 
 
-def test_a_killed_controller_goes_on_with_the_same_weight_and_evidence(mesh: Hand, traffic: Traffic) -> None:
-    canary = mesh.add("2.4", replicas=1)
-    mesh.start(canary, steps="20,50")
-    mesh.until_weighted(canary)
-    mesh.until("there is evidence", lambda: mesh.state.ledger and mesh.state.ledger.ticks >= 3)
-    mesh.kill("controller")
-    before = mesh.state
-    mesh.until("it is started again", lambda: mesh.starts("controller") > 1)
-    mesh.until("it judges again", lambda: mesh.state != before)
-    after = mesh.state
-    assert before.ledger is not None
-    assert after.ledger is not None
-    assert after.ledger.ticks >= before.ledger.ticks
-    assert (
-        [step.weight for step in after.rollout.passed[: len(before.rollout.passed)]]
-        == [step.weight for step in before.rollout.passed]
-        if after.rollout and before.rollout
-        else False
-    )
-    assert mesh.until_ended() is Phase.PROMOTED
-    assert [step.weight for step in mesh.rollout.passed] == [20, 50, 100]
-    assert failures(traffic.answers()) == 0
-
-
 def test_killed_pods_cost_no_request_and_come_back(mesh: Hand, traffic: Traffic) -> None:
     pod = f"bert-{mesh.state.stable}-0"
     begin = len(traffic.answers())
