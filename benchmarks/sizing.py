@@ -86,7 +86,7 @@ def measured(page: str) -> list[Measured]:
 
 
 def _row(row: Mapping[str, str]) -> Measured:
-    name = next(iter(row.values())).removeprefix(f"{OURS}, ")
+    name = next(iter(row.values())).partition(" (")[0].removeprefix(f"{OURS}, ")
     rate, tail, memory, start = (row[_column(row, parts)] for parts in COLUMNS)
     return Measured(name, *map(_number, (rate, tail.rpartition("/")[2], memory, start)))
 
@@ -194,9 +194,10 @@ nothing: multiply the load by the share that misses the cache, once you know it,
 {resources}
 
 Requests are what was measured, rounded up to {step} MiB; limits are {room:g} times that, for a second
-model during a swap and for longer texts. Give no CPU limit: the kernel would throttle a batch in its
-middle. Set `threads` to the requested cores. More cores in one pod help less than more pods
-([performance.md](performance.md) has the ratios).
+model during a swap and for longer texts. Memory is a proportional share (PSS): of pages that the servers
+of the benchmark shared it counts a part, so a pod with torch needs more when it is alone. Give no CPU
+limit: the kernel would throttle a batch in its middle. Set `threads` to the requested cores. More cores
+in one pod help less than more pods ([performance.md](performance.md) has the ratios).
 
 The values of the chart for the second and the fourth line of the first table, with the first engine:
 
