@@ -16,12 +16,14 @@ from modelstore import ModelStoreError
 from observability import logs
 from service.early import begin
 from service.errors import SettingsError
+from service.memory import share_one_heap
 from service.models import find
 from service.settings import Settings
 
 _WORKER_BOOT_ERROR = 3
 """The exit code at which gunicorn gives up instead of starting the worker again."""
 
+share_one_heap()
 try:
     _settings = Settings.from_env(os.environ)
 except SettingsError as error:

