@@ -32,11 +32,25 @@ def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterat
         process = subprocess.Popen(
             command, env={**os.environ, **env}, stdout=output, stderr=output, process_group=0
         )
+    family: list[psutil.Process] = []
     try:
         with bound(process.pid):
-            yield psutil.Process(process.pid)
+            try:
+                yield psutil.Process(process.pid)
+            finally:
+                family = _family(process.pid)  # some servers put their workers into groups of their own
     finally:
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         process.wait()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return what a process has started, and what that has."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 def first_answer(process: psutil.Process, port: int, path: str, body: bytes, log: Path) -> float:

@@ -32,7 +32,7 @@ class Conversion:
     tokens_per_s: float = 0.0
     """Measured where it was converted, on texts of the sample."""
     sentence_ms: float = 0.0
-    """How long one sentence alone takes, in the median; measured in the same place."""
+    """How long one sentence alone takes; measured in the same place."""
     files: Mapping[str, int] = field(default_factory=dict)
     """The CRC-32 of each file, by name: it finds what a disk or a broken copy does, at 7 GB/s. Malice it
     does not find, but whoever can write here can write this record too."""

@@ -31,6 +31,7 @@ RECIPES = (
     Recipe("int8", "bf16", kept=0),
     Recipe("int8-75", "bf16", kept=0.25),
     Recipe("int8-50", "bf16", kept=0.5),
+    Recipe("int8-38", "bf16", kept=0.625),
     Recipe("bf16", "bf16", kept=1),
 )
 
