@@ -18,7 +18,7 @@ ARG VARIANT
 # The package index with torch's wheels for the variant. The default index has those with CUDA.
 ARG TORCH_INDEX=
 # Extras of pyproject.toml: `cluster` is the controller.
-ARG EXTRAS=cluster
+ARG EXTRAS=cluster,s3
 ARG VERSION
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/venv

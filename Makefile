@@ -6,13 +6,13 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-PACKAGES := bertmesh service mesh canary training observability modelstore
+PACKAGES := bertmesh doctor service mesh canary training observability modelstore chart
 STAMP := $(VENV)/.set-up
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(STAMP) ## Install what is missing: virtual environment, packages, Prometheus (seconds when all is there)
@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bertmesh needs Python 3.11 or newer, this is $$($(PYTHON) --version): set PYTHON=..."; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	  rm -rf $(VENV); echo "installing python3-venv"; $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq python3-venv; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,train,cluster,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,train,cluster,s3,dev]'
 	@touch $@
 
 .PHONY: run
@@ -41,8 +41,15 @@ down: setup ## End the local mesh
 	@$(BIN)/bertmesh down
 
 .PHONY: test
-test: setup browser lint types contracts ## Lint, types, import contracts and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: setup browser helm lint types contracts ## Lint, types, import contracts and all tests
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+
+.PHONY: helm chart
+helm: setup ## The Helm that the chart's tests use
+	@$(BIN)/python -m tests.support.helm
+chart: setup ## Write the chart's schema, README, CRD and dashboards anew
+	$(BIN)/python -m chart
+	$(BIN)/python -m tests.chart.rewrite_testdata
 
 .PHONY: fast-test
 fast-test: setup ## The tests that start no processes
@@ -67,15 +74,42 @@ types: setup ## mypy, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-.PHONY: bench-judge bench-judge-quick bench-serving bench-cache
-bench-judge: setup ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (10-15 minutes)
+.PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache
+bench-judge: setup ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
 	$(BIN)/python -m benchmarks.judge --write
 bench-judge-quick: setup ## The same with few runs (a minute)
 	$(BIN)/python -m benchmarks.judge --quick
 bench-serving: setup ## The pod against its peers, in turns
-	$(BIN)/python benchmarks/serving/run.py
+	$(BIN)/python benchmarks/serving/run.py --json benchmarks/serving/results.json
+bench-inside: setup ## Where the pod's time goes: tokenizer, queue, engine, HTTP
+	$(BIN)/python benchmarks/serving/inside.py
 bench-cache: setup ## The cache: hit ratio, and a cached answer against a constant
 	$(BIN)/python -m benchmarks.cache
+
+.PHONY: bench-shadow bench-swap bench-controller soak sizing
+bench-shadow: setup ## How soon copies convict or clear a canary, and what comparing costs a pod
+	$(BIN)/python -m benchmarks.shadow_rehearsal
+	$(BIN)/python -m benchmarks.shadow
+bench-swap: setup ## A hot swap under load: how long, and what requests notice
+	$(BIN)/python -m benchmarks.hot_swap
+bench-controller: setup ## What 1, 100 and 1,000 rollouts cost the operator, Prometheus and the API server
+	$(BIN)/python -m benchmarks.controller --write
+soak: setup ## A pod under mixed load for 10 minutes: memory, threads and files stay level
+	$(BIN)/python -m benchmarks.soak
+sizing: setup ## Write docs/sizing.md from docs/performance.md
+	$(BIN)/python -m benchmarks.sizing
+
+.PHONY: doctor-docs image kind-up kind-demo kind-down
+doctor-docs: setup ## Write docs/doctor.md anew
+	$(BIN)/python -m doctor.reference docs/doctor.md
+image: ## Build the image with docker, podman or buildah (deploy/image/build.sh --help)
+	@deploy/image/build.sh
+kind-up: ## kind + Istio + Jaeger + Prometheus + the chart; checks its tools first
+	@deploy/kind/kind.sh up
+kind-demo: ## A canary under traffic on kind
+	@deploy/kind/kind.sh demo
+kind-down: ## Remove the kind cluster
+	@deploy/kind/kind.sh down
 
 .PHONY: testdata
 testdata: setup ## Render the outputs of tests/mesh/testdata anew; read the diff
