@@ -28,8 +28,9 @@ PASSWORD = "sesame"  # noqa: S105 - a test's own
 ANNOTATED_LIMIT = 64
 
 
-def rules(mode: str) -> Document:
-    [found] = render({"mesh": {"mode": mode}}, apis=OPERATOR_APIS).all("PrometheusRule")
+def rules(mode: str, runbook: str = "") -> Document:
+    values = {"mesh": {"mode": mode}, "monitoring": {"rules": {"runbookUrl": runbook}}}
+    [found] = render(values, apis=OPERATOR_APIS).all("PrometheusRule")
     spec: Document = found["spec"]
     return spec
 
@@ -184,12 +185,17 @@ def test_every_alert_is_tried() -> None:
 def test_every_alert_says_what_to_do() -> None:
     text = RUNBOOK.read_text(encoding="utf-8")
     entries = re.findall(r"^## (\w+)$", text, re.MULTILINE)
-    found = alerts(rules("sidecar"))
+    found = alerts(rules("sidecar", "https://wiki.example.com/runbook"))
     assert sorted(entries) == sorted(alert["alert"] for alert in found)
     for alert in found:
         assert alert["labels"]["severity"] in {"critical", "warning", "info"}
         assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
-        assert alert["annotations"]["runbook_url"].endswith(f"#{alert['alert'].lower()}")
+        place = f"https://wiki.example.com/runbook#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == place
+
+
+def test_without_a_place_for_the_runbook_alerts_have_no_dead_link() -> None:
+    assert all(set(alert["annotations"]) == {"summary", "description"} for alert in alerts(rules("sidecar")))
 
 
 def exported() -> set[str]:
