@@ -14,6 +14,7 @@ import urllib3
 
 from bertmesh.home import Home, MeshInfo, VersionSpec
 from canary.client import Client
+from canary.history import Entry
 from canary.model import Phase, Rollout
 from canary.state import State
 from canary.store import FileStore
@@ -80,6 +81,12 @@ class Hand:
     def reasons(self) -> set[str]:
         """Return the reasons of everything that was decided about the last rollout."""
         return {entry.reason for entry in self.state.history if entry.rollout == self.rollout.id}
+
+    def decided(self, reason: str) -> Entry:
+        """Return the first decision about the last rollout that has this reason."""
+        return next(
+            each for each in self.state.history if (each.rollout, each.reason) == (self.rollout.id, reason)
+        )
 
     def until(self, what: str, true: Callable[[], object], limit_s: float = LIMIT_S) -> None:
         """Wait until something is so."""

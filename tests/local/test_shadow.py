@@ -34,7 +34,7 @@ def test_a_canary_that_answers_alike_goes_on_while_its_copies_are_compared(
     canary = mesh.add("3.1-alike", replicas=1)
     copies = ("--shadow", "50", "--shadow-during", "20")
     assert mesh.roll(canary, words=(*copies, *ONE_POD)) == PROMOTED
-    rehearsed = next(entry for entry in mesh.state.history if entry.reason == "rehearsed")
+    rehearsed = mesh.decided("rehearsed")
     assert "compared copies" in rehearsed.sentence
     assert [step.weight for step in mesh.rollout.passed] == [50, 100]
     assert failures(traffic.answers()) == 0
