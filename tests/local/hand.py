@@ -55,6 +55,7 @@ class Hand:
         ended = self.command(
             "rollout", "start", canary, "--profile", "fast", "--steps", steps, "--wait", *words
         )
+        sys.stdout.write(ended.stdout + ended.stderr)  # pytest shows it where a test fails
         self.until("the losing side's pods are gone", lambda: self.rollout.settled)
         return ended.returncode
 
