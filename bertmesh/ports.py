@@ -1,6 +1,8 @@
 """Ports on the loopback address."""
 
+import secrets
 import socket
+from pathlib import Path
 
 import psutil
 
@@ -8,6 +10,10 @@ from bertmesh.errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
 PREFERRED_GATEWAY_PORT = 8080
+LOWEST, HIGHEST = 10_000, 65_535
+ROOM = 5_000
+"""So many ports there must be below the kernel's, to keep out of its way."""
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def is_free(port: int) -> bool:
@@ -21,16 +27,28 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ``count`` different ports that are free now."""
-    probes = [socket.socket() for _ in range(count)]
+def free_ports(count: int, range_file: Path = EPHEMERAL) -> list[int]:
+    """Return ``count`` different ports that are free now.
+
+    They lie below those that the kernel gives to outgoing connections (``range_file``): of two servers that start
+    one after the other, the first one's connections could else take the second one's port.
+    """
+    end = _first_ephemeral(range_file)
+    found: set[int] = set()
+    while len(found) < count:
+        port = LOWEST + secrets.randbelow(end - LOWEST)
+        if is_free(port):
+            found.add(port)
+    return list(found)
+
+
+def _first_ephemeral(range_file: Path) -> int:
+    """Return where outgoing connections begin; 65536 where they leave too little room below."""
     try:
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        first = int(range_file.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return HIGHEST + 1
+    return first if first >= LOWEST + ROOM else HIGHEST + 1
 
 
 def gateway_port(wanted: int | None) -> int:
