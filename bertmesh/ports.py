@@ -30,8 +30,8 @@ def is_free(port: int) -> bool:
 def free_ports(count: int, range_file: Path = EPHEMERAL) -> list[int]:
     """Return ``count`` different ports that are free now.
 
-    They lie below those that the kernel gives to outgoing connections (``range_file``): else the connections of
-    a server that starts first could take the port of one that starts later.
+    They lie below those that the kernel gives to outgoing connections (``range_file``): else connections
+    of a server that starts first could take the port of one that starts later.
     """
     end = _first_ephemeral(range_file)
     found: set[int] = set()
