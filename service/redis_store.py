@@ -1,39 +1,29 @@
 """Redis as a store of answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Self, cast
 
-from service.errors import SettingsError, StoreDown
-from service.resp import Address, Connection, RedisError, Reply, Word
+from service.redis_pool import RedisPool
+from service.resp import Word
 from service.store import Claim, Value
 
-URL = "BERTMESH_REDIS_URL"
 _LEASE = ":lease"
 
 
 class RedisStore:
-    """Keeps values in Redis; every key has a time to live, every call a timeout.
+    """Keeps values in Redis; every key has a time to live."""
 
-    There are as many connections as calls at the same time; the one that was used last is used next.
-    """
-
-    def __init__(self, address: Address, timeout_s: float) -> None:
-        self._address = address
-        self._timeout_s = timeout_s
-        # Ends of a list are taken and put back by one instruction each: threads need no lock.
-        self._idle: list[Connection] = []
+    def __init__(self, pool: RedisPool) -> None:
+        self._pool = pool
 
     @classmethod
-    def connect(cls, url: str, timeout_s: float) -> "RedisStore":
+    def connect(cls, url: str, timeout_s: float) -> Self:
         """Make a store; nothing is sent yet, so that Redis need not be there.
 
         Raises:
             SettingsError: The URL is none that names a Redis.
         """
-        try:
-            return cls(Address.parse(url), timeout_s)
-        except ValueError as error:
-            raise SettingsError(URL, seen=url, needed="redis://host:port/db", do=str(error)) from error
+        return cls(RedisPool.connect(url, timeout_s))
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return the values of keys.
@@ -41,7 +31,7 @@ class RedisStore:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        (values,) = self._ask(("MGET", *keys))
+        (values,) = self._pool.ask(("MGET", *keys))
         return cast("Sequence[bytes | None]", values)
 
     def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
@@ -53,7 +43,7 @@ class RedisStore:
             StoreDown: Redis failed or did not answer in time.
         """
         leases = [("SET", name + _LEASE, "1", "NX", "PX", _milliseconds(lease_s)) for name in keys]
-        *leased, values = self._ask(*leases, ("MGET", *keys))
+        *leased, values = self._pool.ask(*leases, ("MGET", *keys))
         found = cast("Sequence[bytes | None]", values)
         return [Claim(mine is not None, value) for mine, value in zip(leased, found, strict=True)]
 
@@ -68,45 +58,7 @@ class RedisStore:
         ]
         if released:
             commands.append(("DEL", *(name + _LEASE for name in released)))
-        self._ask(*commands)
-
-    def _ask(self, *commands: Sequence[Word]) -> list[Reply]:
-        try:
-            return self._asked(commands)
-        except (OSError, RedisError) as error:
-            raise StoreDown(error) from error
-
-    def _asked(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            return self._through(Connection(self._address, self._timeout_s), commands)
-        try:
-            return self._through(connection, commands)
-        except ConnectionError:
-            # Redis ended, or closed what was idle for long: it may well be there again.
-            self._forget()
-            return self._through(Connection(self._address, self._timeout_s), commands)
-
-    def _through(self, connection: Connection, commands: Sequence[Sequence[Word]]) -> list[Reply]:
-        try:
-            replies = connection.ask(*commands)
-        except OSError:
-            connection.close()
-            raise
-        except RedisError:
-            self._idle.append(connection)
-            raise
-        self._idle.append(connection)
-        return replies
-
-    def _forget(self) -> None:
-        """Close the idle connections: what ended one has ended all."""
-        while self._idle:
-            try:
-                self._idle.pop().close()
-            except IndexError:  # another thread was faster
-                return
+        self._pool.ask(*commands)
 
 
 def _milliseconds(seconds: float) -> int:

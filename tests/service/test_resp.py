@@ -65,7 +65,7 @@ def test_many_threads_share_few_connections_and_get_their_own_answers(url: str) 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda name: store.get([name]), names))
     assert found == [[name.encode()] for name in names]
-    assert len(store._idle) <= 8
+    assert len(store._pool._idle) <= 8
 
 
 def test_a_password_and_a_database_are_asked_for_and_given(url: str) -> None:
