@@ -20,7 +20,8 @@ import urllib3
 from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
 from benchmarks.serving import clients
 from benchmarks.serving.material import sentences
-from benchmarks.serving.processes import free_port, running
+from benchmarks.serving.processes import running
+from bertmesh.ports import free_port
 from mesh.binaries import find_redis
 from mesh.settings import Settings
 from observability.names import CACHE_HEADER as CACHE

@@ -23,7 +23,7 @@ import urllib3
 
 from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn, linked_tree, write_versions
 from benchmarks.serving.material import sentences, write_model
-from benchmarks.serving.processes import free_port
+from bertmesh.ports import free_port
 from modelstore import resolve
 from service.codec import Codec
 from service.engine import Item, Want, select

@@ -12,7 +12,8 @@ from pathlib import Path
 import urllib3
 
 import modelstore
-from benchmarks.serving.processes import free_port, running
+from benchmarks.serving.processes import running
+from bertmesh.ports import free_port
 
 PATIENCE_S = 120.0
 OK = 200

@@ -27,6 +27,11 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """Return a port that is free now; for several at once use ``free_ports``."""
+    return free_ports(1)[0]
+
+
 def free_ports(count: int, range_file: Path = EPHEMERAL) -> list[int]:
     """Return ``count`` different ports that are free now.
 
@@ -58,7 +63,7 @@ def gateway_port(wanted: int | None) -> int:
         PortTaken: the wanted port is in use.
     """
     if wanted is None:
-        return PREFERRED_GATEWAY_PORT if is_free(PREFERRED_GATEWAY_PORT) else free_ports(1)[0]
+        return PREFERRED_GATEWAY_PORT if is_free(PREFERRED_GATEWAY_PORT) else free_port()
     if not is_free(wanted):
         raise PortTaken(wanted, _holder(wanted))
     return wanted

@@ -18,9 +18,10 @@ import clients
 import orjson
 from contestants import ENVIRONMENTS, Material, contestants
 from material import sentences, write_model
-from processes import first_answer, free_port, running
+from processes import first_answer, running
 from shares import shares
 
+from bertmesh.ports import free_port
 from modelstore import read_manifest
 from service.codec import Codec
 from service.engine import Engine, Item, Want

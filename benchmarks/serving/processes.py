@@ -1,7 +1,6 @@
 """Starting and ending the servers, and what they take."""
 
 import os
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,14 +14,6 @@ from bertmesh.heirs import bound
 
 PATIENCE_S = 120
 MIB = 1 << 20
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -22,8 +22,10 @@ import psutil
 from contestants import ENVIRONMENTS, FILL_MASK, HERE, PEERS, Contestant, Material, contestants
 from environments import python_of
 from material import sentences, write_model
-from processes import first_answer, free_port, pss, running
+from processes import first_answer, pss, running
 from ratios import ratios
+
+from bertmesh.ports import free_port
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
 TEXTS = 4096

@@ -23,9 +23,10 @@ import urllib3
 
 from benchmarks.hot_swap import CACHE, VERSIONS, converted, store
 from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
-from benchmarks.serving.processes import free_port, running
+from benchmarks.serving.processes import running
 from benchmarks.soak.loads import Loads, Seen
 from benchmarks.soak.watch import Growth, Sample, Watch, growths
+from bertmesh.ports import free_port
 from mesh.binaries import find_redis
 from mesh.settings import Settings
 

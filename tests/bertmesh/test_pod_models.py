@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 import modelstore
 from bertmesh.cli import cli
 from bertmesh.home import Home, ProcessInfo, process_start, write_json
+from bertmesh.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.test_gunicorn import Running, running_pod
 from tests.service.tiny import write_model
-from tests.support.processes import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -10,13 +10,13 @@ from click.testing import CliRunner, Result
 
 from bertmesh import backtest as command
 from bertmesh.cli import cli
+from bertmesh.ports import free_port
 from canary.backtest import Backtest, Span, backtest
 from canary.counters import CounterSnapshot
 from canary.errors import BadSpan, MetricsDown
 from canary.profiles import DEFAULT, FAST
 from mesh.model import Split, Weights
 from tests.canary.fakes import PROMETHEUS, Executioner, FakeClock, FakeRouter, FakeTraffic
-from tests.support.processes import free_port
 
 BEGIN = 1_000_000.0
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bertmesh.ports import free_port
 from canary.backtest import Span, backtest
 from canary.counters import CounterSnapshot, Cursor, Kind, measure
 from canary.errors import MetricsDown
@@ -22,7 +23,7 @@ from canary.profiles import FAST
 from canary.prometheus import Prometheus, PrometheusMetrics
 from canary.promql import Want
 from canary.settings import Settings
-from tests.support.processes import free_port, prometheus_server, wait_until
+from tests.support.processes import prometheus_server, wait_until
 
 SETTINGS = Settings(window_s=20.0)
 

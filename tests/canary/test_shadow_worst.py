@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from bertmesh.ports import free_port
 from canary.errors import ShadowUnreadable
 from canary.shadow_worst import Disagreement, worst
 from service.shadow_agreement import Agreement
 from service.shadow_board import Example, RedisBoard
 from service.shadow_example import example
 from service.tasks import Query
-from tests.support.processes import free_port, redis_server
+from tests.support.processes import redis_server
 
 
 @pytest.fixture(scope="module")

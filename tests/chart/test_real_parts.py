@@ -12,6 +12,7 @@ import redis
 import urllib3
 import yaml
 
+from bertmesh.ports import free_port
 from canary.telemetry import Telemetry
 from chart import dashboards
 from mesh.binaries import find_envoy, find_redis
@@ -19,7 +20,7 @@ from mesh.settings import Settings
 from observability import names
 from service.metrics import Metrics
 from tests.chart.harness import CHART, OPERATOR_APIS, Document, render
-from tests.support.processes import answers, free_port, pings, prometheus_binary, running
+from tests.support.processes import answers, pings, prometheus_binary, running
 
 RUNBOOK = CHART.parents[1] / "docs" / "runbook.md"
 MODES = ("sidecar", "gatewayAPI", "ambient")

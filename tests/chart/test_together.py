@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from bertmesh.cli import cli
+from bertmesh.ports import free_port
 from canary.operator.case import read
 from canary.operator.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
 from canary.resource_convert import mesh_policy_of, routing_of
@@ -31,7 +32,7 @@ from tests.chart.harness import (
 )
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import mesh_api
-from tests.support.processes import answers, free_port, running
+from tests.support.processes import answers, running
 
 every_scenario = pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
 TWO = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bertmesh.ports import free_port
 from mesh.envoy import render_routes
 from mesh.errors import (
     ClustersMissing,
@@ -26,7 +27,6 @@ from mesh.patience import Patience
 from mesh.policy import Policy
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
-from tests.support.processes import free_port
 
 pytestmark = pytest.mark.slow
 

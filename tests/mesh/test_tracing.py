@@ -7,12 +7,13 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
+from bertmesh.ports import free_port
 from mesh.envoy.bootstrap import collector_address
 from mesh.errors import InvalidMesh
 from mesh.model import Split
 from tests.support.gateway import Answer, gateway
 from tests.support.pods import pods
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.slow
 

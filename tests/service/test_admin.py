@@ -9,6 +9,7 @@ import urllib3
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from bertmesh.ports import free_port
 from service.app import wrap
 from service.errors import SettingsError
 from service.pod import Pod, build
@@ -17,7 +18,6 @@ from tests.service.conftest import Tiny
 from tests.service.test_app import FILL, json_of, problem
 from tests.service.test_gunicorn import running_pod
 from tests.service.test_swap import Bench, bench_for, models
-from tests.support.processes import free_port
 
 __all__ = ["models"]  # a fixture
 PORT = 8001

@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 import service.protocols
+from bertmesh.ports import free_port
 from service.errors import SettingsError
 from service.faults import Fault
 from service.pod import Pod, build
@@ -28,7 +29,7 @@ from tests.service.conftest import Tiny
 from tests.service.test_app import FILL, json_of, post
 from tests.service.test_gunicorn import running_pod
 from tests.service.tiny import WIDTH
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import wait_until
 
 
 class Client:

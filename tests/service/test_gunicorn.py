@@ -22,12 +22,13 @@ from safetensors.torch import load_file, save_file
 
 import modelstore
 import service
+from bertmesh.ports import free_port
 from bertmesh.processes import Child, Command
 from mesh.binaries import find_redis
 from mesh.model import Pool
 from mesh.settings import Settings as MeshSettings
 from tests.service.conftest import Tiny
-from tests.support.processes import answers, free_port, pings, running, wait_until
+from tests.support.processes import answers, pings, running, wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import urllib3
 
+from bertmesh.ports import free_port
 from mesh.admin import Admin
 from mesh.binaries import find_envoy
 from mesh.envoy import Options
@@ -16,7 +17,7 @@ from mesh.local import LocalRouter
 from mesh.model import Mesh, Split, Version, local_mesh
 from mesh.policy import Policy
 from tests.support.pods import FakePod
-from tests.support.processes import free_port, running, wait_until
+from tests.support.processes import running, wait_until
 
 Pods = Mapping[str, Sequence[FakePod]]
 

@@ -12,7 +12,7 @@ import redis
 import urllib3
 
 from bertmesh.heirs import bound
-from bertmesh.ports import free_ports
+from bertmesh.ports import free_port
 from bertmesh.processes import Child, Command
 from mesh.binaries import fetch_prometheus, find_redis
 from mesh.errors import BinaryMissing
@@ -43,11 +43,6 @@ def pings(url: str) -> Callable[[], bool]:
         return False
 
     return probe
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    return free_ports(1)[0]
 
 
 def wait_until(true: Callable[[], object], what: str, limit_s: float = START_LIMIT_S) -> None:

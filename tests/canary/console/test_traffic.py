@@ -5,10 +5,10 @@ from urllib.parse import parse_qs
 import pytest
 from flask import Flask, request
 
+from bertmesh.ports import free_port
 from canary.console.ports import Rates
 from canary.console.traffic import PrometheusTraffic
 from canary.settings import Settings
-from tests.support.processes import free_port
 
 Serve = Callable[[Flask], str]
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bertmesh.ports import free_port
 from canary.operator.process import run
 from canary.operator.settings import OperatorSettings
 from canary.operator.tools import Timing
@@ -20,7 +21,7 @@ from tests.canary.operator.crowds import Crowd, Habits, exported
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import ROOT
 from tests.support.kubeapi.samples import deployment, rollout
-from tests.support.processes import free_port, prometheus_server
+from tests.support.processes import prometheus_server
 
 LIMIT_S = 90.0
 TIMING = Timing(idle_s=1.0, drain_s=2.0, patience_s=30.0, farewell_s=30.0)
