@@ -11,7 +11,7 @@ from typing import Self
 
 from service.errors import UnsupportedModel
 
-FORMAT = 2
+FORMAT = 3
 """Raised when files of older conversions cannot be used any more."""
 RECORD = "conversion.json"
 

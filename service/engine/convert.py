@@ -160,7 +160,8 @@ class Converter:
 def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Ids]) -> Mapping[str, Array]:
     seen: dict[str, list[Array]] = {name: [] for name in names}
     for indices in passes([len(ids) for ids in texts]):
-        request.infer(feeds(Pack.of([texts[index] for index in indices])))
+        together = [texts[index] for index in indices]
+        request.infer(feeds(Pack.of(together, [range(len(ids)) for ids in together])))
         for place, name in enumerate(names):
             seen[name].append(request.get_output_tensor(place).data.copy())
     return {name: np.concatenate(parts) for name, parts in seen.items()}

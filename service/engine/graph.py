@@ -11,12 +11,12 @@ from functools import partial
 import numpy as np
 
 from service.engine import Array
+from service.engine.packing import INPUTS
 from service.engine.quantise import STEPS, Float, Linear, Quantised
 from service.engine.runtime import op, ov
 from service.engine.weights import Shape
 
 Weights = Mapping[str, Array]
-INPUTS = ("ids", "positions", "rows", "kept", "mask")
 PARTS = ("fused", "out", "up", "down")
 """The linear layers of a transformer layer; `fused` makes queries, keys and values in one."""
 
@@ -48,6 +48,15 @@ def linears(shape: Shape, weights: Weights) -> dict[str, Float]:
     return found
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Which tokens look along their texts: where they stand beside the rows, and under which mask."""
+
+    rows: ov.Node
+    kept: ov.Node
+    mask: ov.Node
+
+
 @dataclass
 class Encoder:
     """Builds the encoder; ``inputs`` are the graph's nodes that feed the linear layers, by name."""
@@ -58,23 +67,25 @@ class Encoder:
     inputs: dict[str, ov.Node] = field(default_factory=dict)
 
     def build(self) -> ov.Model:
-        """Return a graph from `INPUTS` to the last hidden states, (tokens, width)."""
-        ids = op.parameter([-1], np.int32, name="ids")
-        positions = op.parameter([-1], np.int32, name="positions")
-        rows = op.parameter([-1, -1], np.int32, name="rows")
-        kept = op.parameter([-1], np.int32, name="kept")
-        mask = op.parameter([-1, 1, 1, -1], np.float32, name="mask")
-        state = self._embed(ids, positions)
-        for layer in range(self.shape.layers):
-            name = f"encoder.layer.{layer}"
-            mixed = self._attend(self._linear(state, f"{layer}.fused"), rows, kept, mask)
-            attended = op.add(self._linear(mixed, f"{layer}.out"), state)
-            state = self._norm(attended, f"{name}.attention.output.LayerNorm")
-            raised = _ACTIVATIONS[self.shape.activation](self._linear(state, f"{layer}.up"))
-            state = self._norm(
-                op.add(self._linear(raised, f"{layer}.down"), state), f"{name}.output.LayerNorm"
-            )
-        return ov.Model([op.result(state)], [ids, positions, rows, kept, mask], "encoder")
+        """Return a graph from `INPUTS` to the last hidden states of the wanted tokens, (wanted, width)."""
+        given = {name: op.parameter(size, kind, name=name) for name, (size, kind) in INPUTS.items()}
+        everything = _Asked(given["rows"], given["kept"], given["mask"])
+        wanted = _Asked(given["asked"], given["answered"], given["asked_mask"])
+        state = self._embed(given["ids"], given["positions"])
+        for layer in range(self.shape.layers - 1):
+            state = self._layer(layer, state, state, given["rows"], everything)
+        chosen = _gather(state, given["wanted"])
+        state = self._layer(self.shape.layers - 1, state, chosen, given["rows"], wanted)
+        return ov.Model([op.result(state)], list(given.values()), "encoder")
+
+    def _layer(self, layer: int, state: ov.Node, chosen: ov.Node, rows: ov.Node, asked: "_Asked") -> ov.Node:
+        """Return the next states of the chosen tokens, given all."""
+        name = f"encoder.layer.{layer}"
+        mixed = self._attend(self._linear(state, f"{layer}.fused"), rows, asked)
+        attended = op.add(self._linear(mixed, f"{layer}.out"), chosen)
+        state = self._norm(attended, f"{name}.attention.output.LayerNorm")
+        raised = _ACTIVATIONS[self.shape.activation](self._linear(state, f"{layer}.up"))
+        return self._norm(op.add(self._linear(raised, f"{layer}.down"), state), f"{name}.output.LayerNorm")
 
     def _embed(self, ids: ov.Node, positions: ov.Node) -> ov.Node:
         places = (
@@ -84,22 +95,22 @@ class Encoder:
         words = _gather(_constant(self.weights["embeddings.word_embeddings.weight"]), ids)
         return self._norm(op.add(words, _gather(_constant(places), positions)), "embeddings.LayerNorm")
 
-    def _attend(self, fused: ov.Node, rows: ov.Node, kept: ov.Node, mask: ov.Node) -> ov.Node:
+    def _attend(self, fused: ov.Node, rows: ov.Node, asked: "_Asked") -> ov.Node:
         heads, width = self.shape.heads, fused.get_output_partial_shape(0)[1].get_length() // 3
         split = op.variadic_split(fused, _integers(1), _integers([width] * 3))
         query, key, value = (
             op.transpose(
-                op.reshape(_gather(part, rows), _integers([0, 0, heads, width // heads]), special_zero=True),
+                op.reshape(_gather(part, where), _integers([0, 0, heads, width // heads]), special_zero=True),
                 _integers([0, 2, 1, 3]),
             )
-            for part in split.outputs()
+            for part, where in zip(split.outputs(), (asked.rows, rows, rows), strict=True)
         )
         scale = _constant(np.float32((width // heads) ** -0.5))
-        mixed = op.scaled_dot_product_attention(query, key, value, mask, scale, causal=False)
+        mixed = op.scaled_dot_product_attention(query, key, value, asked.mask, scale, causal=False)
         rejoined = op.reshape(
             op.transpose(mixed, _integers([0, 2, 1, 3])), _integers([-1, width]), special_zero=False
         )
-        return _gather(rejoined, kept)
+        return _gather(rejoined, asked.kept)
 
     def _linear(self, state: ov.Node, name: str) -> ov.Node:
         self.inputs[name] = state

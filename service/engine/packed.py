@@ -15,7 +15,7 @@ import numpy as np
 from service.engine import Array, Item, Want
 from service.engine.center import require_numbers
 from service.engine.conversion import Conversion, unusable
-from service.engine.packing import Pack, passes
+from service.engine.packing import INPUTS, Pack, passes
 
 if TYPE_CHECKING:
     from service.engine.runtime import ov
@@ -24,10 +24,9 @@ ENCODER, HEAD = "encoder.blob", "head.blob"
 """Graphs as OpenVINO compiled them, weights included."""
 _HEAD_ROWS = 64
 """Masked tokens in one pass of the head: each takes as many floats as there are words."""
-_SHAPES = 100
-"""For so many shapes OpenVINO keeps what it compiled. By default it is 5,000, and each new length of a
-batch costs memory for good: 300 MiB after 600 batches of an 11 MB model, and still growing. With 100 it
-stays below 170, at the same speed."""
+_SHAPES = 200
+"""For so many shapes OpenVINO keeps what it compiled for an operation. By default it is 5,000, and each
+new length of a batch costs memory for good: 300 MiB after 600 batches of an 11 MB model, and growing."""
 _WARMING = (0,) * 24
 """Any token will do: the layout of the weights does not depend on what is computed."""
 
@@ -106,11 +105,12 @@ class PackedEngine:
         return [answers[index] for index in range(len(items))]
 
     def _pass(self, items: Sequence[Item]) -> Iterator[Array]:
-        pack = Pack.of([item.ids for item in items])
-        states = self._encode(pack)
+        pack = Pack.of([item.ids for item in items], [_wanted(item) for item in items])
+        states = _infer(self._encoder, feeds(pack))
         texts = [states[pack.text(index)] for index in range(len(items))]
-        asked = [list(item.positions) if item.want is Want.LOGITS else [] for item in items]
-        scores = self._scores(np.concatenate([text[rows] for text, rows in zip(texts, asked, strict=True)]))
+        rows = [len(item.positions) if item.want is Want.LOGITS else 0 for item in items]
+        asked = [text[:number] for number, text in zip(rows, texts, strict=True)]
+        scores = self._scores(np.concatenate(asked))
         ends = np.cumsum([0, *map(len, asked)])
         for item, text, (start, end) in zip(items, texts, pairwise(ends), strict=True):
             match item.want:
@@ -119,13 +119,9 @@ class PackedEngine:
                 case Want.FIRST:
                     yield text[0].copy()
                 case Want.MEAN:
-                    yield text[1:-1].mean(axis=0)
+                    yield text.mean(axis=0)
                 case Want.MAX:
-                    yield text[1:-1].max(axis=0)
-
-    def _encode(self, pack: Pack) -> Array:
-        """Return the last hidden states, (tokens, width); the next call writes over them."""
-        return _infer(self._encoder, feeds(pack))
+                    yield text.max(axis=0)
 
     def _scores(self, states: Array) -> Array:
         """Return scores over the vocabulary, (tokens, vocabulary)."""
@@ -138,13 +134,18 @@ class PackedEngine:
 
 def feeds(pack: Pack) -> Mapping[str, np.ndarray]:
     """Return the encoder's inputs by name."""
-    return {
-        "ids": pack.ids,
-        "positions": pack.positions,
-        "rows": pack.rows,
-        "kept": pack.kept,
-        "mask": pack.mask,
-    }
+    return {name: getattr(pack, name) for name in INPUTS}
+
+
+def _wanted(item: Item) -> Sequence[int]:
+    """Return the places in a text whose states are wanted."""
+    match item.want:
+        case Want.LOGITS:
+            return item.positions or (0,)  # the graph takes one at least
+        case Want.FIRST:
+            return (0,)
+        case Want.MEAN | Want.MAX:
+            return range(1, len(item.ids) - 1)
 
 
 def options(precision: str, threads: int) -> Mapping[str, object]:

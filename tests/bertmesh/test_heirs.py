@@ -15,7 +15,9 @@ from tests.support.processes import wait_until
 
 # A starter that says which processes it has: a server, and a child of the server that heeds no signal.
 STARTER = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have them ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.path.insert(0, {root!r})
 from benchmarks.serving.processes import running
 server = "trap '' TERM INT HUP; sleep 600 & echo $! > {folder}/child; wait"
@@ -45,7 +47,7 @@ def test_servers_end_with_a_benchmark_that_is_ended_in_any_way(tmp_path: Path, h
         wait_until(lambda: number(tmp_path / "server") and number(tmp_path / "child"), "the server runs")
     finally:
         starter.send_signal(how)
-        starter.wait()
+        starter.wait(30)
     left = [number(tmp_path / name) for name in ("server", "child")]
     wait_until(lambda: not any(map(is_there, left)), "nothing is left")
 
