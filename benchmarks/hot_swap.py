@@ -3,7 +3,8 @@
 Run it as ``python -m benchmarks.hot_swap``: for zh-small, and for a random model in the shape of
 bert-base; both are converted, and each swap loads a version that the pod has not had in memory. "First
 answer" is the first that a client has in hand, counted from the moment at which the swap is asked for.
-Clients ask again at once (*full*: the pod is never idle), or rest as long as they waited (*half*).
+Clients ask again at once (*full*: the pod is never idle), or rest as long as they waited (*half*), or
+one client rests three times as long (*light*).
 """
 
 import json
@@ -31,7 +32,7 @@ from service.engine.select import Original, conversions
 from service.golden import FILE as GOLDEN
 
 CACHE = Path(os.environ.get("BENCH_CACHE") or Path.home() / ".cache" / "bertmesh" / "benchmarks")
-LOADS = {"half": (2, 1.0), "full": (8, 0.0)}
+LOADS = {"light": (1, 3.0), "half": (2, 1.0), "full": (8, 0.0)}
 """How many clients, and how long each rests after an answer, in times of what it waited."""
 ROUNDS = 5
 NORMAL_S = 5.0

@@ -1,9 +1,10 @@
 """The batcher: one thread computes what many requests wait for."""
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Generic, Protocol, TypeVar
@@ -16,6 +17,11 @@ Run = Callable[[Sequence[Item]], Sequence[Array]]
 Ticket = TypeVar("Ticket")
 
 log = logging.getLogger(__name__)
+
+
+_REST = 0.6
+"""How long a batcher rests that gives way, in times of what its last batch took: answers then take up to
+twice as long as ever. Less makes the other work slow, more the answers."""
 
 
 class Observer(Protocol[Ticket]):
@@ -67,9 +73,17 @@ class Batcher(Generic[Ticket]):
     """Takes items from request threads and computes them in batches on one thread of its own."""
 
     def __init__(
-        self, run: Run, limits: Limits, *, observer: Observer[Ticket], clock: Callable[[], float]
+        self,
+        run: Run,
+        limits: Limits,
+        *,
+        observer: Observer[Ticket],
+        clock: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._run = run
+        self._sleep = sleep
+        self._gives_way = False
         self._queue: Queue[_Part[Ticket]] = Queue(limits)
         self._observer = observer
         self._clock = clock
@@ -99,6 +113,15 @@ class Batcher(Generic[Ticket]):
             return job.future.result(timeout_s)
         except TimeoutError:
             raise self._late(timeout_s) from None
+
+    @contextmanager
+    def giving_way(self) -> Iterator[None]:
+        """Rest after each batch while the block runs, so that work of lower priority gets on too."""
+        self._gives_way = True
+        try:
+            yield
+        finally:
+            self._gives_way = False
 
     def close(self) -> None:
         """Finish what waits and end the thread; later calls to `compute` would wait in vain."""
@@ -142,8 +165,11 @@ class Batcher(Generic[Ticket]):
             return
         for part, array in zip(parts, arrays, strict=True):
             part.job.finish(part.index, array)
+        took = self._clock() - started
         with self._changed:
-            self._queue.observe(tokens, self._clock() - started)
+            self._queue.observe(tokens, took)
+        if self._gives_way:
+            self._sleep(took * _REST)
 
     def _isolate(self, parts: Sequence[_Part[Ticket]], error: Exception) -> None:
         """Compute the parts of a failed batch one by one, so that one request cannot fail another."""

@@ -1,11 +1,13 @@
 """From text to token ids and back, by the model folder's own tokenizer."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+from weakref import WeakValueDictionary
 
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.models import WordPiece
@@ -13,6 +15,7 @@ from tokenizers.models import WordPiece
 from service.errors import UnsupportedModel
 
 CONTINUATION = "##"
+_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 _MASK = "[MASK]"
 _UNUSED = re.compile(r"\[unused\d+\]")
 
@@ -58,7 +61,7 @@ class Codec:
         self.unspeakable = frozenset(_special_ids(tokenizer))
 
     @classmethod
-    def load(cls, folder: Path, limit: int) -> Self:
+    def load(cls, folder: Path, limit: int) -> "Codec":
         """Read tokenizer.json, or vocab.txt with tokenizer_config.json, from a model folder.
 
         Raises:
@@ -66,7 +69,12 @@ class Codec:
         """
         config = read_json(folder / "tokenizer_config.json")
         try:
-            return cls(_tokenizer(folder, config), mask_token=_mask_token(config), limit=limit)
+            key = _fingerprint(folder, limit)
+            # Versions of a model mostly share their words: those are read once.
+            codec = _loaded.get(key) or cls(
+                _tokenizer(folder, config), mask_token=_mask_token(config), limit=limit
+            )
+            return _loaded.setdefault(key, codec)
         except UnsupportedModel:
             raise
         except Exception as error:  # the tokenizers library raises bare exceptions
@@ -106,6 +114,19 @@ class Codec:
             return None
         token: str | None = self._tokenizer.id_to_token(token_id)
         return token
+
+
+_loaded: WeakValueDictionary[tuple[int, bytes], Codec] = WeakValueDictionary()
+
+
+def _fingerprint(folder: Path, limit: int) -> tuple[int, bytes]:
+    """Return the same for folders with the same tokenizer."""
+    paths = (folder / name for name in _FILES)
+    content = hashlib.blake2b()
+    for path in paths:
+        read = path.read_bytes() if path.exists() else b""
+        content.update(b"%d:" % len(read) + read)
+    return limit, content.digest()
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import orjson
 
 from service.codec import Codec
 from service.engine import Array, Engine, Item, Want
+from service.engine.center import require_numbers
 from service.errors import SwapRefused
 
 FILE = "golden.json"
@@ -56,11 +57,12 @@ def check(engine: Engine, codec: Codec, sentences: Sequence[Sentence]) -> None:
 
     Raises:
         SwapRefused: It does not.
+        UnsupportedModel: It computes something that is no number.
     """
     tried = spread(sentences)
     if not tried:
         return
-    right = _filled(engine, codec, tried)
+    right = _filled(engine, codec, tried)  # also warms the engine
     if right < SHARE * len(tried):
         raise SwapRefused(
             seen=f"a model that fills {right} of {len(tried)} golden sentences rightly",
@@ -81,9 +83,11 @@ def _filled(engine: Engine, codec: Codec, sentences: Sequence[Sentence]) -> int:
     whole = [(sentence, text) for sentence, text in texts if len(text.masks) == 1]
     items = [Item(text.ids, Want.LOGITS, (text.masks[0].position,)) for _, text in whole]
     arrays = engine.run(items) if items else ()
+    for array in arrays:
+        require_numbers(array)
     return sum(_is_right(each, scores[0], codec) for (each, _), scores in zip(whole, arrays, strict=True))
 
 
 def _is_right(sentence: Sentence, scores: Array, codec: Codec) -> bool:
-    best = np.argsort(-scores)[:BEST]
+    best = np.argpartition(-scores, BEST)[:BEST]
     return any(codec.token(int(index)) in sentence.answers for index in best)

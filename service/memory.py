@@ -51,13 +51,18 @@ class Budget:
         """Return the budget for the model in ``folder`` on this machine."""
         return cls(needed(folder), free(_read(meminfo), {name: _read(cgroup / name) for name in _FILES}))
 
+    @property
+    def suffices(self) -> bool:
+        """Whether there is enough."""
+        return self.needed <= self.free
+
     def check(self) -> None:
         """Let it pass if there is enough.
 
         Raises:
             SwapRefused: There is not.
         """
-        if self.needed > self.free:
+        if not self.suffices:
             raise SwapRefused(
                 seen=f"{self.free // _MIB:,} MiB of free memory",
                 needed=f"{self.needed // _MIB:,} MiB for a second model",

@@ -1,5 +1,6 @@
 """Loading a model: find and verify its files, make an engine, warm it, see that it computes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,10 +59,23 @@ def read_from(version: ModelVersion, settings: Settings) -> Path:
     return version.folder if first == TORCH else converted / first
 
 
-def load_model(version: ModelVersion, settings: Settings) -> Model:
-    """Load and warm a model.
+def computes(engine: Engine, codec: Codec) -> None:
+    """Compute something, which warms an engine.
 
     Raises:
+        UnsupportedModel: It is no number.
+    """
+    mask = codec.encode(codec.mask_token)
+    require_numbers(engine.run([Item(mask.ids, Want.LOGITS, (1,))])[0])
+
+
+def load_model(
+    version: ModelVersion, settings: Settings, prove: Callable[[Engine, Codec], None] = computes
+) -> Model:
+    """Load a model, warm it and let it prove itself.
+
+    Raises:
+        ServiceError: Whatever ``prove`` raises.
         ModelStoreError: Its weights have to be read, and are not what they should be.
         UnsupportedModel: No engine can compute it, or it computes no numbers.
     """
@@ -83,6 +97,7 @@ def load_model(version: ModelVersion, settings: Settings) -> Model:
             needed="no more tokens than the model has embeddings",
             do="use the tokenizer that belongs to the model",
         )
+    prove(chosen.engine, codec)
     reader = Reader(codec, version.temperature, _center(chosen, codec))
     return Model(replace(version, card=full_card(version.card, converted)), chosen, reader)
 
@@ -98,12 +113,8 @@ def _check(folder: Path) -> None:
 
 
 def _center(chosen: Chosen, codec: Codec) -> Array:
-    """Return the mean text vector: the conversion's, or one computed now, which warms the engine."""
-    if chosen.center is not None:
-        return chosen.center
-    mask = codec.encode(codec.mask_token)
-    require_numbers(chosen.engine.run([Item(mask.ids, Want.LOGITS, (1,))])[0])
-    return center(chosen.engine, codec)
+    """Return the mean text vector: the conversion's, or one computed now."""
+    return center(chosen.engine, codec) if chosen.center is None else chosen.center
 
 
 def _reference(version: ModelVersion, settings: Settings) -> str:

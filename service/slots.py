@@ -72,13 +72,25 @@ class Slots(Generic[Held]):
                     slot.users -= 1
                     self._changed.notify_all()
 
-    def put(self, held: Held) -> None:
-        """Put a model in service; the one that was is kept, and none may be kept already."""
+    def put(self, held: Held) -> Slot[Held] | None:
+        """Put a model in service; the one that was is kept.
+
+        Returns the one that was kept before, if any: `retire` it.
+        """
         with self._changed:
-            if self._former is not None:
-                message = "both slots are taken"
-                raise RuntimeError(message)
+            displaced = self._former
             self._former, self._active = self._active, Slot(held)
+            self._changed.notify_all()
+            return displaced
+
+    def retire(self, slot: Slot[Held], timeout_s: float) -> None:
+        """Close a model that is in no slot any more, once no request is with it or the time is up."""
+        with self._changed:
+            self._changed.wait_for(lambda: slot.users == 0, timeout_s)
+        slot.held.close()
+        del (
+            slot.held
+        )  # here, because to give back its memory takes a while, and whose time is the caller's choice
 
     def swap(self) -> None:
         """Put the former model back in service and keep the other."""

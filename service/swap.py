@@ -2,22 +2,23 @@
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock, Timer
+from typing import TypeVar
 
 from modelstore import ModelStoreError, ModelVersion
 from service import golden
 from service.errors import NothingToGoBackTo, SwapUnderWay, UnsupportedModel, UnusableModel
 from service.memory import Budget
-from service.models import Model, find, load_model, read_from
+from service.models import Model, computes, find, load_model, read_from
 from service.pod import Pod, Served
+from service.slots import Slot
 
-NICENESS = 5
-"""The thread that loads takes what the threads that answer leave over."""
+Done = TypeVar("Done")
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,15 @@ class Swapper:
             started = self._pod.clock()
             slots = self._pod.slots
             # The way back takes what is in memory and reads no file: it is for bad moments.
+            displaced = None
             if slots.former and ref == _named(slots.former):
                 slots.swap()
             else:
-                self._put(find(ref, self._pod.settings))
-            return self._settled(started)
+                displaced = self._put(find(ref, self._pod.settings))
+            served = self._settled(started)
+            if displaced:
+                _gently(lambda: slots.retire(displaced, self._patience_s))
+            return served
 
     def rollback(self) -> Served:
         """Put the former model back in service, at once, and return it.
@@ -81,25 +86,33 @@ class Swapper:
         """A request with the former model ends by its deadline."""
         return self._pod.settings.deadline_s + 1
 
-    def _put(self, version: ModelVersion) -> None:
+    def _put(self, version: ModelVersion) -> Slot[Served] | None:
+        """Put a version in service and return the model that is kept no longer, if any."""
         slots = self._pod.slots
         if slots.former and slots.former.model.version.digest == version.digest:
             slots.swap()
-        elif not (slots.newest and slots.newest.model.version.digest == version.digest):
-            slots.free(self._patience_s)
-            source = read_from(version, self._pod.settings)
-            self._budget(source).check()
-            # What computes inherits its priority from who loads first, and keeps it: a later engine of
-            # the same kind finds the workers of the first.
-            first = source != version.folder and slots.newest and not slots.newest.model.chosen.conversion
+            return None
+        if slots.newest and slots.newest.model.version.digest == version.digest:
+            return None
+        source = read_from(version, self._pod.settings)
+        self._make_room(source)
+        # What computes inherits its priority from who loads first, and keeps it: a later engine of
+        # the same kind finds the workers of the first.
+        first = source != version.folder and slots.newest and not slots.newest.model.chosen.conversion
+        with slots.newest.batcher.giving_way() if slots.newest else nullcontext():
             loaded = (_apart if first else _gently)(lambda: self._loaded(version))
-            slots.put(self._pod.serve(loaded, version.version))
+        return slots.put(self._pod.serve(loaded, version.version))
+
+    def _make_room(self, source: Path) -> None:
+        """See that a model fits into memory; the former one has to leave before only if it does not."""
+        if not self._budget(source).suffices:
+            self._pod.slots.free(self._patience_s)
+            self._budget(source).check()
 
     def _loaded(self, version: ModelVersion) -> Model:
-        model = load_model(version, self._pod.settings)
         sentences = golden.find(version.folder, self._pod.settings.models_dir / version.name)
-        golden.check(model.engine, model.reader.codec, sentences)
-        return model
+        prove = partial(golden.check, sentences=sentences) if sentences else computes
+        return load_model(version, self._pod.settings, prove)
 
     def _settled(self, started: float) -> Served:
         pod = self._pod
@@ -151,18 +164,18 @@ def _named(served: Served) -> str:
     return f"{served.model.version.name}:{served.model.version.version}"
 
 
-def _gently(load: Callable[[], Model]) -> Model:
-    """Load on a thread of its own that gives way to those that answer requests."""
+def _gently(work: Callable[[], Done]) -> Done:
+    """Work on a thread of its own that takes no core from those that answer requests."""
     with ThreadPoolExecutor(1, "load", initializer=_give_way) as pool:
-        return pool.submit(load).result()
+        return pool.submit(work).result()
 
 
-def _apart(load: Callable[[], Model]) -> Model:
-    """Load on a thread of its own."""
+def _apart(work: Callable[[], Done]) -> Done:
+    """Work on a thread of its own."""
     with ThreadPoolExecutor(1, "load") as pool:
-        return pool.submit(load).result()
+        return pool.submit(work).result()
 
 
 def _give_way() -> None:
-    with suppress(OSError):  # then it takes its full share
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    with suppress(OSError, AttributeError):  # then it takes its full share
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # 0 is this thread alone

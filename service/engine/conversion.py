@@ -66,19 +66,19 @@ class Conversion:
         text = json.dumps(asdict(self), ensure_ascii=False, indent=2, sort_keys=True)
         (folder / RECORD).write_text(f"{text}\n", encoding="utf-8")
 
-    def check(self, folder: Path) -> None:
-        """Compare the files with their checksums.
+    def check(self, folder: Path, name: str, content: mmap.mmap | None = None) -> None:
+        """Compare a file with its checksum; it is read here if its content is not given.
 
         Raises:
-            UnsupportedModel: One is missing, or not what was written.
+            UnsupportedModel: It is missing, or not what was written.
         """
-        for name, wanted in self.files.items():
-            try:
-                found = _checksum(folder / name)
-            except OSError as error:
-                raise unusable(folder, f"a file that cannot be read ({error})") from error
-            if found != wanted:
-                raise unusable(folder, f"{name} with the checksum {found:08x}, not {wanted:08x},")
+        wanted = self.files.get(name)
+        try:
+            found = _checksum(folder / name) if content is None else zlib.crc32(content)
+        except OSError as error:
+            raise unusable(folder, f"a file that cannot be read ({error})") from error
+        if wanted is None or found != wanted:
+            raise unusable(folder, f"{name} with the checksum {found:08x}, not {wanted or 0:08x},")
 
 
 def checksums(folder: Path) -> dict[str, int]:

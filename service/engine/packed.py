@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from service.engine import Array, Item, Want
-from service.engine.center import require_numbers
 from service.engine.conversion import Conversion, unusable
 from service.engine.packing import INPUTS, Pack, passes
 
@@ -27,24 +26,15 @@ _HEAD_ROWS = 64
 _SHAPES = 200
 """For so many shapes OpenVINO keeps what it compiled for an operation. By default it is 5,000, and each
 new length of a batch costs memory for good: 300 MiB after 600 batches of an 11 MB model, and growing."""
-_WARMING = (0,) * 24
-"""Any token will do: the layout of the weights does not depend on what is computed."""
 
 
 class PackedEngine:
     """Computes packed batches, all threads on one pass."""
 
-    def __init__(
-        self,
-        conversion: Conversion,
-        encoder: "ov.CompiledModel",
-        head: "ov.CompiledModel",
-        maps: Sequence[mmap.mmap] = (),
-    ) -> None:
+    def __init__(self, conversion: Conversion, encoder: "_Graph", head: "_Graph") -> None:
         self._conversion = conversion
-        self._maps = maps  # the graphs read their weights from there
-        self._encoder = encoder.create_infer_request()
-        self._head = head.create_infer_request()
+        self._encoder = encoder
+        self._head = head
 
     @property
     def positions(self) -> int:
@@ -58,44 +48,18 @@ class PackedEngine:
 
     @classmethod
     def load(cls, folder: Path, threads: int) -> Self:
-        """Load and warm a converted model, to compute with ``threads`` threads; its files stay mapped.
+        """Load a converted model, to compute with ``threads`` threads; its files stay mapped.
 
         Raises:
-            UnsupportedModel: The folder holds no whole conversion, or one that this OpenVINO cannot use,
-                or it computes something that is no number.
+            UnsupportedModel: The folder holds no whole conversion, or one that this OpenVINO cannot use.
         """
         conversion = Conversion.read(folder)
+        for name in conversion.files.keys() - {ENCODER, HEAD}:
+            conversion.check(folder, name)
         with ThreadPoolExecutor(1) as pool:
-            whole = pool.submit(conversion.check, folder)
-            # Imported here: it takes as long as the files are checked.
-            from service.engine.runtime import ov  # noqa: PLC0415
-
-            core = ov.Core()
-            whole.result()
-        maps = [_mapped(folder / name) for name in (ENCODER, HEAD)]
-        try:
-            encoder, head = (
-                core.import_model(ov.Tensor(np.frombuffer(each, np.uint8), shared_memory=True), "CPU", told)
-                for each, told in zip(
-                    maps, (options(conversion.precision, threads), options("f32", threads)), strict=True
-                )
-            )
-        except RuntimeError as error:
-            raise unusable(folder, f"a graph that cannot be loaded ({error})") from error
-        engine = cls(conversion, encoder, head, maps)
-        engine._warm()
-        return engine
-
-    def _warm(self) -> None:
-        """Compute once, which lays out the weights for the CPU, then let go of the pages they came from."""
-        width = self._head.input_tensors[0].data.shape[1]
-        with ThreadPoolExecutor(1) as pool:
-            scores = pool.submit(self._scores, np.zeros((1, width), np.float32))
-            (vector,) = self.run([Item(_WARMING, Want.FIRST)])
-            require_numbers(vector)
-            require_numbers(scores.result())
-        for each in self._maps:
-            each.madvise(mmap.MADV_DONTNEED)  # whatever is read again comes back from the file
+            head = pool.submit(_head, folder, conversion, threads)
+            encoder = _Graph.load(folder, ENCODER, conversion, options(conversion.precision, threads))
+            return cls(conversion, encoder, head.result())
 
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
         """Return one array an item, in their order."""
@@ -106,7 +70,7 @@ class PackedEngine:
 
     def _pass(self, items: Sequence[Item]) -> Iterator[Array]:
         pack = Pack.of([item.ids for item in items], [_wanted(item) for item in items])
-        states = _infer(self._encoder, feeds(pack))
+        states = self._encoder.infer(feeds(pack))
         texts = [states[pack.text(index)] for index in range(len(items))]
         rows = [len(item.positions) if item.want is Want.LOGITS else 0 for item in items]
         asked = [text[:number] for number, text in zip(rows, texts, strict=True)]
@@ -128,7 +92,7 @@ class PackedEngine:
         scores = np.empty((len(states), self.vocabulary), dtype=np.float32)
         for start in range(0, len(states), _HEAD_ROWS):
             rows = slice(start, start + _HEAD_ROWS)
-            scores[rows] = _infer(self._head, {"state": states[rows]})
+            scores[rows] = self._head.infer({"state": states[rows]})
         return scores
 
 
@@ -159,9 +123,54 @@ def options(precision: str, threads: int) -> Mapping[str, object]:
     }
 
 
-def _infer(request: "ov.InferRequest", inputs: Mapping[str, np.ndarray]) -> Array:
-    result: Array = request.infer(inputs, share_inputs=True, share_outputs=True)[0]
-    return result
+class _Graph:
+    """A compiled graph over a mapped file."""
+
+    def __init__(self, request: "ov.InferRequest", content: mmap.mmap) -> None:
+        self._request = request
+        self._content = content  # the graph reads its weights from there
+        self._is_new = True
+
+    @classmethod
+    def load(cls, folder: Path, name: str, conversion: Conversion, told: Mapping[str, object]) -> Self:
+        """Map, check and load one of a conversion's graphs.
+
+        Raises:
+            UnsupportedModel: It is not what was written, or this OpenVINO cannot use it.
+        """
+        try:
+            content = _mapped(folder / name)
+        except (OSError, ValueError) as error:  # nobody can map an empty file
+            raise unusable(folder, f"{name} that cannot be mapped ({error})") from error
+        conversion.check(folder, name, content)
+        # Imported here: it takes as long as the files are checked.
+        from service.engine.runtime import ov  # noqa: PLC0415
+
+        blob = ov.Tensor(np.frombuffer(content, np.uint8), shared_memory=True)
+        try:
+            return cls(ov.Core().import_model(blob, "CPU", told).create_infer_request(), content)
+        except RuntimeError as error:
+            raise unusable(folder, f"{name} that cannot be loaded ({error})") from error
+
+    @property
+    def width(self) -> int:
+        """The last dimension of the first input."""
+        return int(self._request.input_tensors[0].data.shape[-1])
+
+    def infer(self, inputs: Mapping[str, np.ndarray]) -> Array:
+        """Return the output; the next call writes over it."""
+        result: Array = self._request.infer(inputs, share_inputs=True, share_outputs=True)[0]
+        if self._is_new:  # the weights are laid out for the CPU now; what is read again comes from the file
+            self._content.madvise(mmap.MADV_DONTNEED)
+            self._is_new = False
+        return result
+
+
+def _head(folder: Path, conversion: Conversion, threads: int) -> _Graph:
+    """Load the head, and compute with it once: that lays out its weights while the encoder is loaded."""
+    head = _Graph.load(folder, HEAD, conversion, options("f32", threads))
+    head.infer({"state": np.zeros((1, head.width), np.float32)})
+    return head
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -15,6 +15,7 @@ from service.errors import BatchTooLarge, EngineFailed, Overloaded
 from service.policy import Limits
 from tests.service.conftest import Tiny
 from tests.service.tiny import close, random_items
+from tests.support.processes import wait_until
 
 
 @dataclass
@@ -177,6 +178,26 @@ def test_nobody_waits_longer_than_the_deadline_for_an_engine_that_hangs() -> Non
         with pytest.raises(Overloaded, match=r"no answer within 0\.1 s"):
             made.compute([item(1)], 0.05)
         gate.open.set()
+
+
+def test_it_rests_between_batches_only_while_it_gives_way() -> None:
+    clock = Clock()
+    rests: list[float] = []
+
+    def compute(items: Sequence[Item]) -> list[Array]:
+        clock.now += 2.0
+        return [np.zeros(1, np.float32) for _ in items]
+
+    made = Batcher(compute, Limits(), observer=Notes(), clock=clock, sleep=rests.append)
+    made.compute([item(1)], 30.0)
+    with made.giving_way():
+        made.compute([item(2)], 30.0)
+        made.compute([item(3)], 30.0)
+        wait_until(lambda: len(rests) == 2, "it has rested twice")
+    made.compute([item(4)], 30.0)
+    made.close()
+    assert len(rests) == 2
+    assert all(0 < rest < 2.0 for rest in rests)
 
 
 def test_closing_finishes_what_was_let_in() -> None:

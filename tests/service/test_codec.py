@@ -19,6 +19,18 @@ def tiny_codec(tmp_path_factory: pytest.TempPathFactory) -> Codec:
 PIECES = st.lists(st.sampled_from(["[MASK]", "😀", "👨‍👩‍👧", "é", "龘", " ", *CHARACTERS[:40]]), max_size=20)
 
 
+def test_models_with_the_same_words_share_a_tokenizer_and_others_do_not(tmp_path: Path) -> None:
+    first, same, other = (tmp_path / name for name in ("first", "same", "other"))
+    for folder in (first, same, other):
+        folder.mkdir()
+        write_tokenizer(folder)
+    (other / "tokenizer_config.json").write_text('{"do_lower_case": false}', encoding="utf-8")
+    codec = Codec.load(first, 64)
+    assert Codec.load(same, 64) is codec
+    assert Codec.load(other, 64) is not codec
+    assert Codec.load(same, 32).limit == 32
+
+
 @given(pieces=PIECES)
 def test_every_mask_is_found_where_it_stands_in_code_points(tiny_codec: Codec, pieces: list[str]) -> None:
     text = "".join(pieces)

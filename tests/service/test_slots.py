@@ -75,10 +75,41 @@ def test_a_model_is_not_freed_under_a_request() -> None:
     assert slots.former is None
 
 
-def test_there_are_two_slots_and_no_third() -> None:
-    slots, _old, _new = two()
-    with pytest.raises(RuntimeError, match="both slots are taken"):
-        slots.put(Thing("third"))
+def test_a_third_model_displaces_the_former_which_is_closed_once_no_request_is_with_it() -> None:
+    slots, old, new = two()
+    slots.swap()
+    pinned, over = Event(), Event()
+
+    def request() -> bool:
+        with slots.pinned():
+            pinned.set()
+            assert over.wait(20)
+            return old.closed
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(request)
+        assert pinned.wait(20)
+        slots.swap()
+        third = Thing("third")
+        displaced = slots.put(third)
+        assert displaced
+        assert (slots.active, slots.former) == (third, new)
+        retired = pool.submit(slots.retire, displaced, 20)
+        over.set()
+        assert not asked.result()
+        retired.result()
+    assert old.closed
+
+
+def test_a_model_that_a_request_does_not_leave_is_closed_when_the_time_is_up() -> None:
+    slots, old, _new = two()
+    slots.swap()
+    with slots.pinned():
+        slots.swap()
+        displaced = slots.put(Thing("third"))
+        assert displaced
+        slots.retire(displaced, timeout_s=0.01)
+    assert old.closed
 
 
 def test_without_a_former_model_there_is_no_way_back_and_nothing_to_free() -> None:

@@ -1,7 +1,9 @@
 """Models are put in service and taken back under load; the properties that must hold all the while."""
 
 import json
+import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +32,7 @@ from service.errors import (
     UnusableModel,
 )
 from service.memory import Budget
+from service.models import Model, load_model
 from service.pod import Pod, build
 from service.repository import Availability
 from service.settings import Settings
@@ -191,6 +194,47 @@ def test_the_metrics_tell_which_model_is_in_service_and_how_swaps_ended(bench: B
         'bertmesh_swaps_total{result="rolled-back"}': "1.0",
         'bertmesh_swaps_total{result="refused"}': "1.0",
     }
+
+
+def test_a_refused_model_leaves_the_way_back(bench: Bench, tmp_path: Path) -> None:
+    first = bench.pod.slots.newest
+    bench.swapper.activate("tiny:1.1")
+    with pytest.raises(SwapRefused):
+        bench.swapper.activate(str(golden(bench, tmp_path / "bad", ["龘"])))
+    assert bench.swapper.rollback() is first
+
+
+def test_the_former_model_leaves_first_only_where_memory_is_short(bench: Bench, tmp_path: Path) -> None:
+    bench.swapper.activate("tiny:1.1")
+    seen = []
+
+    def budget(_folder: Path) -> Budget:
+        seen.append(bench.pod.slots.former)
+        return Budget(needed=2, free=1 if bench.pod.slots.former else 3)
+
+    bench.swapper._budget = budget
+    third = str(other(bench, tmp_path / "third"))
+    assert bench.swapper.activate(third).predictor.name == "third"
+    assert [former is None for former in seen] == [False, True]
+
+
+def test_a_model_is_loaded_on_what_requests_leave_over_and_computes_like_any(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = []
+
+    def load(*given: object) -> Model:
+        policies.append(os.sched_getscheduler(0))
+        return load_model(*given)  # type: ignore[arg-type] # what was given
+
+    monkeypatch.setattr("service.swap.load_model", load)
+    first = bench.pod.slots.newest
+    assert first
+    served = bench.swapper.activate("tiny:1.1")
+    assert policies == [os.SCHED_IDLE]
+    threads = [thread.native_id for thread in threading.enumerate() if thread.name == "inference"]
+    assert {os.sched_getscheduler(thread) for thread in threads if thread} == {os.SCHED_OTHER}
+    assert bench.pod.slots.newest is served
 
 
 def test_freeing_the_former_model_ends_the_way_back(bench: Bench) -> None:
