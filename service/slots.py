@@ -88,9 +88,8 @@ class Slots(Generic[Held]):
         with self._changed:
             self._changed.wait_for(lambda: slot.users == 0, timeout_s)
         slot.held.close()
-        del (
-            slot.held
-        )  # here, because to give back its memory takes a while, and whose time is the caller's choice
+        # Now, because to give back its memory takes a while, and the caller chose the thread for that.
+        del slot.held
 
     def swap(self) -> None:
         """Put the former model back in service and keep the other."""
