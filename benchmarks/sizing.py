@@ -22,7 +22,7 @@ BUSY = 0.6
 """Share of the measured rate that is planned for: p99 was measured at saturation, users want it below."""
 SPARE = 1
 """Pods more than the load needs, so that a node may be drained or a pod die."""
-MEMORY_ROOM = 1.5
+MEMORY_ROOM = 2.0
 """Limit over what was measured: conversions, a second model during a swap, longer texts."""
 STEP_MIB = 128
 CORES = 2
