@@ -3,8 +3,8 @@
 Run it as ``python -m benchmarks.hot_swap``: for zh-small, and for a random model in the shape of
 bert-base; both are converted, and each swap loads a version that the pod has not had in memory. "First
 answer" is the first that a client has in hand, counted from the moment at which the swap is asked for.
-Clients ask again at once (*full*: the pod is never idle), or rest as long as they waited (*half*), or
-one client rests three times as long (*light*).
+Clients ask again at once (*full*: the pod is never idle), or rest as long as they waited (*half*), or there
+are none, and the first request comes when the swap is done (*idle*).
 """
 
 import json
@@ -32,11 +32,12 @@ from service.engine.select import Original, conversions
 from service.golden import FILE as GOLDEN
 
 CACHE = Path(os.environ.get("BENCH_CACHE") or Path.home() / ".cache" / "bertmesh" / "benchmarks")
-LOADS = {"light": (1, 3.0), "half": (2, 1.0), "full": (8, 0.0)}
+LOADS = {"idle": (0, 0.0), "half": (2, 1.0), "full": (8, 0.0)}
 """How many clients, and how long each rests after an answer, in times of what it waited."""
 ROUNDS = 5
 NORMAL_S = 5.0
 SETTLE_S = 2.0
+WARMING = 20
 OK = 200
 VERSIONS = ("1.0", *(f"1.{number + 1}" for number in range(ROUNDS)))
 
@@ -90,16 +91,21 @@ class Traffic:
         http = urllib3.PoolManager(retries=False, timeout=30)
         turn = number
         while not self._over.is_set():
-            sent = time.monotonic()
-            try:
-                answer = http.request("POST", self._url, json={"text": self._texts[turn % len(self._texts)]})
-                status, version = answer.status, answer.headers.get("x-model-version", "")
-            except urllib3.exceptions.HTTPError:
-                status, version = 0, ""
-            answered = Answered(sent, time.monotonic(), status, version)
-            self.answers.append(answered)
+            answered = self.ask(http, turn)
             self._over.wait(answered.seconds * self._rest)
             turn += self._clients
+
+    def ask(self, http: urllib3.PoolManager, turn: int) -> Answered:
+        """Ask once."""
+        sent = time.monotonic()
+        try:
+            answer = http.request("POST", self._url, json={"text": self._texts[turn % len(self._texts)]})
+            status, version = answer.status, answer.headers.get("x-model-version", "")
+        except urllib3.exceptions.HTTPError:
+            status, version = 0, ""
+        answered = Answered(sent, time.monotonic(), status, version)
+        self.answers.append(answered)
+        return answered
 
 
 class Admin:
@@ -134,14 +140,18 @@ def measure(name: str, source: Path, recipe: str, load: str) -> None:
         admin_port = free_port()
         env |= {"BERTMESH_ADMIN_BIND": f"127.0.0.1:{admin_port}", "BERTMESH_ENGINE": recipe}
         with gunicorn(POD, env, Path(folder) / "pod.log") as port, Traffic(port, *LOADS[load]) as traffic:
-            admin = Admin(admin_port, name)
+            admin, http = Admin(admin_port, name), urllib3.PoolManager(retries=False, timeout=30)
+            for turn in range(WARMING):
+                traffic.ask(http, turn)
             time.sleep(NORMAL_S)
             began = time.monotonic()
             swaps, returns = [], []
-            for version in VERSIONS[1:]:
+            for turn, version in enumerate(VERSIONS[1:]):
                 swaps.append(admin.load(version))
+                traffic.ask(http, turn)
                 time.sleep(SETTLE_S)
                 returns.append(admin.rollback("1.0"))
+                traffic.ask(http, turn)
                 time.sleep(SETTLE_S)
     report(f"{name}, {recipe}, {load}", traffic.answers, began, swaps, returns)
 
@@ -150,17 +160,19 @@ def report(
     title: str, seen: Sequence[Answered], began: float, swaps: Sequence[Swap], returns: Sequence[Swap]
 ) -> None:
     """Print the medians and the worst."""
-    normal = [each.seconds for each in seen if began - NORMAL_S / 2 < each.at < began]
+    normal = [each.seconds for each in seen if began - NORMAL_S < each.at < began]
     during = [
         each.seconds for each in seen for swap in swaps if each.at > swap.asked and each.sent < swap.done
     ]
     there, back = ([first(seen, swap) for swap in each] for each in (swaps, returns))
-    p99, p99_during = (float(np.percentile(each, 99)) * 1000 for each in (normal, during))
     failed = sum(each.status != OK for each in seen)
+    tail = ""
+    if normal:
+        p99, p99_during = (float(np.percentile(each, 99)) * 1000 for each in (normal, during))
+        tail = f" p99 {p99:.0f} ms, during {len(swaps)} swaps {p99_during:.0f} ms ({p99_during / p99:.2f} x),"
     print(
         f"{title:20} first answer by the new model {np.median(there):4.0f} ms (worst {max(there):.0f}),"
-        f" way back {np.median(back):3.0f} ms (worst {max(back):.0f}),"
-        f" p99 {p99:.0f} ms, during {len(swaps)} swaps {p99_during:.0f} ms ({p99_during / p99:.2f} x),"
+        f" way back {np.median(back):3.0f} ms (worst {max(back):.0f}),{tail}"
         f" {failed} of {len(seen):,} requests failed",
         flush=True,
     )

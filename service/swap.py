@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,8 @@ class Swapper:
         self._budget = budget
         self._turn = Lock()
         self._bake: Timer | None = None
+        self._reaper = ThreadPoolExecutor(1, "retire", initializer=_give_way)
+        self._retired: Future[None] | None = None
 
     def activate(self, ref: str) -> Served:
         """Put a version in service and return it, warm; at once if it is in a slot already.
@@ -54,8 +56,8 @@ class Swapper:
             else:
                 displaced = self._put(find(ref, self._pod.settings))
             served = self._settled(started)
-            if displaced:
-                _gently(lambda: slots.retire(displaced, self._patience_s))
+            if displaced:  # nobody need wait until its memory is given back
+                self._retired = self._reaper.submit(slots.retire, displaced, self._patience_s)
             return served
 
     def rollback(self) -> Served:
@@ -105,6 +107,8 @@ class Swapper:
 
     def _make_room(self, source: Path) -> None:
         """See that a model fits into memory; the former one has to leave before only if it does not."""
+        if self._retired:
+            wait([self._retired])
         if not self._budget(source).suffices:
             self._pod.slots.free(self._patience_s)
             self._budget(source).check()

@@ -204,6 +204,17 @@ def test_a_refused_model_leaves_the_way_back(bench: Bench, tmp_path: Path) -> No
     assert bench.swapper.rollback() is first
 
 
+def test_the_model_that_two_swaps_leave_behind_is_closed(bench: Bench, tmp_path: Path) -> None:
+    first = bench.pod.slots.newest
+    assert first
+    thread = first.batcher._thread
+    bench.swapper.activate("tiny:1.1")
+    assert thread.is_alive()
+    bench.swapper.activate(str(other(bench, tmp_path / "third")))
+    wait_until(lambda: not thread.is_alive(), "the first model is closed")
+    assert bench.swapper.rollback().predictor.version == "1.1"
+
+
 def test_the_former_model_leaves_first_only_where_memory_is_short(bench: Bench, tmp_path: Path) -> None:
     bench.swapper.activate("tiny:1.1")
     seen = []
