@@ -27,7 +27,7 @@ def test_no_load_gets_fewer_pods_than_a_smaller_one() -> None:
 
 
 def test_memory_is_asked_for_as_measured_and_limited_with_room() -> None:
-    assert (ROW.request_mib, ROW.limit_mib) == (640, 1024)
+    assert (ROW.request_mib, ROW.limit_mib) == (640, 1280)
 
 
 def test_only_our_own_rows_are_read() -> None:
