@@ -1,4 +1,4 @@
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
@@ -24,6 +24,21 @@ def two() -> tuple[Slots[Thing], Thing, Thing]:
     slots.put(old)
     slots.put(new)
     return slots, old, new
+
+
+def begun(pool: ThreadPoolExecutor, slots: Slots[Thing], model: Thing, over: Event) -> Future[bool]:
+    """Begin a request; at its end it says whether the model was closed meanwhile."""
+    pinned = Event()
+
+    def request() -> bool:
+        with slots.pinned():
+            pinned.set()
+            assert over.wait(20)
+            return model.closed
+
+    future = pool.submit(request)
+    assert pinned.wait(20)
+    return future
 
 
 def test_the_newest_answers_and_the_former_is_kept() -> None:
@@ -54,17 +69,9 @@ def test_a_request_stays_with_the_model_it_began_with() -> None:
 def test_a_model_is_not_freed_under_a_request() -> None:
     slots, old, _new = two()
     slots.swap()
-    pinned, over = Event(), Event()
-
-    def request() -> bool:
-        with slots.pinned():
-            pinned.set()
-            assert over.wait(20)
-            return old.closed
-
+    over = Event()
     with ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(request)
-        assert pinned.wait(20)
+        asked = begun(pool, slots, old, over)
         slots.swap()
         assert not slots.free(timeout_s=0.01)
         freed = pool.submit(slots.free, 20)
@@ -78,17 +85,9 @@ def test_a_model_is_not_freed_under_a_request() -> None:
 def test_a_third_model_displaces_the_former_which_is_closed_once_no_request_is_with_it() -> None:
     slots, old, new = two()
     slots.swap()
-    pinned, over = Event(), Event()
-
-    def request() -> bool:
-        with slots.pinned():
-            pinned.set()
-            assert over.wait(20)
-            return old.closed
-
+    over = Event()
     with ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(request)
-        assert pinned.wait(20)
+        asked = begun(pool, slots, old, over)
         slots.swap()
         third = Thing("third")
         displaced = slots.put(third)
