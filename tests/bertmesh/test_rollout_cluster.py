@@ -22,6 +22,7 @@ from tests.canary.operator.clusters import FAST
 from tests.support.kubeapi import Fault, KubeApi
 from tests.support.kubeapi.known import mesh_api
 from tests.support.kubeapi.samples import rollout
+from tests.support.processes import wait_until
 
 SLOW = {
     **FAST,
@@ -180,7 +181,7 @@ def test_lists_in_every_form(work: Busy) -> None:
     items = yaml.safe_load(work.run("status", "-o", "yaml").output)["items"]
     assert [each["name"] for each in items] == ["bert", "other"]
     assert "judge" not in items[0]["status"]
-    assert "harm" in work.run("status", "bert", "-o", "wide").output
+    wait_until(lambda: "harm" in work.run("status", "bert", "-o", "wide").output, "the first tick is judged")
     ambiguous = work.run("watch")
     assert "namespace default has 2 ModelRollouts (bert, other): name one of them" in ambiguous.output
 
