@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
+from flask import Flask
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
@@ -13,7 +14,7 @@ from observability.logs import JsonFormatter
 from service.app import wrap
 from service.breaker import Breaker
 from service.cache import AnswerCache, Rules
-from service.pod import Pod, build
+from service.pod import build
 from service.store import Guard
 from tests.service.conftest import Tiny
 from tests.service.test_cache import MemoryStore
@@ -27,7 +28,7 @@ FILL = {"text": "中国的首都是[MASK]。"}
 def spans_of(
     tiny: Tiny,
     monkeypatch: pytest.MonkeyPatch,
-    use: Callable[[Pod], None],
+    use: Callable[[Flask], None],
     *,
     last: str = SERVER,
     count: int = 1,
@@ -43,7 +44,7 @@ def spans_of(
             guard = Guard(MemoryStore(), Breaker(pod.clock), pod.telemetry)
             pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
         pod.load()
-        use(pod)
+        use(wrap(pod))
         pod.close()
 
     async def collect() -> list[Span]:
@@ -66,9 +67,9 @@ async def take(stream: AsyncIterator[Span], last: str, count: int) -> list[Span]
     return spans
 
 
-def post(pod: Pod, trace: str = TRACE, flags: str = "01") -> None:
+def post(app: Flask, trace: str = TRACE, flags: str = "01") -> None:
     headers = {"traceparent": PARENT.format(trace=trace, flags=flags)}
-    assert wrap(pod).test_client().post("/fill-mask", json=FILL, headers=headers).status_code == 200
+    assert app.test_client().post("/fill-mask", json=FILL, headers=headers).status_code == 200
 
 
 def attributes(span: Span) -> dict[str, str | int]:
@@ -101,9 +102,9 @@ def test_a_batch_is_linked_to_every_request_in_it_and_belongs_to_none(
 ) -> None:
     traces = [f"{number:032x}" for number in range(1, 21)]
 
-    def use(pod: Pod) -> None:
+    def use(app: Flask) -> None:
         with ThreadPoolExecutor(20) as pool:
-            list(pool.map(lambda trace: post(pod, trace), traces))
+            list(pool.map(lambda trace: post(app, trace), traces))
 
     spans = spans_of(tiny, monkeypatch, use, count=len(traces))
     servers = {span.span_id: span for span in spans if span.kind == Span.SPAN_KIND_SERVER}
@@ -124,9 +125,9 @@ def test_a_trace_that_the_caller_does_not_sample_is_not_sent(
 ) -> None:
     silent = "f" * 32
 
-    def use(pod: Pod) -> None:
-        post(pod, silent, flags="00")
-        post(pod)
+    def use(app: Flask) -> None:
+        post(app, silent, flags="00")
+        post(app)
 
     spans = spans_of(tiny, monkeypatch, use)
     traces = {span.trace_id.hex() for span in spans} | {
@@ -154,8 +155,8 @@ def test_without_a_collector_the_trace_id_is_still_logged(
 def test_a_copy_goes_on_with_the_trace_of_its_request_and_mostly_leaves_no_span(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def use(pod: Pod) -> None:
-        client = wrap(pod).test_client()
+    def use(app: Flask) -> None:
+        client = app.test_client()
         for number in range(1, 51):
             parent = PARENT.format(trace=f"{number * 100 + 7:032x}", flags="01")
             copy = {"x-bertmesh-route": "1.0", "traceparent": parent}
@@ -163,7 +164,7 @@ def test_a_copy_goes_on_with_the_trace_of_its_request_and_mostly_leaves_no_span(
         kept = {"x-bertmesh-route": "1.0", "traceparent": PARENT.format(trace=f"{100:032x}", flags="01")}
         assert client.post("/fill-mask", json=FILL, headers=kept).status_code == 200
         assert client.post("/fill-mask", json=FILL, headers={"x-bertmesh-route": "1.0"}).status_code == 200
-        post(pod)
+        post(app)
 
     spans = spans_of(tiny, monkeypatch, use, count=2)
     assert {span.trace_id.hex() for span in spans if span.name == SERVER} == {TRACE, f"{100:032x}"}
