@@ -60,8 +60,6 @@ def check(engine: Engine, codec: Codec, sentences: Sequence[Sentence]) -> None:
         UnsupportedModel: It computes something that is no number.
     """
     tried = spread(sentences)
-    if not tried:
-        return
     right = _filled(engine, codec, tried)  # also warms the engine
     if right < SHARE * len(tried):
         raise SwapRefused(

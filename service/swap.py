@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock, Timer
-from typing import TypeVar
 
 from modelstore import ModelStoreError, ModelVersion
 from service import golden
@@ -17,8 +16,6 @@ from service.memory import Budget
 from service.models import Model, computes, find, load_model, read_from
 from service.pod import Pod, Served
 from service.slots import Slot
-
-Done = TypeVar("Done")
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +99,7 @@ class Swapper:
         # the same kind finds the workers of the first.
         first = source != version.folder and slots.newest and not slots.newest.model.chosen.conversion
         with slots.newest.batcher.giving_way() if slots.newest else nullcontext():
-            loaded = (_apart if first else _gently)(lambda: self._loaded(version))
+            loaded = _apart(lambda: self._loaded(version), gently=not first)
         return slots.put(self._pod.serve(loaded, version.version))
 
     def _make_room(self, source: Path) -> None:
@@ -168,16 +165,10 @@ def _named(served: Served) -> str:
     return f"{served.model.version.name}:{served.model.version.version}"
 
 
-def _gently(work: Callable[[], Done]) -> Done:
-    """Work on a thread of its own that takes no core from those that answer requests."""
-    with ThreadPoolExecutor(1, "load", initializer=_give_way) as pool:
-        return pool.submit(work).result()
-
-
-def _apart(work: Callable[[], Done]) -> Done:
-    """Work on a thread of its own."""
-    with ThreadPoolExecutor(1, "load") as pool:
-        return pool.submit(work).result()
+def _apart(load: Callable[[], Model], *, gently: bool) -> Model:
+    """Load on a thread of its own, a gentle one takes no core from those that answer requests."""
+    with ThreadPoolExecutor(1, "load", initializer=_give_way if gently else None) as pool:
+        return pool.submit(load).result()
 
 
 def _give_way() -> None:

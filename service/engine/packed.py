@@ -143,7 +143,8 @@ class _Graph:
         except (OSError, ValueError) as error:  # nobody can map an empty file
             raise unusable(folder, f"{name} that cannot be mapped ({error})") from error
         conversion.check(folder, name, content)
-        # Imported here: it takes as long as the files are checked.
+        # Imported here, after the check: the head's file is small, and while its thread imports, the other
+        # still checks the encoder's. Imported at the top, a start would take both times.
         from service.engine.runtime import ov  # noqa: PLC0415
 
         blob = ov.Tensor(np.frombuffer(content, np.uint8), shared_memory=True)

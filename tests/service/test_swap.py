@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import modelstore
+from modelstore import ModelVersion
 from service.app import wrap
 from service.breaker import Breaker
 from service.cache import AnswerCache, Rules
+from service.codec import Codec
+from service.engine import Engine
 from service.errors import (
     FixedModel,
     NothingToGoBackTo,
@@ -234,9 +237,9 @@ def test_a_model_is_loaded_on_what_requests_leave_over_and_computes_like_any(
 ) -> None:
     policies = []
 
-    def load(*given: object) -> Model:
+    def load(version: ModelVersion, settings: Settings, prove: Callable[[Engine, Codec], None]) -> Model:
         policies.append(os.sched_getscheduler(0))
-        return load_model(*given)  # type: ignore[arg-type] # what was given
+        return load_model(version, settings, prove)
 
     monkeypatch.setattr("service.swap.load_model", load)
     first = bench.pod.slots.newest
