@@ -166,7 +166,7 @@ def _named(served: Served) -> str:
 
 
 def _apart(load: Callable[[], Model], *, gently: bool) -> Model:
-    """Load on a thread of its own, a gentle one takes no core from those that answer requests."""
+    """Load on a thread of its own; a gentle one takes no core from those that answer requests."""
     with ThreadPoolExecutor(1, "load", initializer=_give_way if gently else None) as pool:
         return pool.submit(load).result()
 
