@@ -19,9 +19,9 @@ Ticket = TypeVar("Ticket")
 log = logging.getLogger(__name__)
 
 
-_REST = 0.6
-"""How long a batcher rests that gives way, in times of what its last batch took: answers then take up to
-twice as long as ever. Less makes the other work slow, more the answers."""
+_REST = 0.5
+"""How long a batcher that gives way leaves the cores alone between batches, in times of what a batch takes:
+answers then take up to twice as long as ever. Less makes the other work slow, more the answers."""
 
 
 class Observer(Protocol[Ticket]):
@@ -142,11 +142,15 @@ class Batcher(Generic[Ticket]):
         raise Overloaded(full.reason, full.retry_after_s)
 
     def _loop(self) -> None:
+        ended = self._clock()
         while (batch := self._next()) is not None:
             for entry in batch.expired:
                 self._drop(entry.payload.job)
             if batch.entries:
+                began = self._clock()
                 self._compute([entry.payload for entry in batch.entries])
+                self._rest(idle=began - ended, busy=self._clock() - began)
+            ended = self._clock()
 
     def _next(self) -> Batch[_Part[Ticket]] | None:
         with self._changed:
@@ -165,11 +169,13 @@ class Batcher(Generic[Ticket]):
             return
         for part, array in zip(parts, arrays, strict=True):
             part.job.finish(part.index, array)
-        took = self._clock() - started
         with self._changed:
-            self._queue.observe(tokens, took)
-        if self._gives_way:
-            self._sleep(took * _REST)
+            self._queue.observe(tokens, self._clock() - started)
+
+    def _rest(self, *, idle: float, busy: float) -> None:
+        """Give way, if that is wanted, unless there was nothing to do for long enough before the batch."""
+        if self._gives_way and (missing := busy * _REST - idle) > 0:
+            self._sleep(missing)
 
     def _isolate(self, parts: Sequence[_Part[Ticket]], error: Exception) -> None:
         """Compute the parts of a failed batch one by one, so that one request cannot fail another."""

@@ -200,6 +200,32 @@ def test_it_rests_between_batches_only_while_it_gives_way() -> None:
     assert all(0 < rest < 2.0 for rest in rests)
 
 
+def test_it_does_not_rest_after_a_batch_that_it_had_to_wait_for() -> None:
+    clock = Clock()
+    rests: list[float] = []
+    waiting = threading.Event()
+
+    def read() -> float:
+        now = clock.now
+        if threading.current_thread().name == "inference":
+            waiting.set()  # it reads the clock last before it waits
+        return now
+
+    def compute(items: Sequence[Item]) -> list[Array]:
+        clock.now += 2.0
+        return [np.zeros(1, np.float32) for _ in items]
+
+    made = Batcher(compute, Limits(), observer=Notes(), clock=read, sleep=rests.append)
+    with made.giving_way():
+        assert waiting.wait(30)
+        clock.now += 10.0
+        made.compute([item(1)], 30.0)
+        made.compute([item(2)], 30.0)
+        wait_until(lambda: len(rests) == 1, "it has rested")
+        made.close()
+    assert len(rests) == 1
+
+
 def test_closing_finishes_what_was_let_in() -> None:
     gate = Gate()
     gate.open.set()
