@@ -73,6 +73,7 @@ class Loads:
         for _ in range(3):
             self.start("mixed", self._caller(self._mixed, {OK}), 0.01)
         self.start("batches", self._caller(self._batch, {OK, BUSY}), 0.1)
+        self.start("long texts", self._caller(self._long, {OK, BUSY}), 2.0)
         self.start("hurried", self._caller(self._hurried, {OK, LATE, BUSY}), 0.03)
         self.start("bad requests", self._bad, 0.02)
         self.start("slow clients", self._slow, 0.5)
@@ -121,6 +122,13 @@ class Loads:
     def _batch(self, chance: random.Random) -> tuple[str, dict[str, Any], dict[str, str]]:
         texts = [self._text(chance) for _ in range(chance.randint(2, 32))]
         return "/feature-extraction", {"text": texts, "pooling": "mean"}, {}
+
+    def _long(self, chance: random.Random) -> tuple[str, dict[str, Any], dict[str, str]]:
+        """A text of several windows, with several masks, of each of which many words are wanted."""
+        pages = "".join(self._text(chance) for _ in range(chance.randint(10, 80)))
+        every = len(pages) // chance.randint(1, 8)
+        text = "".join(f"[MASK]{pages[at + 1 : at + every]}" for at in range(0, len(pages) - 1, every))
+        return "/fill-mask", {"text": text, "top_k": chance.randint(10, 100)}, {}
 
     def _hurried(self, chance: random.Random) -> tuple[str, dict[str, Any], dict[str, str]]:
         body = {"text": f"{self._text(chance)}{chance.random()}"}
