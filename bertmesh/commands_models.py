@@ -62,14 +62,16 @@ def verify(ref: str) -> None:
 
 @models.command("convert")
 @click.argument("ref")
-@click.option("--recipe", "recipes", multiple=True, type=click.Choice(NAMES), help="All of them by default.")
+@click.option(
+    "--recipe", "recipes", multiple=True, type=click.Choice(NAMES), help="By default all that can be made."
+)
 @click.option("--threads", type=click.IntRange(1, 256), help="For measuring; all CPUs by default.")
 @click.option("--again", is_flag=True, help="Convert anew what is there already.")
 @output_option
 def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: bool, output: str) -> None:  # noqa: FBT001 - a click option
     """Convert a version for faster engines, judge each against torch, and say which one pods take.
 
-    Pods find the result by the model's digest and this machine's kind of CPU, in the cache folder
+    Pods find the result by the model's digest and this machine's kind of CPU and GPU, in the cache folder
     (BERTMESH_CACHE_DIR); BERTMESH_ENGINE chooses among them, auto by default.
     """
     version = resolve(ref, root=models_dir(), cache=cache_dir())
@@ -77,7 +79,7 @@ def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: 
     folder = convert(
         version,
         cache_dir(),
-        recipes or NAMES,
+        recipes,
         threads,
         again=again,
         tell=lambda line: click.echo(line, err=True),

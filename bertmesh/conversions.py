@@ -9,9 +9,10 @@ from rich.table import Table
 from bertmesh.errors import CannotConvert
 from modelstore import ModelVersion
 from service.engine.conversion import Conversion
-from service.engine.recipes import RECIPES, TORCH, Recipe
+from service.engine.machine import gpus
+from service.engine.recipes import CPU, RECIPES, TORCH, Recipe
 from service.engine.select import conversions, ranked, recorded
-from service.errors import ServiceError
+from service.errors import ServiceError, UnsupportedModel
 
 NAMES = tuple(recipe.name for recipe in RECIPES)
 MIB = 1 << 20
@@ -30,18 +31,42 @@ def convert(
 ) -> Path:
     """Make the conversions that are missing, all of them with ``again``, and return their folder.
 
+    Without ``recipes`` they are those that this machine can make.
+
     Raises:
-        CannotConvert: The model is none that can be converted, or there is no room.
+        CannotConvert: The model is none that can be converted, there is no room, or no GPU for it.
     """
     folder = conversions(cache, version.digest)
     there = {} if again else recorded(folder)
-    wanted = [recipe for recipe in RECIPES if recipe.name in recipes and recipe.name not in there]
+    asked = [recipe for recipe in RECIPES if (recipe.name in recipes if recipes else _may_be_made(recipe))]
+    wanted = [recipe for recipe in asked if recipe.name not in there]
     if wanted:
         try:
-            _convert(version.folder, folder, wanted, threads, tell)
+            possible = wanted if recipes else _possible(wanted, tell)
+            _convert(version.folder, folder, possible, threads, tell)
         except (ServiceError, OSError) as error:
             raise CannotConvert(version.name, version.version, str(error)) from error
     return folder
+
+
+def _may_be_made(recipe: Recipe) -> bool:
+    return recipe.device == CPU or bool(gpus())
+
+
+def _possible(recipes: Sequence[Recipe], tell: Callable[[str], object]) -> Sequence[Recipe]:
+    """Leave out what needs a GPU where one is seen and torch cannot use it, and say so."""
+    on_cpu = [recipe for recipe in recipes if recipe.device == CPU]
+    if len(on_cpu) == len(recipes):
+        return recipes
+    # Imported here: it brings torch, as what converts does.
+    from service.engine.gpu import find  # noqa: PLC0415
+
+    try:
+        find()
+    except UnsupportedModel as error:
+        tell(f"recipes for a GPU are left out: {error}")
+        return on_cpu
+    return recipes
 
 
 def _convert(
@@ -50,6 +75,8 @@ def _convert(
     # Imported here: it brings torch and OpenVINO, which no other command needs.
     from service.engine.convert import Converter  # noqa: PLC0415
 
+    if not recipes:
+        return
     tell(f"converting by {', '.join(recipe.name for recipe in recipes)}")
     for made in Converter(model, threads).convert(folder, recipes):
         tell(f"{made.recipe}: {'passes' if made.faithful else 'does not pass'}")

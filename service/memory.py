@@ -25,6 +25,8 @@ CONVERTED_OVERHEAD = 1.2
 RESERVE = 64 << 20
 """Left for the requests that are answered meanwhile."""
 
+_CONVERTED = ("*.blob", "halves.safetensors")
+"""A conversion's weights; those for a GPU pass through memory on their way."""
 _MIB = 1 << 20
 _M_ARENA_MAX = -8  # malloc.h
 
@@ -72,9 +74,10 @@ class Budget:
 
 def needed(folder: Path) -> int:
     """Return the bytes that loading what is in a folder takes: a conversion, or a model's own weights."""
-    converted = sum(file.stat().st_size for file in folder.glob("*.blob"))
-    own = numbers(folder) * BYTES_A_NUMBER * TORCH_OVERHEAD
-    return math.ceil(converted * CONVERTED_OVERHEAD if converted else own) + RESERVE
+    converted = sum(file.stat().st_size for kind in _CONVERTED for file in folder.glob(kind))
+    if converted:
+        return math.ceil(converted * CONVERTED_OVERHEAD) + RESERVE
+    return math.ceil(numbers(folder) * BYTES_A_NUMBER * TORCH_OVERHEAD) + RESERVE
 
 
 def numbers(folder: Path) -> int:

@@ -34,5 +34,5 @@ def require_numbers(array: Array) -> None:
         raise UnsupportedModel(
             seen="a model that computes infinities or NaN",
             needed="finite numbers",
-            do="check the weights where they were trained",
+            do="check the weights where they were trained, or compute in a wider range than float16's",
         )

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from service.engine.recipes import CPU
 from service.errors import UnsupportedModel
 
 FORMAT = 3
@@ -22,11 +23,11 @@ class Conversion:
 
     recipe: str
     precision: str
-    """What is computed between the linear layers: f32 or bf16."""
+    """What is computed between the linear layers: f32, bf16 or f16."""
     positions: int
     vocabulary: int
     made_with: str
-    """OpenVINO's version."""
+    """The version of OpenVINO, or of torch and the GPU's name."""
     fidelity: Mapping[str, float] = field(default_factory=dict)
     """See `service.engine.fidelity.Fidelity`; empty before it is measured."""
     tokens_per_s: float = 0.0
@@ -39,6 +40,8 @@ class Conversion:
     size: int = 0
     """The bytes of all files."""
     format: int = FORMAT
+    device: str = CPU
+    """What computes it, see `service.engine.recipes.Recipe`."""
 
     @property
     def faithful(self) -> bool:

@@ -1,37 +1,38 @@
-"""Converting a model for the packed engine, with a judgement of the result against torch in float32.
+"""Converting a model, with a judgement of the result against torch in float32 on the CPU.
 
-Needs torch, and a few times the model's size in memory; what it writes needs neither.
+Needs torch, and a few times the model's size in memory; what it writes for a CPU needs neither.
 """
 
 import fcntl
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from service.codec import Codec
-from service.engine import Array, Engine, Item, Want
+from service.engine import Array, Engine, half
 from service.engine.center import center
 from service.engine.conversion import Conversion, checksums
 from service.engine.fidelity import Answers, Fidelity
+from service.engine.gpu import Gpu, find
 from service.engine.graph import Encoder, head, linears
 from service.engine.packed import ENCODER, HEAD, PackedEngine, feeds, options
 from service.engine.packing import Pack, passes
 from service.engine.quantise import Float, Linear, Quantised, quantise
-from service.engine.recipes import RECIPES, Recipe
+from service.engine.recipes import CUDA, RECIPES, Recipe
 from service.engine.runtime import op, ov
 from service.engine.sample import Ids, Sample
 from service.engine.select import CENTER, locked
+from service.engine.speed import speed
 from service.engine.torch import TorchEngine
-from service.engine.weights import Shape, read_weights
+from service.engine.weights import Shape, fused, read_weights
 
-_TIMED_TEXTS = 16
 _PROBES = 24
 """Texts on which the loss of each layer is measured."""
 LAST = "last"
@@ -40,15 +41,19 @@ LAST = "last"
 class Converter:
     """Converts one model by any number of recipes."""
 
-    def __init__(self, folder: Path, threads: int, timed_s: float = 1.0) -> None:
+    def __init__(self, folder: Path, threads: int, timed_s: float = 1.0, gpu: Gpu | None = None) -> None:
         """Read a model in Hugging Face layout; ``timed_s`` is spent on each measurement of speed.
+
+        What is for a GPU is judged on ``gpu``, or on the one there is.
 
         Raises:
             UnsupportedModel: It is no BERT with a masked-language-model head.
         """
+        self._folder = folder
         self._threads = threads
         self._timed_s = timed_s
-        self._reference = TorchEngine.load(folder, threads)
+        self._gpu = gpu
+        self._reference = TorchEngine.load(folder, threads, torch.device("cpu"))
         self._shape = Shape.read(folder)
         self._weights = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
         words = self._weights["embeddings.word_embeddings.weight"]
@@ -62,6 +67,9 @@ class Converter:
         """Write ``out/<recipe>/``, one recipe after the other, and yield what became of each.
 
         A folder appears under its name when it is whole, also where several convert at the same time.
+
+        Raises:
+            UnsupportedModel: A recipe is for a GPU, and there is none or the model is not for it.
         """
         out.mkdir(parents=True, exist_ok=True)
         _sweep(out)
@@ -77,25 +85,40 @@ class Converter:
             yield conversion
 
     def _write(self, recipe: Recipe, folder: Path) -> Conversion:
-        encoder = Encoder(self._shape, self._weights, self._changed(recipe)).build()
-        self._compile(encoder, recipe.precision, folder / ENCODER, in_halves=recipe.in_halves)
-        # Scores decide by their last digits, and the head is little work: its weights get 16 bits.
-        self._compile(self._head(), "f32", folder / HEAD, in_halves=True)
+        gpu = (self._gpu or find()) if recipe.device == CUDA else None
+        if gpu:
+            half.write(folder, self._folder, self._fused(), recipe.precision)
+        else:
+            self._write_graphs(recipe, folder)
         draft = Conversion(
             recipe=recipe.name,
             precision=recipe.precision,
             positions=self._reference.positions,
             vocabulary=self._reference.vocabulary,
-            made_with=ov.get_version(),
+            made_with=f"torch {torch.__version__} on {gpu.name}" if gpu else ov.get_version(),
             files=checksums(folder),
+            device=recipe.device,
         )
         draft.write(folder)
-        engine = PackedEngine.load(folder, self._threads)
+        engine = self._load(folder, gpu)
         np.save(folder / CENTER, center(engine, self._codec))
         sizes = [path.stat().st_size for path in folder.iterdir()]
         conversion = replace(self._judged(draft, engine), files=checksums(folder), size=sum(sizes))
         conversion.write(folder)
         return conversion
+
+    def _load(self, folder: Path, gpu: Gpu | None) -> Engine:
+        return half.load(folder, self._threads, gpu) if gpu else PackedEngine.load(folder, self._threads)
+
+    def _write_graphs(self, recipe: Recipe, folder: Path) -> None:
+        encoder = Encoder(self._shape, self._weights, self._changed(recipe)).build()
+        self._compile(encoder, recipe.precision, folder / ENCODER, in_halves=recipe.in_halves)
+        # Scores decide by their last digits, and the head is little work: its weights get 16 bits.
+        self._compile(self._head(), "f32", folder / HEAD, in_halves=True)
+
+    def _fused(self) -> Mapping[str, torch.Tensor]:
+        weights = {name: torch.from_numpy(weight) for name, weight in self._weights.items()}
+        return fused(weights, self._shape.layers)
 
     def _compile(self, model: ov.Model, precision: str, path: Path, *, in_halves: bool) -> None:
         """Write a graph as it is compiled for this kind of CPU; threads are chosen where it is loaded."""
@@ -118,7 +141,7 @@ class Converter:
     def _judged(self, draft: Conversion, engine: Engine) -> Conversion:
         answers = Answers.of(engine, self._sample.judgement, self._sample.mask)
         fidelity = Fidelity.between(answers, self._wanted)
-        tokens_per_s, sentence_ms = _speed(engine, self._sample.judgement, self._timed_s)
+        tokens_per_s, sentence_ms = speed(engine, self._sample.judgement, self._timed_s)
         return replace(draft, fidelity=fidelity.as_dict(), tokens_per_s=tokens_per_s, sentence_ms=sentence_ms)
 
     def _head(self) -> ov.Model:
@@ -165,25 +188,6 @@ def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Id
         for place, name in enumerate(names):
             seen[name].append(request.get_output_tensor(place).data.copy())
     return {name: np.concatenate(parts) for name, parts in seen.items()}
-
-
-def _speed(engine: Engine, texts: Sequence[Ids], seconds: float) -> tuple[float, float]:
-    """Return tokens a second in batches, and the milliseconds of one text alone."""
-    batch = [Item(ids, Want.FIRST) for ids in texts[:_TIMED_TEXTS]]
-    together = _least(lambda _: engine.run(batch), seconds)
-    alone = _least(lambda number: engine.run(batch[number % len(batch) :][:1]), seconds)
-    return round(sum(len(item.ids) for item in batch) / together, 1), round(alone * 1000, 2)
-
-
-def _least(work: Callable[[int], object], seconds: float) -> float:
-    """Return the seconds of the fastest repetition: what else the machine does can only slow them down."""
-    work(0)
-    took: list[float] = []
-    while sum(took) < seconds:
-        start = time.perf_counter()
-        work(len(took))
-        took.append(time.perf_counter() - start)
-    return min(took)
 
 
 def _sweep(out: Path) -> None:

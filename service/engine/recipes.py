@@ -1,6 +1,8 @@
-"""The ways to convert a model, the fastest first."""
+"""The ways to convert a model, for each device the fastest first."""
 
 from dataclasses import dataclass
+
+CPU, CUDA = "cpu", "cuda"
 
 
 @dataclass(frozen=True)
@@ -12,9 +14,11 @@ class Recipe:
 
     name: str
     precision: str
-    """f32 or bf16."""
-    kept: float
+    """f32, bf16 or f16."""
+    kept: float = 1
     """The share of the layers that stay."""
+    device: str = CPU
+    """What computes the result: cpu (OpenVINO) or cuda (torch)."""
 
     @property
     def in_bytes(self) -> bool:
@@ -32,7 +36,10 @@ RECIPES = (
     Recipe("int8-75", "bf16", kept=0.25),
     Recipe("int8-50", "bf16", kept=0.5),
     Recipe("int8-38", "bf16", kept=0.625),
-    Recipe("bf16", "bf16", kept=1),
+    Recipe("bf16", "bf16"),
+    # Last, so that a GPU that cannot compute a model keeps no conversion for the CPU from being made.
+    Recipe("cuda-bf16", "bf16", device=CUDA),
+    Recipe("cuda-fp16", "f16", device=CUDA),
 )
 
 AUTO, TORCH = "auto", "torch"

@@ -13,7 +13,7 @@ import numpy as np
 from service.engine import Array, Engine
 from service.engine.conversion import Conversion
 from service.engine.machine import key
-from service.engine.recipes import AUTO, TORCH
+from service.engine.recipes import AUTO, CUDA, TORCH
 from service.errors import UnsupportedModel
 
 CENTER = "center.npy"
@@ -98,12 +98,13 @@ def load(model: Original, converted: Path, threads: int, wanted: str = AUTO) -> 
     """Load a model with the engine that is wanted, or the best that there is.
 
     Raises:
-        UnsupportedModel: No engine can run it, or the wanted conversion is not there or not whole.
+        UnsupportedModel: No engine can run it, or the wanted conversion is not there, not whole, or for a GPU
+            that is gone or full.
     """
     names = ranked(converted, wanted)
     for name in names[:-1]:
         try:
-            return _packed(converted, name, threads)
+            return _converted(converted, name, threads)
         except UnsupportedModel as error:
             log.error("the conversion %s is passed over: %s", name, error)  # noqa: TRY400 - a sentence will do
     if names[-1] == TORCH:
@@ -141,7 +142,7 @@ def _forced(converted: Path, wanted: str, threads: int, ref: str) -> Chosen:
             needed=f"one in {converted}",
             do=f"run `bertmesh models convert {ref} --recipe {wanted}`, or leave the choice to auto",
         )
-    chosen = _packed(converted, wanted, threads)
+    chosen = _converted(converted, wanted, threads)
     if chosen.conversion and not chosen.conversion.faithful:
         log.warning(
             "UNFAITHFUL ENGINE: %s was asked for, and its answers differ from the model's own by more than "
@@ -152,14 +153,23 @@ def _forced(converted: Path, wanted: str, threads: int, ref: str) -> Chosen:
     return chosen
 
 
-def _packed(converted: Path, name: str, threads: int) -> Chosen:
-    # Imported here: where torch computes, OpenVINO need not be there.
-    from service.engine.packed import PackedEngine  # noqa: PLC0415
-
+def _converted(converted: Path, name: str, threads: int) -> Chosen:
     folder = converted / name
     with reading(converted):
-        engine = PackedEngine.load(folder, threads)
-        return Chosen(engine, name, Conversion.read(folder), np.load(folder / CENTER))
+        conversion = Conversion.read(folder)
+        engine = _engine(folder, conversion, threads)
+        return Chosen(engine, name, conversion, np.load(folder / CENTER))
+
+
+def _engine(folder: Path, conversion: Conversion, threads: int) -> Engine:
+    # Imported here: where one computes, the other's library need not be there.
+    if conversion.device == CUDA:
+        from service.engine.half import load as on_gpu  # noqa: PLC0415
+
+        return on_gpu(folder, threads)
+    from service.engine.packed import PackedEngine  # noqa: PLC0415
+
+    return PackedEngine.load(folder, threads)
 
 
 def _shortfall(conversion: Conversion) -> str:

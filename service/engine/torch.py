@@ -1,11 +1,12 @@
-"""The torch engine: a BERT encoder in float32, and its head at the masks alone.
+"""The torch engine: a BERT encoder, and its head at the masks alone.
 
 Written against the published architecture (Devlin et al. 2018, post-layer-norm) instead of through
 transformers, whose model classes cost each pod another 120 MB and 1.6 s; a test compares the two.
-It computes on a GPU where torch finds one, in float32 as well; that was not tried on a GPU yet.
+In float32 it is what other engines are judged by. It computes on a GPU where torch finds one, there also in
+half precision from a conversion (`service.engine.half`); neither was tried on a GPU yet.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,11 +14,10 @@ import torch
 from torch.nn import functional
 
 from service.engine import Array, Item, Want
-from service.engine.weights import Shape, read_weights
+from service.engine.replay import TOKENS_AT_ONCE, Replays
+from service.engine.weights import EMBEDDINGS, Shape, fused, in_head, read_weights
 from service.errors import UnsupportedModel
 
-_TOKENS_AT_ONCE = 2048
-"""Padded tokens in one pass; bounds the memory of a batch."""
 _PADDING = 1.25
 """Texts share a pass while the longest is at most this much longer than the shortest."""
 
@@ -33,17 +33,30 @@ class TorchEngine:
     """Computes batches of a BERT with a masked-language-model head, on one device."""
 
     def __init__(
-        self, shape: Shape, weights: dict[str, torch.Tensor], device: torch.device | None = None
+        self,
+        shape: Shape,
+        weights: Mapping[str, torch.Tensor],
+        device: torch.device | None = None,
+        precision: torch.dtype = torch.float32,
+        replays: Replays | None = None,
     ) -> None:
+        """Take weights as `service.engine.weights.fused` makes them.
+
+        The encoder computes in ``precision``; the head computes in float32, and so is what comes out.
+        With ``replays`` the encoder's passes are padded to few sizes and recorded.
+        """
         self._shape = shape
         self._device = device or best_device()
-        fused = _fused(weights, shape.layers)
-        self._weights = {name: weight.to(self._device) for name, weight in fused.items()}
+        self._weights = {
+            name: weight.to(self._device).to(torch.float32 if in_head(name) else precision)
+            for name, weight in weights.items()
+        }
         self._activate = _ACTIVATIONS[shape.activation]
+        self._replays = replays
 
     @classmethod
-    def load(cls, folder: Path, threads: int) -> Self:
-        """Read the model in ``folder`` and compute with ``threads`` threads.
+    def load(cls, folder: Path, threads: int, device: torch.device | None = None) -> Self:
+        """Read the model in ``folder`` and compute in float32, on a CPU with ``threads`` threads.
 
         Raises:
             UnsupportedModel: It is no BERT with a masked-language-model head, or lacks tensors.
@@ -51,7 +64,7 @@ class TorchEngine:
         torch.set_num_threads(threads)
         shape, weights = Shape.read(folder), read_weights(folder)
         try:
-            engine = cls(shape, weights)
+            engine = cls(shape, fused(weights, shape.layers), device)
             engine.run([Item(ids=(0, 0, 0), want=Want.LOGITS, positions=(1,))])
         except (KeyError, RuntimeError) as error:
             raise UnsupportedModel(
@@ -69,41 +82,48 @@ class TorchEngine:
     @property
     def vocabulary(self) -> int:
         """How many token ids there are."""
-        return self._weights["embeddings.word_embeddings.weight"].shape[0]
+        return self._weights[EMBEDDINGS].shape[0]
 
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
         """Return one array an item; texts of like length share a pass."""
         answers: dict[int, Array] = {}
         with torch.inference_mode():
-            for indices in passes([len(item.ids) for item in items]):
-                hidden = self._encode([items[index].ids for index in indices])
-                for row, index in enumerate(indices):
-                    answers[index] = self._read(hidden[row], items[index])
+            for indices in passes([self._padded(len(item.ids)) for item in items]):
+                together = [items[index] for index in indices]
+                hidden = self._encode([item.ids for item in together])
+                read = [self._read(row, item) for row, item in zip(hidden, together, strict=True)]
+                answers.update(zip(indices, _arrays(read), strict=True))
         return [answers[index] for index in range(len(items))]
 
-    def _read(self, hidden: torch.Tensor, item: Item) -> Array:
+    def _padded(self, length: int) -> int:
+        return self._replays.sizes.length(length) if self._replays else length
+
+    def _read(self, hidden: torch.Tensor, item: Item) -> torch.Tensor:
         match item.want:
             case Want.LOGITS:
-                answer = self._head(hidden[list(item.positions)])
+                return self._head(hidden[list(item.positions)])
             case Want.FIRST:
-                answer = hidden[0]
+                return hidden[0]
             case Want.MEAN:
-                answer = hidden[1 : len(item.ids) - 1].mean(dim=0)
+                return hidden[1 : len(item.ids) - 1].mean(dim=0)
             case Want.MAX:
-                answer = hidden[1 : len(item.ids) - 1].amax(dim=0)
-        array: Array = answer.contiguous().cpu().numpy().copy()
-        return array
+                return hidden[1 : len(item.ids) - 1].amax(dim=0)
 
     def _encode(self, texts: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """Return the last hidden states: (texts, longest, hidden); rows past a text's end are noise."""
         lengths = [len(ids) for ids in texts]
         longest = max(lengths)
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in texts], device=self._device)
-        visible = None
-        if min(lengths) < longest:
-            visible = (torch.arange(longest) < torch.tensor(lengths)[:, None])[:, None, None, :].to(
-                self._device
-            )
+        if self._replays and (size := self._replays.sizes.of(len(texts), longest)):
+            states = self._replays.run(self._padded_states, *_laid_out(texts, *size))
+            return states[: len(texts)].float()
+        ids, ends = _laid_out(texts, len(texts), longest)
+        visible = _visible(ends, longest).to(self._device) if min(lengths) < longest else None
+        return self._states(ids.to(self._device), visible).float()
+
+    def _padded_states(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self._states(ids, _visible(lengths, ids.shape[1]))
+
+    def _states(self, ids: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
         state = self._embed(ids)
         for layer in range(self._shape.layers):
             state = self._layer(state, visible, f"encoder.layer.{layer}")
@@ -111,7 +131,7 @@ class TorchEngine:
 
     def _embed(self, ids: torch.Tensor) -> torch.Tensor:
         weights = self._weights
-        state = functional.embedding(ids, weights["embeddings.word_embeddings.weight"])
+        state = functional.embedding(ids, weights[EMBEDDINGS])
         state = state + weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
         state = state + weights["embeddings.token_type_embeddings.weight"][0]
         return self._norm(state, "embeddings.LayerNorm")
@@ -150,28 +170,36 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _laid_out(texts: Sequence[tuple[int, ...]], rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids (rows, width) and lengths (rows,).
+
+    A row without a text is one of a single token: no row is without anything to look at, and so none is NaN.
+    """
+    ids = [[*row, *[0] * (width - len(row))] for row in (*texts, *[()] * (rows - len(texts)))]
+    return torch.tensor(ids), torch.tensor([*map(len, texts), *[1] * (rows - len(texts))])
+
+
+def _visible(lengths: torch.Tensor, width: int) -> torch.Tensor:
+    """Return which tokens may be looked at: (texts, 1, 1, width)."""
+    return (torch.arange(width, device=lengths.device) < lengths[:, None])[:, None, None, :]
+
+
+def _arrays(answers: Sequence[torch.Tensor]) -> list[Array]:
+    """Bring a pass's answers to the CPU in one piece: each piece would wait for the GPU anew."""
+    together = torch.cat([answer.flatten() for answer in answers]).cpu()
+    parts = torch.split(together, [answer.numel() for answer in answers])
+    return [part.view(answer.shape).numpy() for part, answer in zip(parts, answers, strict=True)]
+
+
 def passes(lengths: Sequence[int]) -> list[list[int]]:
     """Group indices so that a pass pads little: sorted by length, within a range and a token budget."""
     groups: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[index]
         group = groups[-1] if groups else []
-        fits = (len(group) + 1) * length <= _TOKENS_AT_ONCE
+        fits = (len(group) + 1) * length <= TOKENS_AT_ONCE
         if group and fits and length <= lengths[group[0]] * _PADDING:
             group.append(index)
         else:
             groups.append([index])
     return groups
-
-
-def _fused(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """Join query, key and value into one matrix a layer, and tie the decoder where it is not stored."""
-    for layer in range(layers):
-        name = f"encoder.layer.{layer}.attention.self"
-        for part in ("weight", "bias"):
-            parts = [weights.pop(f"{name}.{which}.{part}") for which in ("query", "key", "value")]
-            weights[f"{name}.fused.{part}"] = torch.cat(parts)
-    head = "cls.predictions"
-    weights.setdefault(f"{head}.decoder.weight", weights["embeddings.word_embeddings.weight"])
-    weights.setdefault(f"{head}.decoder.bias", weights[f"{head}.bias"])
-    return weights

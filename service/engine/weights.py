@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from service.codec import read_json
 from service.errors import UnsupportedModel
 
+EMBEDDINGS = "embeddings.word_embeddings.weight"
+_HEAD = "cls.predictions"
 _ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 
 
@@ -78,6 +80,23 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
             do="fetch the model again",
         ) from error
     return {_today(name): tensor.float() for name, tensor in tensors.items() if tensor.is_floating_point()}
+
+
+def fused(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """Join query, key and value into one matrix a layer, and tie the decoder where it is not stored."""
+    for layer in range(layers):
+        name = f"encoder.layer.{layer}.attention.self"
+        for part in ("weight", "bias"):
+            parts = [weights.pop(f"{name}.{which}.{part}") for which in ("query", "key", "value")]
+            weights[f"{name}.fused.{part}"] = torch.cat(parts)
+    weights.setdefault(f"{_HEAD}.decoder.weight", weights[EMBEDDINGS])
+    weights.setdefault(f"{_HEAD}.decoder.bias", weights[f"{_HEAD}.bias"])
+    return weights
+
+
+def in_head(name: str) -> bool:
+    """Whether a tensor belongs to the head, not to the encoder."""
+    return name.startswith(_HEAD)
 
 
 def _read(folder: Path) -> Mapping[str, torch.Tensor]:

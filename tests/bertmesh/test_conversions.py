@@ -3,9 +3,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
+from bertmesh import conversions
 from bertmesh.cli import cli
+from modelstore import resolve
+from service.engine import select
+from service.engine.conversion import Conversion
+from service.engine.recipes import RECIPES
 
 MODEL = Path(__file__).parents[2] / "models" / "zh-small" / "1.0"
 
@@ -59,6 +65,34 @@ def test_a_model_that_cannot_be_converted_costs_one_sentence(cache: Path, tmp_pa
     assert refused.exit_code == 1
     assert "cannot be converted" in refused.stderr
     assert "t5" in refused.stderr
+
+
+def test_a_recipe_for_a_gpu_is_refused_where_there_is_none(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused = models(cache, "convert", "zh-small:1.0", "--recipe", "cuda-fp16")
+    assert refused.exit_code == 1
+    assert "no GPU that torch" in refused.stderr
+    assert "needed: install" in refused.stderr
+
+
+@pytest.mark.parametrize(("seen", "told"), [([], 0), (["NVIDIA L4"], 1)])
+def test_by_default_what_needs_a_gpu_is_made_only_where_torch_can_use_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[str], told: int
+) -> None:
+    monkeypatch.setattr(conversions, "gpus", lambda: seen)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    version = resolve("zh-small:1.0", root=MODEL.parents[1], cache=tmp_path)
+    folder = select.conversions(tmp_path, version.digest)
+    for recipe in RECIPES:
+        if recipe.device == "cpu":
+            (folder / recipe.name).mkdir(parents=True)
+            Conversion(recipe.name, recipe.precision, 512, 100, "test").write(folder / recipe.name)
+    lines: list[str] = []
+    conversions.convert(version, tmp_path, (), 1, again=False, tell=lines.append)
+    assert len(lines) == told
+    assert all("recipes for a GPU are left out: no GPU that torch" in line for line in lines)
 
 
 def test_a_recipe_that_nobody_knows_is_refused_with_those_that_are_known(cache: Path) -> None:

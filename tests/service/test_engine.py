@@ -11,7 +11,7 @@ from transformers import BertForMaskedLM
 
 from service.engine import Array, Item, Want
 from service.engine.torch import TorchEngine, passes
-from service.engine.weights import Shape, read_weights
+from service.engine.weights import Shape, fused, read_weights
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
 from tests.service.tiny import CLS, POSITIONS, SEP, VOCABULARY, close, random_items
@@ -57,7 +57,8 @@ def test_every_text_is_in_one_pass_and_little_is_padded(lengths: list[int]) -> N
 
 def test_all_of_a_pass_lies_on_the_engines_device(tiny: Tiny) -> None:
     # The device "meta" computes shapes alone, and refuses what mixes devices as a GPU does.
-    shape, weights = Shape.read(tiny.folder), read_weights(tiny.folder)
+    shape = Shape.read(tiny.folder)
+    weights = fused(read_weights(tiny.folder), shape.layers)
     engine = TorchEngine(shape, weights, torch.device("meta"))
     hidden = engine._encode([(CLS, 5, SEP), (CLS, 5, 6, SEP)])
     assert hidden.device.type == "meta"

@@ -52,6 +52,11 @@ def test_a_conversion_needs_more_than_its_files_whatever_lies_beside_them(tmp_pa
     assert 100_000 < needed(tmp_path) - RESERVE < 200_000
 
 
+def test_a_conversion_for_a_gpu_passes_through_memory(tmp_path: Path) -> None:
+    (tmp_path / "halves.safetensors").write_bytes(bytes(50_000))
+    assert 50_000 <= needed(tmp_path) - RESERVE < 100_000
+
+
 def test_too_little_memory_is_refused_with_the_numbers() -> None:
     with pytest.raises(SwapRefused, match="512 MiB of free memory; 1,024 MiB for a second model needed"):
         Budget(needed=1024 * MIB, free=512 * MIB).check()

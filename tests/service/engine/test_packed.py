@@ -11,12 +11,12 @@ from service.engine import Array, Item, Want
 from service.engine.conversion import Conversion
 from service.engine.convert import Converter
 from service.engine.packed import PackedEngine
-from service.engine.recipes import RECIPES, Recipe
+from service.engine.recipes import Recipe
 from service.engine.select import locked
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
-from tests.service.engine.conftest import EXACT
+from tests.service.engine.conftest import EXACT, ON_CPU
 from tests.service.tiny import CLS, SEP, close, random_items
 
 
@@ -40,7 +40,7 @@ def test_without_rounding_a_conversion_is_faithful(converted: Path) -> None:
     assert conversion.tokens_per_s > 0
 
 
-@pytest.mark.parametrize("recipe", [EXACT, *RECIPES], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [EXACT, *ON_CPU], ids=lambda recipe: recipe.name)
 def test_neighbours_in_a_batch_do_not_change_an_answer(converted: Path, recipe: Recipe) -> None:
     engine = PackedEngine.load(converted / recipe.name, 1)
     items = random_items(40)
@@ -48,7 +48,7 @@ def test_neighbours_in_a_batch_do_not_change_an_answer(converted: Path, recipe: 
         assert alike(array, engine.run([item])[0]), item.want
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", ON_CPU, ids=lambda recipe: recipe.name)
 def test_a_conversion_says_how_faithful_it_is(converted: Path, recipe: Recipe) -> None:
     conversion = Conversion.read(converted / recipe.name)
     assert conversion.recipe == recipe.name
@@ -100,7 +100,7 @@ def test_converting_again_replaces_what_was_there(tiny: Tiny, converted: Path, t
     (tmp_path / "f32" / "encoder.blob").write_text("spoilt", encoding="utf-8")
     list(Converter(tiny.folder, threads=1, timed_s=0.02).convert(tmp_path, [EXACT]))
     assert PackedEngine.load(tmp_path / "f32", 1).run([Item((CLS, 8, SEP), Want.FIRST)])
-    assert {path.name for path in tmp_path.iterdir()} == {"f32", *(recipe.name for recipe in RECIPES)}
+    assert {path.name for path in tmp_path.iterdir()} == {"f32", *(recipe.name for recipe in ON_CPU)}
 
 
 def test_what_a_killed_converter_left_goes_and_what_another_makes_stays(tiny: Tiny, tmp_path: Path) -> None:

@@ -6,15 +6,19 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
+import torch
 
 from service.codec import Codec
+from service.engine import half
 from service.engine.center import center
 from service.engine.conversion import Conversion
+from service.engine.gpu import Gpu
 from service.engine.packed import PackedEngine
 from service.engine.select import Original, conversions, full_card, load, locked, ranked, reading
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
+from tests.service.engine.conftest import pretended
 
 
 def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
@@ -35,6 +39,13 @@ def test_the_fastest_faithful_conversion_is_tried_first_and_torch_last(tmp_path:
     record(tmp_path, "int8-50", faithful=True, speed=700)
     record(tmp_path, "bf16", faithful=True, speed=500)
     assert ranked(tmp_path) == ("int8-50", "bf16", "torch")
+
+
+def test_engines_for_a_gpu_are_ranked_among_the_others(tmp_path: Path) -> None:
+    record(tmp_path, "int8-38", faithful=True, speed=700)
+    record(tmp_path, "cuda-bf16", faithful=False, speed=90_000)
+    record(tmp_path, "cuda-fp16", faithful=True, speed=80_000)
+    assert ranked(tmp_path) == ("cuda-fp16", "int8-38", "torch")
 
 
 def test_torch_computes_where_nothing_is_faithful(tmp_path: Path) -> None:
@@ -107,6 +118,49 @@ def test_an_unfaithful_engine_is_loaded_only_when_asked_for_and_with_a_warning(
     assert (chosen.name, chosen.faithful) == ("f32", False)
     assert "UNFAITHFUL ENGINE" in caplog.text
     assert "top_5 0.5000" in caplog.text
+
+
+@pytest.fixture
+def both(converted: Path, halved: Path, tmp_path: Path) -> Path:
+    """An exact conversion for the CPU, and a faster, faithful one for a GPU."""
+    shutil.copytree(converted / "f32", tmp_path / "f32")
+    shutil.copytree(halved / "cuda-fp16", tmp_path / "cuda-fp16")
+    known = Conversion.read(tmp_path / "cuda-fp16")
+    replace(known, fidelity={"passes": True}, tokens_per_s=1e9).write(tmp_path / "cuda-fp16")
+    return tmp_path
+
+
+def test_auto_loads_a_conversion_onto_the_gpu(
+    tiny: Tiny, both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(half, "find", pretended)
+    chosen = load(Original(tiny.folder), both, 1)
+    assert chosen.name == "cuda-fp16"
+    assert isinstance(chosen.engine, TorchEngine)
+    assert chosen.center is not None
+    assert "Pretended GPU" in str(chosen.as_dict()["made_with"])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "said"),
+    [(None, "no GPU that torch"), (pretended(free=1 << 20), "1 MiB of free memory on Pretended GPU")],
+    ids=["gone", "full"],
+)
+def test_without_a_gpu_with_room_auto_goes_on_and_what_was_asked_for_is_refused(
+    tiny: Tiny,
+    both: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    gpu: Gpu | None,
+    said: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if gpu:
+        monkeypatch.setattr(half, "find", lambda: gpu)
+    assert load(Original(tiny.folder), both, 1).name == "f32"
+    assert f"the conversion cuda-fp16 is passed over: {said}" in caplog.text
+    with pytest.raises(UnsupportedModel, match=said):
+        load(Original(tiny.folder), both, 1, "cuda-fp16")
 
 
 def test_a_card_tells_of_the_conversions_and_stays_as_it_was_without_any(tmp_path: Path) -> None:
