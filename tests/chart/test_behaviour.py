@@ -1,5 +1,6 @@
 """What the rendered objects amount to: that the programs take what they are given, and that times fit."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from bertmesh.cli import cli
 from bertmesh.operator_command import operator
 from modelstore.__main__ import fetch
+from service.engine.recipes import CHOICES
 from service.settings import Settings
 from tests.chart.harness import (
     OPERATOR_APIS,
@@ -224,6 +226,27 @@ def test_a_gpu_takes_the_image_for_it_and_its_limit() -> None:
     [container] = pod["spec"]["containers"]
     assert container["image"].endswith("-cuda")
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+def test_a_gpu_is_there_where_the_model_is_converted_for_it() -> None:
+    model = {
+        "version": "1.0",
+        "source": {"baked": "zh-small:1.0"},
+        "engine": "cuda-fp16",
+        "convert": True,
+        "gpu": {"count": 1},
+    }
+    spec = render({"models": [model]}).one("Deployment", "bert-v1-0")["spec"]["template"]["spec"]
+    [convert], [container] = spec["initContainers"], spec["containers"]
+    assert "--recipe=cuda-fp16" in convert["args"]
+    assert convert["image"] == container["image"]
+    assert convert["resources"] == container["resources"]
+    assert convert["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+def test_the_chart_offers_every_engine() -> None:
+    schema = json.loads((ROOT / "helm" / "bertmesh" / "values.schema.json").read_text(encoding="utf-8"))
+    assert schema["properties"]["modelDefaults"]["properties"]["engine"]["enum"] == list(CHOICES)
 
 
 def test_the_mirror_serves_every_image() -> None:
