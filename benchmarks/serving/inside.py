@@ -2,7 +2,8 @@
 
     python benchmarks/serving/inside.py [--seconds 1]
 
-Engines take turns, so that what else the machine does hits all alike; medians are printed.
+Engines take turns, so that what else the machine does hits all alike; medians are printed. Engines for a GPU
+are among them where there is one and the model is converted for it.
 """
 
 import argparse
@@ -24,9 +25,10 @@ from shares import shares
 from bertmesh.ports import free_port
 from modelstore import read_manifest
 from service.codec import Codec
-from service.engine import Engine, Item, Want
+from service.engine import Engine, Item, Want, half
 from service.engine.packed import PackedEngine
-from service.engine.select import conversions
+from service.engine.recipes import CUDA
+from service.engine.select import conversions, recorded
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
 RECIPES, BATCHES = ("int8", "bf16"), (1, 4, 16, 32)
@@ -44,10 +46,13 @@ def main() -> None:
     texts = sentences(256)
     items = [Item(codec.encode(text).ids, Want.FIRST) for text in texts]
     threads = sorted({1, len(os.sched_getaffinity(0))})
-    engines = {
+    engines: dict[tuple[str, int], Engine] = {
         (recipe, number): PackedEngine.load(converted / recipe, number)
         for recipe, number in product(RECIPES, threads)
     }
+    for recipe, known in recorded(converted).items():
+        if known.device == CUDA:
+            engines[recipe, threads[-1]] = half.load(converted / recipe, threads[-1])
     _scaling(engines, items, seconds)
     _parts(codec, texts, engines["int8", threads[-1]], items, seconds)
     del engines
@@ -74,11 +79,11 @@ def _under_load(seconds: float) -> None:
 
 
 def _scaling(engines: Mapping[tuple[str, int], Engine], items: list[Item], seconds: float) -> None:
-    print("sentences/s       " + "".join(f"batch {size:<6}" for size in BATCHES))
+    print("sentences/s        " + "".join(f"batch {size:<6}" for size in BATCHES))
     for (recipe, threads), engine in engines.items():
         rates = [_rate(engine, items, size, seconds) for size in BATCHES]
         print(
-            f"{recipe:8} {threads} core{'s' if threads > 1 else ' '}  "
+            f"{recipe:9} {threads} core{'s' if threads > 1 else ' '}  "
             + "".join(f"{rate:<12.1f}" for rate in rates)
         )
 

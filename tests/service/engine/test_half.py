@@ -1,4 +1,5 @@
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from service.engine.convert import Converter
 from service.engine.fidelity import AGREEMENT, COSINE
 from service.engine.recipes import Recipe
 from service.engine.replay import TOKENS_AT_ONCE, Replays, Sizes
-from service.engine.torch import TorchEngine, _laid_out
+from service.engine.torch import TorchEngine, _laid_out, _visible
 from service.engine.weights import Shape, fused, in_head, read_weights
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
@@ -74,6 +75,13 @@ def test_no_state_is_nan_not_even_of_padding(tiny: Tiny, precision: torch.dtype)
     assert states.isfinite().all()
 
 
+def test_every_row_has_something_to_look_at_even_without_a_text() -> None:
+    # Without, the CPU makes zeros of it, but a GPU may make NaN.
+    ids, lengths = _laid_out([(CLS, 7, SEP), (CLS, SEP)], 4, 16)
+    assert ids.shape == (4, 16)
+    assert _visible(lengths, 16).sum(dim=-1).flatten().tolist() == [3, 2, 1, 1]
+
+
 def test_a_pass_beyond_all_sizes_is_computed_unrecorded(tiny: Tiny) -> None:
     shape = Shape.read(tiny.folder)
     # As if the model read more than the longest size.
@@ -118,6 +126,14 @@ def test_fp16_is_faithful_to_a_trained_model_and_bf16_is_judged_by_the_same_meas
         enough = each.fidelity["cosine"] >= COSINE and each.fidelity["top_5"] >= AGREEMENT
         assert each.faithful == enough
         assert each.fidelity["cosine"] > 0.9999
+
+
+def test_an_engine_that_nobody_holds_gives_its_memory_back_at_once(halved: Path) -> None:
+    engine = half.load(halved / "cuda-fp16", 1, pretended())
+    engine.run(random_items(5))
+    gone = weakref.ref(engine)
+    del engine
+    assert gone() is None, "it would hold a GPU's memory until the garbage is collected"
 
 
 def test_a_gpu_without_room_is_refused_with_the_numbers(halved: Path) -> None:
