@@ -10,11 +10,14 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from gunicorn import util
 from gunicorn.workers import gthread
+
+from service.incoming import Incoming
 
 LIMIT_S = 5.0
 """For the headers and the body together, and once more for the answer: 1 MiB at 1.7 Mbit/s."""
@@ -79,22 +82,41 @@ class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn ha
 
     def handle(self, conn: Any) -> Any:  # noqa: ANN401 - the same
         """Answer one request, if it arrives in time."""
-        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_S):
-            return gthread._DEFER  # noqa: SLF001 - what the original returns, after 5 s of a thread's time
         connection = conn.sock
+        if not conn.initialized:
+            if not conn.wait_for_data(FIRST_BYTE_S):
+                return gthread._DEFER  # noqa: SLF001 - what the original returns, after 5 s of a thread's time
+            connection.settimeout(None)
+            conn.init()
+            conn.parser.mesg_class = partial(Incoming, self._is_leaving)
         connection.read_by = monotonic() + LIMIT_S
         try:
             kept = super().handle(conn)
         finally:
             late, connection.read_by = monotonic() >= connection.read_by, None
-        if kept is False:
-            _part(connection, late=late)
-        return kept
+        return kept if kept is not False else _part(connection, late=late)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ANN401 - the same
+        """Answer what gunicorn could not read, or the application not answer, with a problem document."""
+        # Imported here: the master imports this module too, and needs none of it.
+        from service.refusals import refusal  # noqa: PLC0415
+
+        request = req or getattr(exc, "req", None)
+        slug, answer = refusal(exc, getattr(request, "path", None) or "")
+        self.wsgi.extensions["bertmesh"].metrics.rejected.labels(slug).inc()
+        self.log.warning("answered %s to %s: %r", slug, (addr or ("",))[0], str(exc)[:200])
+        with suppress(OSError):  # the client has gone already
+            client.sendall(answer)
+
+    def _is_leaving(self) -> bool:
+        leaving: bool = self.wsgi.extensions["bertmesh"].draining
+        return leaving
 
 
-def _part(connection: socket.socket, *, late: bool) -> None:
+def _part(connection: socket.socket, *, late: bool) -> bool:
     """Close a connection on this thread: gunicorn's own way waits for the client where it accepts others."""
     if late:
         with suppress(OSError):  # the client has gone already
             connection.shutdown(socket.SHUT_RDWR)
     util.close_graceful(connection)
+    return False
