@@ -58,6 +58,8 @@ def install(app: Flask, pod: Pod) -> None:
         g.exchange = g.stack.enter_context(entered(pod, request.environ, rule))
 
     def finish(response: Response) -> Response:
+        if request.method == "OPTIONS" and not response.content_length:
+            response.headers.remove("Content-Type")  # Flask's answer is empty, and says it is HTML
         response.headers.update(finished(current(), response.status_code))
         return response
 
