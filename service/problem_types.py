@@ -82,12 +82,12 @@ def problem_types() -> tuple[ProblemType, ...]:
 
 def page() -> str:
     """Return docs/errors.md."""
-    rows = (f"| `{each.slug}` | {each.status} | {_grpc(each)} | {each.when} |" for each in problem_types())
+    rows = (f"| `{each.slug}` | {each.status} | {_code(each)} | {each.when} |" for each in problem_types())
     return _HEAD + "\n".join(rows) + "\n"
 
 
-def _grpc(problem: ProblemType) -> str:
-    return "-" if problem.http_only else _GRPC.get(problem.status, "-")
+def _code(each: ProblemType) -> str:
+    return "-" if each.http_only else _GRPC.get(each.status, "-")
 
 
 def _subclasses(error: type[ServiceError]) -> Iterator[type[ServiceError]]:

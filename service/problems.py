@@ -104,7 +104,7 @@ def _problem(
         "title": title,
         "status": int(status),
         "detail": detail,
-        **({"instance": quote(path, safe=_IN_A_PATH)} if path else {}),
+        **({"instance": quote(path, safe=_IN_A_PATH, errors="replace")} if path else {}),
         "request_id": request_id,
         **_in_the_protocols_words(path, status, slug, detail),
         **(extra or {}),

@@ -125,7 +125,7 @@ class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn ha
         for listener in self.sockets:
             turn_away(listener)
         end = monotonic() + SETTLE_S
-        while (left := end - monotonic()) > 0 or self._accepts_one_more():
+        while (left := end - monotonic()) > 0 or (left > -LAST_BYTE_S and self._accepts_one_more()):
             self.wait_for_and_dispatch_events(max(left, 0))
         super().set_accept_enabled(False)
         for listener in self.sockets:
