@@ -88,6 +88,12 @@ class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn ha
         """Take a connection."""
         super().accept(_Listener(listener))
 
+    def _cap_keepalive(self, deadline: float) -> None:
+        """At the end, let silent connections go as soon as idle ones: they kept the pod for 30 s."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
     def handle(self, conn: Any) -> Any:  # noqa: ANN401 - the same
         """Answer one request, if it arrives in time."""
         connection = conn.sock
@@ -130,8 +136,6 @@ class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn ha
         super().set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, monotonic() + LAST_BYTE_S)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ANN401 - the same
         """Answer what gunicorn could not read, or the application not answer, with a problem document."""
