@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 from flask import Response
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
 from service.errors import BodyTooSlow, WrongContentType
+from service.http_errors import WrongContentEncoding
+from service.refusals import translated
 from service.schema import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -25,9 +28,30 @@ def json_body(environ: "WSGIEnvironment") -> bytes:
 
     Raises:
         WrongContentType: It says something else.
+        WrongContentEncoding: It is compressed.
         BodyTooSlow: It did not arrive in time, or not to its end.
+        MalformedRequest: Its chunks are not what HTTP has.
         RequestEntityTooLarge: It has more than `MAX_BODY_BYTES` bytes.
     """
+    _require_json(environ)
+    try:
+        body = get_input_stream(environ, max_content_length=MAX_BODY_BYTES).read()
+    except RequestEntityTooLarge:
+        _pour_away(environ)
+        raise
+    except ClientDisconnected:
+        raise BodyTooSlow from None
+    except ParseException as error:
+        raise translated(error) from error
+    announced = int(environ.get("CONTENT_LENGTH") or 0)
+    if len(body) < announced:
+        _give_up(environ)
+        seen = f"a body that ends after {len(body):,} of {announced:,} bytes"
+        raise BodyTooSlow(seen)
+    return body
+
+
+def _require_json(environ: "WSGIEnvironment") -> None:
     kind = environ.get("CONTENT_TYPE", "")
     if kind != JSON and not _is_json(kind):
         raise WrongContentType(
@@ -35,21 +59,29 @@ def json_body(environ: "WSGIEnvironment") -> bytes:
             needed="application/json in UTF-8",
             do="send the header Content-Type: application/json",
         )
-    try:
-        return get_input_stream(environ, max_content_length=MAX_BODY_BYTES).read()
-    except RequestEntityTooLarge:
-        _pour_away(environ)
-        raise
-    except ClientDisconnected:
-        raise BodyTooSlow from None
+    coding = environ.get("HTTP_CONTENT_ENCODING")
+    if coding and coding.lower() != "identity":
+        raise WrongContentEncoding(
+            seen=f"a body with Content-Encoding: {coding[:40]}",
+            needed="the body as it is",
+            do="switch the client's compression of requests off",
+        )
 
 
 def _pour_away(environ: "WSGIEnvironment") -> None:
     """Read a body that is too large, within reason: a client that still sends would not hear the answer."""
-    stream = get_input_stream(environ, max_content_length=_POURED_BYTES)
-    with suppress(HTTPException):  # more than is reasonable, or too slow: then it hears nothing
+    try:
+        stream = get_input_stream(environ, max_content_length=_POURED_BYTES)
         while stream.read(_AT_ONCE):
             pass
+    except (HTTPException, ParseException):  # more than is reasonable, too slow or broken: it hears nothing
+        _give_up(environ)
+
+
+def _give_up(environ: "WSGIEnvironment") -> None:
+    """Let the connection end with this answer: nobody knows where its next request would begin."""
+    with suppress(AttributeError):  # not gunicorn's, whose own mark this is
+        environ["wsgi.input"].failed = True
 
 
 def to_json(document: object) -> bytes:

@@ -56,8 +56,8 @@ class BodyTooSlow(ServiceError):
 
     status, slug, title = 408, "body-too-slow", "Body did not arrive"
 
-    def __init__(self) -> None:
-        super().__init__("a body that did not arrive in time; all of it needed within 5 s: send it in one go")
+    def __init__(self, seen: str = "a body that did not arrive in time") -> None:
+        super().__init__(f"{seen}; all of it needed within 5 s: send it in one go")
 
 
 class WrongContentType(RequestError):

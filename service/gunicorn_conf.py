@@ -45,6 +45,8 @@ graceful_timeout = 30
 timeout = 60
 preload_app = False
 control_socket_disable = True
+# No header may say where the application begins: gunicorn takes SCRIPT_NAME from every peer on the loopback.
+forwarder_headers = ""
 proc_name = f"bertmesh-pod {_settings.pod}"
 logconfig_dict = logs.config(_settings.log_level, {"pod": _settings.pod})
 

@@ -97,6 +97,11 @@ class Pod:
             raise NotReady(message)
         return served.predictor
 
+    @property
+    def draining(self) -> bool:
+        """Whether the pod is on its way out."""
+        return self.state is State.DRAINING
+
     def pinned(self) -> AbstractContextManager[None]:
         """Stay with one model while the block runs, though another is put in service meanwhile."""
         return self.slots.pinned()

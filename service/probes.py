@@ -40,7 +40,10 @@ def probes(pod: Pod) -> Blueprint:
     @blueprint.get("/metrics")
     def metrics() -> Response:
         """Return the metrics in Prometheus' or OpenMetrics' text form."""
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError):  # a version that is no number
+            encode, content_type = choose_encoder("")
         return Response(encode(pod.metrics.registry), content_type=content_type)
 
     add_version(blueprint, pod)

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service import errors
+from service import errors, http_errors
 from service.errors import ServiceError
+from service.http_errors import HttpError
 from service.problems import HTTP_PROBLEMS
 
 
@@ -16,6 +17,8 @@ class ProblemType:
     slug: str
     status: int
     when: str
+    http_only: bool = False
+    """Whether it is about HTTP itself."""
 
 
 _HTTP_WHEN = {
@@ -72,22 +75,24 @@ def problem_types() -> tuple[ProblemType, ...]:
     found |= {ProblemType(slug, status, _HTTP_WHEN[status]) for status, (slug, _) in HTTP_PROBLEMS.items()}
     for error in _subclasses(ServiceError):
         if "slug" in vars(error):
-            found.add(ProblemType(error.slug, error.status, _first_paragraph(error)))
+            http_only = issubclass(error, HttpError)
+            found.add(ProblemType(error.slug, error.status, _first_paragraph(error), http_only))
     return tuple(sorted(found, key=lambda each: (each.status, each.slug)))
 
 
 def page() -> str:
     """Return docs/errors.md."""
-    rows = (
-        f"| `{each.slug}` | {each.status} | {_GRPC.get(each.status, '-')} | {each.when} |"
-        for each in problem_types()
-    )
+    rows = (f"| `{each.slug}` | {each.status} | {_code(each)} | {each.when} |" for each in problem_types())
     return _HEAD + "\n".join(rows) + "\n"
+
+
+def _code(each: ProblemType) -> str:
+    return "-" if each.http_only else _GRPC.get(each.status, "-")
 
 
 def _subclasses(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
     for each in error.__subclasses__():
-        if each.__module__ == errors.__name__:
+        if each.__module__ in (errors.__name__, http_errors.__name__):
             yield each
             yield from _subclasses(each)
 

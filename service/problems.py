@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import quote
 
 import orjson
 from flask import Flask, Response
@@ -12,10 +13,12 @@ from werkzeug.exceptions import HTTPException
 from service.errors import ServiceError
 from service.exchange import Exchange
 from service.schema import MAX_BODY_BYTES
-from service.surround import current
+from service.surround import begun, current
 
 TYPE_PREFIX = "urn:bertmesh:problem:"
 MEDIA_TYPE = "application/problem+json"
+_IN_A_PATH = "/:@!$&'()*+,;=~"
+"""What stands in the path of a URI as it is (RFC 3986, section 3.3)."""
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +34,22 @@ class Problem:
     """What is answered to a request that failed."""
 
     status: int
+    slug: str
     body: bytes
     headers: Mapping[str, str]
+
+    @property
+    def line(self) -> str:
+        """The status as HTTP writes it."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
 
 
 def install(app: Flask) -> None:
     """Make the app answer every failure with a problem document."""
 
     def answer(error: Exception) -> Response:
+        if not begun():
+            raise error  # the worker answers what fails outside of any request
         problem = told(error, current())
         return Response(problem.body, problem.status, problem.headers, content_type=MEDIA_TYPE)
 
@@ -47,47 +58,58 @@ def install(app: Flask) -> None:
 
 def told(error: Exception, exchange: Exchange) -> Problem:
     """Return what to answer, whatever went wrong, and note it in the exchange."""
-    if isinstance(error, ServiceError):
-        said = (error.status, error.slug, error.title, str(error))
-        return _problem(exchange, *said, extra=error.extra, headers=error.headers)
     if isinstance(error, HTTPException):
-        return _http_problem(error, exchange)
-    log.error("unexpected failure", exc_info=error)
+        problem = _http_problem(error, exchange)
+    else:
+        problem = stated(error, exchange.path, exchange.request_id)
+    exchange.problem = problem.slug
+    return problem
+
+
+def stated(error: Exception, path: str, request_id: str) -> Problem:
+    """Return what to answer to an error of the pod, or to one that nobody foresaw."""
+    if isinstance(error, ServiceError):
+        said = (error.slug, error.title, str(error))
+        return _problem(path, request_id, error.status, said, extra=error.extra, headers=error.headers)
+    log.error("unexpected failure", exc_info=error, extra={"fields": {"request_id": request_id}})
     detail = "the pod failed unexpectedly; its log has the cause under this request id"
-    return _problem(exchange, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return _problem(path, request_id, status, ("internal", "Internal error", detail))
 
 
 def _http_problem(error: HTTPException, exchange: Exchange) -> Problem:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     title = HTTPStatus(status).phrase
-    slug, detail = HTTP_PROBLEMS.get(status, (title.lower().replace(" ", "-"), error.description or title))
+    slug, template = HTTP_PROBLEMS.get(status, (title.lower().replace(" ", "-"), ""))
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
-    detail = detail.format(path=exchange.path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
-    return _problem(exchange, status, slug, title, detail, headers={"Allow": allowed} if allowed else {})
+    detail = template.format(path=exchange.path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
+    said = (slug, title, detail or error.description or title)
+    headers = {"Allow": allowed} if allowed else {}
+    return _problem(exchange.path, exchange.request_id, status, said, headers=headers)
 
 
-def _problem(  # noqa: PLR0913 - a problem's members
-    exchange: Exchange,
+def _problem(
+    path: str,
+    request_id: str,
     status: int,
-    slug: str,
-    title: str,
-    detail: str,
+    said: tuple[str, str, str],
     *,
     extra: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    exchange.problem = slug
+    """Write a problem; ``said`` is its slug, its title and its detail."""
+    slug, title, detail = said
     document = {
         "type": TYPE_PREFIX + slug,
         "title": title,
         "status": int(status),
         "detail": detail,
-        "instance": exchange.path,
-        "request_id": exchange.request_id,
-        **_in_the_protocols_words(exchange.path, status, slug, detail),
+        **({"instance": quote(path, safe=_IN_A_PATH, errors="replace")} if path else {}),
+        "request_id": request_id,
+        **_in_the_protocols_words(path, status, slug, detail),
         **(extra or {}),
     }
-    return Problem(int(status), orjson.dumps(document), headers or {})
+    return Problem(int(status), slug, orjson.dumps(document), headers or {})
 
 
 def _in_the_protocols_words(path: str, status: int, slug: str, detail: str) -> dict[str, object]:

@@ -22,7 +22,7 @@ from service.surround import entered, finished
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_METHODS = ("POST",)
+_METHODS = ("OPTIONS", "POST")
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -50,6 +50,8 @@ class Predictions:
 def _answered(
     exchange: Exchange, schema: type[Request], environ: "WSGIEnvironment"
 ) -> tuple[int, dict[str, str], bytes]:
+    if exchange.method == "OPTIONS":
+        return HTTPStatus.OK, {"Allow": ", ".join(_METHODS)}, b""
     try:
         body = _answer(exchange, schema, environ)
     except Exception as error:  # noqa: BLE001 - the client is told, and the log

@@ -1,7 +1,8 @@
 """What surrounds every HTTP request: its exchange, its span and the headers of its answer."""
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _QUIET = frozenset({"/livez", "/readyz", "/startupz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Paths that are asked every second by machines: no span, no log line, no request metric."""
+
+_PORT_DIGITS = 5
+
+log = logging.getLogger(__name__)
+
+
+def begun() -> bool:
+    """Return whether Flask's request has its exchange already."""
+    return "exchange" in g
 
 
 def current() -> Exchange:
@@ -48,6 +58,8 @@ def install(app: Flask, pod: Pod) -> None:
         g.exchange = g.stack.enter_context(entered(pod, request.environ, rule))
 
     def finish(response: Response) -> Response:
+        if request.method == "OPTIONS" and not response.content_length:
+            response.headers.remove("Content-Type")  # Flask's answer is empty, and says it is HTML
         response.headers.update(finished(current(), response.status_code))
         return response
 
@@ -59,14 +71,16 @@ def install(app: Flask, pod: Pod) -> None:
 @contextmanager
 def entered(pod: Pod, environ: "WSGIEnvironment", rule: str | None) -> Iterator[Exchange]:
     """Surround one request; ``rule`` is its route, None where there is no such path."""
-    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    method, path = environ["REQUEST_METHOD"], _readable(environ["PATH_INFO"])
     # First of all: whatever else is asked of the pod is then asked of one and the same model.
     with pod.pinned():
         exchange = Exchange.arriving(pod, _Headers(environ), method=method, path=path)
         if path in _QUIET:
             yield exchange
         else:
-            with pod.metrics.in_flight.track_inprogress(), _span(exchange, environ, rule):
+            with pod.metrics.in_flight.track_inprogress(), ExitStack() as stack:
+                if exchange.traced:
+                    _trace(stack, exchange, environ, rule)
                 yield exchange
 
 
@@ -104,11 +118,20 @@ def _variable(name: str) -> str:
     return "HTTP_" + name.replace("-", "_").upper()
 
 
-def _span(
-    exchange: Exchange, environ: "WSGIEnvironment", rule: str | None
-) -> AbstractContextManager[Span | None]:
-    if not exchange.traced:
-        return nullcontext()
+def _readable(path: str) -> str:
+    """Return a path as it was meant: WSGI hands its bytes over as characters."""
+    return path if path.isascii() else path.encode("latin-1").decode(errors="replace")
+
+
+def _trace(stack: ExitStack, exchange: Exchange, environ: "WSGIEnvironment", rule: str | None) -> None:
+    """Begin the request's span; a request goes without rather than not at all."""
+    try:
+        stack.enter_context(_span(exchange, environ, rule))
+    except Exception:
+        log.exception("a request goes without its span")
+
+
+def _span(exchange: Exchange, environ: "WSGIEnvironment", rule: str | None) -> AbstractContextManager[Span]:
     method = exchange.method if exchange.method in METHODS else "_OTHER"
     host, _, port = environ.get("HTTP_HOST", "").rpartition(":")
     attributes: dict[str, str | int] = {
@@ -121,7 +144,8 @@ def _span(
     }
     context = extract(_Headers(environ))
     attributes |= {"http.route": rule} if rule else {}
-    attributes |= {"server.port": int(port)} if host and port.isdigit() else {}
+    if host and port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS:
+        attributes["server.port"] = int(port)
     return exchange.pod.tracer.start_as_current_span(
         f"{method} {rule}" if rule else method,
         context=subdued(context) if exchange.mirrored else context,

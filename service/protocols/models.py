@@ -93,4 +93,6 @@ def _change(name: str, action: Callable[[str, str | None], None]) -> Response:
 
 
 def _optional_body() -> dict[str, object]:
-    return document(json_body(request.environ)) if request.content_length or request.content_type else {}
+    chunked = "Transfer-Encoding" in request.headers
+    sent = request.content_length or request.content_type or chunked
+    return document(json_body(request.environ)) if sent else {}

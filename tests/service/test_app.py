@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service import surround
 from service.app import wrap
 from service.faults import Fault
 from service.pod import Pod, State, build
@@ -234,6 +235,15 @@ def test_an_unexpected_failure_shows_no_traceback(
     with caplog.at_level(logging.ERROR):
         problem(post(client, "/fill-mask", FILL), 500, "internal")
     assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_request_whose_span_fails_is_answered_without_it(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surround, "extract", lambda _headers: 1 / 0)
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    assert client.get("/v1/models", headers=trace).status_code == 200
+    assert client.post("/fill-mask", json=FILL, headers=trace).status_code == 200
 
 
 def test_a_pod_that_starts_is_alive_but_not_started_and_not_ready(tiny: Tiny) -> None:

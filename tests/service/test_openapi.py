@@ -4,6 +4,7 @@ import re
 from contextlib import suppress
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +21,15 @@ from service.operations import OPERATIONS, TAGS, Operation
 from service.pod import Pod
 from service.schema import REQUESTS
 from service.surround import METHODS
+from tests.service.conftest import Tiny
 from tests.service.test_app import json_of
+from tests.service.test_gunicorn import running_pod
 
 load_all_checks()
 # Texts without a mask, pairs of unlike length, other models' names: right by the schema, and refused.
 REFUSALS: Any = [check for check in schemathesis.checks.CHECKS.get_all() if "positive_data" in check.__name__]
-EXAMPLES = 6
+BUDGET = settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+SAME_EVERY_TIME = settings(BUDGET, max_examples=12, derandomize=True)
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +53,40 @@ def generous(case: Case) -> Case:
     return case
 
 
+def hold(
+    described: schemathesis.BaseSchema,
+    operation: Operation,
+    mode: schemathesis.GenerationMode,
+    budget: settings = BUDGET,
+) -> None:
+    """Send generated requests, and hold the answers to the description."""
+    strategy = described[operation.path][operation.method].as_strategy(generation_mode=mode)
+
+    @given(case=strategy)
+    @budget
+    def send(case: Case) -> None:
+        generous(case).call_and_validate(excluded_checks=REFUSALS)
+
+    with suppress(Unsatisfiable):  # where nothing wrong can be sent
+        send()
+
+
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 def test_whatever_is_sent_is_answered_as_described_and_never_by_a_server_error(
     described: schemathesis.BaseSchema, operation: Operation, mode: schemathesis.GenerationMode
 ) -> None:
-    strategy = described[operation.path][operation.method].as_strategy(generation_mode=mode)
+    hold(described, operation, mode)
 
-    @given(case=strategy)
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    def hold(case: Case) -> None:
-        generous(case).call_and_validate(excluded_checks=REFUSALS)
 
-    with suppress(Unsatisfiable):  # where nothing wrong can be sent
-        hold()
+@pytest.mark.slow
+def test_a_pod_that_runs_holds_to_the_description_too(tiny: Tiny, tmp_path: Path) -> None:
+    with running_pod(tiny, tmp_path) as pod:
+        described = schemathesis.openapi.from_url(f"{pod.url}/openapi.json")
+        for operation in OPERATIONS:
+            for mode in schemathesis.GenerationMode:
+                hold(described, operation, mode, SAME_EVERY_TIME)
+        assert "Traceback" not in pod.child.log.read_text()
 
 
 @pytest.mark.parametrize(
