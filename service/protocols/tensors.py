@@ -128,7 +128,7 @@ def _request(parameters: Mapping[str, object], fields: Mapping[str, Any]) -> Req
 def _task(request: Request) -> Task:
     """Leave out the sequences of fill-mask, which have no tensor: they cost the engine further rounds."""
     task = request.task
-    return FillMask(task.top_k, task.targets, joint=False) if isinstance(task, FillMask) else task
+    return FillMask(task.top_k, task.targets, sequences=False) if isinstance(task, FillMask) else task
 
 
 def _check(tensor: Input) -> None:
