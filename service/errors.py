@@ -1,7 +1,21 @@
 """Errors of the pod. Each knows its HTTP status and a stable name for clients to act on."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import ClassVar, Self
+
+MOST = 20
+"""How many fields at fault are told of in one answer."""
+
+
+def brief(text: str, most: int = 80) -> str:
+    """Return a sender's own words, the long ones by their beginning and length."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def quoted(text: str, most: int = 80) -> str:
+    """Return a sender's own words in quotes, the long ones by their beginning and length."""
+    return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text):,} characters)"
 
 
 class ServiceError(Exception):
@@ -71,13 +85,18 @@ class InvalidFields(RequestError):
 
     slug, title = "invalid-fields", "Fields are not as needed"
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        Exception.__init__(self, " ".join(f"{field}: {said}." for field, said in problems.items()))
+    def __init__(self, problems: Mapping[str, str], more: int = 0) -> None:
+        told = dict(islice(problems.items(), MOST))
+        self.problems = {brief(field, 200): said for field, said in told.items()}
+        self.more = more + len(problems) - len(told)
+        rest = [f"And {self.more:,} more."] if self.more else []
+        Exception.__init__(
+            self, " ".join([*(f"{field}: {said}." for field, said in self.problems.items()), *rest])
+        )
 
     @property
     def extra(self) -> Mapping[str, object]:
-        """The problems one by one."""
+        """The problems one by one, the first of them."""
         return {"errors": [{"field": field, "message": said} for field, said in self.problems.items()]}
 
 
@@ -202,7 +221,7 @@ class UnknownModel(ServiceError):
     status, slug, title = 404, "unknown-model", "Model is not served here"
 
     def __init__(self, name: str, version: str | None, *, known: str) -> None:
-        seen = f"{name} in version {version}" if version else name
+        seen = f"{brief(name)} in version {brief(version)}" if version else brief(name)
         super().__init__(f"{seen} is asked for; {known} needed, which is served here: name that")
 
 

@@ -60,9 +60,9 @@ class Work:
         asked = f"{self._tokens:,} tokens in {self._windows} windows, about {own_s:.1f} s of work"
         if own_s > limit_s * MOSTLY:
             return BatchTooLarge(
-                seen=asked,
-                needed=f"what this pod computes within {limit_s:.1f} s",
-                do="send fewer or shorter texts, or fewer masks, in a request",
+                seen=f"{asked} at the present rate, which is not done within {limit_s:.1f} s",
+                needed="a smaller request",
+                do="send fewer or shorter texts, or fewer masks",
             )
         wait_s = max(error.retry_after_s, math.ceil(self._engine.expected_wait_s()))
         if isinstance(error, OutOfTime) and self._windows:

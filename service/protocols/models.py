@@ -5,15 +5,15 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.body import json_body, json_response
 from service.errors import InvalidFields
 from service.repository import Availability, Entry, Repository
-from service.schema import document, validated
+from service.schema import document, few, validated
 
 Scalar = bool | int | float | str
 
@@ -51,7 +51,7 @@ class IndexRequest(_Strict):
 class ChangeRequest(_Strict):
     """Which version of a model to load or unload."""
 
-    parameters: dict[str, Scalar] | None = Field(
+    parameters: Annotated[dict[str, Scalar], BeforeValidator(few)] | None = Field(
         None, description="version: the newest by default. Others are refused.", examples=[{"version": "1.0"}]
     )
 

@@ -54,7 +54,7 @@ def test_a_request_that_needs_most_of_the_time_for_itself_is_told_to_become_smal
     told = verdict(OutOfTime("no answer within 1.0 s", 1), tokens=6000)
     assert isinstance(told, BatchTooLarge)
     assert str(told).startswith(
-        "6,000 tokens in 2 windows, about 6.0 s of work; what this pod computes within"
+        "6,000 tokens in 2 windows, about 6.0 s of work at the present rate, which is not"
     )
 
 
