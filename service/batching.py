@@ -56,7 +56,7 @@ class Batcher(Generic[Ticket]):
     def compute(self, items: Sequence[Item], timeout_s: float) -> list[Array]:
         """Return an array an item, computed together with whatever else waits.
 
-        More than half of what the queue holds is let in in portions, so that others come in between.
+        What would fill much of the queue is let in in portions, so that others come in between.
 
         Raises:
             Overloaded: The queue is full, or what is left would take longer than the time that is left.

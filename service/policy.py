@@ -4,8 +4,8 @@ An *item* is one window of a text. Items wait in the order of their arrival; a b
 of the queue that fits the token budget, taken as soon as the engine is free: nobody waits for company.
 The budget shrinks with a slow engine, so that nobody waits long for the end of a batch either.
 
-A request with more items than half of the queue holds comes in portions, one after the other, and others
-come in between.
+A request that would fill much of the queue comes in portions, one after the other, and others come in
+between: they wait for a portion, not for the whole.
 """
 
 import math
@@ -91,7 +91,7 @@ class Queue(Generic[T]):
 
     def portions(self, sizes: Sequence[int]) -> list[slice]:
         """Cut a request's items, of these sizes in tokens, into what is let in at a time."""
-        most, longest = self._limits.queue_tokens // 2, max(1, self._limits.queue_items // 2)
+        most, longest = self._limits.queue_tokens // 4, max(1, self._limits.queue_items // 2)
         cuts, tokens = [0], 0
         for index, size in enumerate(sizes):
             if index > cuts[-1] and (tokens + size > most or index - cuts[-1] == longest):

@@ -106,7 +106,7 @@ def test_portions_are_all_of_a_request_in_order_and_each_can_be_let_in(sizes: li
     portions = [sizes[part] for part in queue.portions(sizes)]
     assert [size for portion in portions for size in portion] == sizes
     assert all(Queue[int](LIMITS).offer(entries(*portion), now=0.0) is None for portion in portions)
-    assert all(len(part) == 1 or sum(part) <= LIMITS.queue_tokens // 2 for part in portions)
+    assert all(len(part) == 1 or sum(part) <= LIMITS.queue_tokens // 4 for part in portions)
 
 
 def test_retry_after_is_the_time_the_queue_needs_at_the_present_rate() -> None:
