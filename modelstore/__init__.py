@@ -7,17 +7,19 @@ from modelstore.delta import apply, create
 from modelstore.errors import ModelStoreError
 from modelstore.manifest import Base, Manifest, read_manifest, verify
 from modelstore.resolve import resolve
-from modelstore.versions import ModelVersion, list_versions
+from modelstore.versions import ModelVersion, Unreadable, list_versions, survey
 
 __all__ = [
     "Manifest",
     "ModelStoreError",
     "ModelVersion",
+    "Unreadable",
     "apply",
     "create",
     "list_versions",
     "read_manifest",
     "resolve",
+    "survey",
     "verify",
     "write_manifest",
 ]

@@ -92,7 +92,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read manifest.json without looking at the files that it lists.
 
     Raises:
-        ManifestError: It is missing, is not JSON, or lacks a field.
+        ManifestError: It is missing, cannot be read, is not JSON, or lacks a field.
         DigestMismatch: Its own digest does not fit what it lists.
     """
     path = folder / MANIFEST
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> Manifest:
             needed="a manifest with the files' hashes",
             do="write it with modelstore.write_manifest",
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(
             seen=f"{path} with {type(error).__name__}: {error}",
             needed=f"a manifest of schema {SCHEMA} (name, version, kind, base, files, digest)",

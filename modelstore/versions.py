@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelstore.delta import CARD, WEIGHTS
-from modelstore.errors import IncompleteModel, ManifestError
+from modelstore.errors import IncompleteModel, ManifestError, ModelStoreError
 from modelstore.manifest import MANIFEST, Manifest, hash_files, read_manifest, verify
 
 _WEIGHTS = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin")
@@ -65,6 +65,28 @@ def from_folder(folder: Path, name: str | None = None, *, weights: bool = True) 
     digest = Manifest(name, "", "full", None, files).digest
     manifest = Manifest(name, digest.removeprefix("sha256:")[:12], "full", None, files)
     return from_manifest(manifest, folder)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A version by its folders' names, whose manifest or card cannot be read."""
+
+    name: str
+    version: str
+    reason: str
+
+
+def survey(root: Path) -> tuple[ModelVersion | Unreadable, ...]:
+    """Return the versions below ``root`` as `list_versions` does, with those that cannot be read."""
+    found = (_surveyed(path.parent) for path in root.glob(f"*/*/{MANIFEST}"))
+    return tuple(sorted(found, key=lambda version: (version.name, _natural(version.version))))
+
+
+def _surveyed(folder: Path) -> ModelVersion | Unreadable:
+    try:
+        return from_manifest(read_manifest(folder), folder)
+    except ModelStoreError as error:
+        return Unreadable(folder.parent.name, folder.name, str(error))
 
 
 def list_versions(root: Path) -> tuple[ModelVersion, ...]:

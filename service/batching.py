@@ -1,20 +1,19 @@
 """The batcher: one thread computes what many requests wait for."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from threading import Condition, Thread
-from typing import Generic, Protocol, TypeVar
+from contextlib import contextmanager
+from threading import Condition, Lock, Thread
+from typing import Generic
 
 from service.engine import Array, Item
-from service.errors import BatchTooLarge, EngineFailed, Overloaded
+from service.errors import BatchTooLarge, EngineFailed, OutOfTime, Overloaded
+from service.jobs import Job, Observer, Part, Ticket
 from service.policy import Batch, Entry, Limits, Queue
 
 Run = Callable[[Sequence[Item]], Sequence[Array]]
-Ticket = TypeVar("Ticket")
 
 log = logging.getLogger(__name__)
 
@@ -22,51 +21,6 @@ log = logging.getLogger(__name__)
 _REST = 0.5
 """How long a batcher that gives way leaves the cores alone between batches, in times of what a batch takes:
 answers then take up to twice as long as ever. Less makes the other work slow, more the answers."""
-
-
-class Observer(Protocol[Ticket]):
-    """Learns what happens to a request between its thread and the engine's."""
-
-    def queued(self) -> Ticket:
-        """Note, in the request's thread, that it begins to wait."""
-        ...
-
-    def dropped(self, ticket: Ticket) -> None:
-        """Note that it waited in vain."""
-        ...
-
-    def computing(self, tickets: Sequence[Ticket], tokens: int) -> AbstractContextManager[None]:
-        """Surround the computation of one batch with requests' items in it."""
-        ...
-
-
-class _Job(Generic[Ticket]):
-    """A request's items on their way; done when all their arrays are there."""
-
-    def __init__(self, items: Sequence[Item], ticket: Ticket) -> None:
-        self.items = items
-        self.ticket = ticket
-        self.future: Future[list[Array]] = Future()
-        self._arrays: dict[int, Array] = {}
-
-    def finish(self, index: int, array: Array) -> None:
-        self._arrays[index] = array
-        if len(self._arrays) == len(self.items):
-            self.future.set_result([self._arrays[number] for number in range(len(self.items))])
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-@dataclass(frozen=True)
-class _Part(Generic[Ticket]):
-    job: _Job[Ticket]
-    index: int
-
-    @property
-    def item(self) -> Item:
-        return self.job.items[self.index]
 
 
 class Batcher(Generic[Ticket]):
@@ -84,10 +38,12 @@ class Batcher(Generic[Ticket]):
         self._run = run
         self._sleep = sleep
         self._gives_way = False
-        self._queue: Queue[_Part[Ticket]] = Queue(limits)
+        self._queue: Queue[Part[Ticket]] = Queue(limits)
         self._observer = observer
         self._clock = clock
-        self._changed = Condition()
+        lock = Lock()
+        self._changed = Condition(lock)
+        self._room = Condition(lock)
         self._closed = False
         self._thread = Thread(target=self._loop, name="inference", daemon=True)
         self._thread.start()
@@ -100,19 +56,35 @@ class Batcher(Generic[Ticket]):
     def compute(self, items: Sequence[Item], timeout_s: float) -> list[Array]:
         """Return an array an item, computed together with whatever else waits.
 
+        What would fill much of the queue is let in in portions, so that others come in between.
+
         Raises:
-            Overloaded: The queue is full, or the time is up.
-            BatchTooLarge: The items can never fit into the queue.
+            Overloaded: The queue is full, or what is left would take longer than the time that is left.
+            OutOfTime: The time is up.
+            BatchTooLarge: An item can never fit into the queue.
             EngineFailed: The engine raised.
         """
-        job = _Job(items, self._observer.queued())
         deadline = self._clock() + timeout_s
-        parts = [Entry(len(item.ids), deadline, _Part(job, index)) for index, item in enumerate(items)]
-        self._admit(parts, job)
-        try:
-            return job.future.result(timeout_s)
-        except TimeoutError:
-            raise self._late(timeout_s) from None
+        sizes = [len(item.ids) for item in items]
+        portions = self._queue.portions(sizes)
+        if len(portions) == 1:
+            return self._computed(items, deadline, later=False)
+        arrays: list[Array] = []
+        with self._reserved(sum(sizes), timeout_s) as computed:
+            for part in portions:
+                if arrays:
+                    self._require_time(sum(sizes[part.start :]), deadline)
+                arrays += self._computed(items[part], deadline, later=bool(arrays))
+                computed(sum(sizes[part]))
+        return arrays
+
+    def expected_wait_s(self) -> float:
+        """Return how long the queue takes to empty at the present rate."""
+        return self._queue.expected_wait_s()
+
+    def work_s(self, tokens: int) -> float:
+        """Return how long the engine takes for some tokens at the present rate; 0 before any is known."""
+        return self._queue.work_s(tokens)
 
     @contextmanager
     def giving_way(self) -> Iterator[None]:
@@ -130,15 +102,63 @@ class Batcher(Generic[Ticket]):
             self._changed.notify()
         self._thread.join()
 
-    def _admit(self, parts: Sequence[Entry[_Part[Ticket]]], job: _Job[Ticket]) -> None:
+    def _computed(self, items: Sequence[Item], deadline: float, *, later: bool) -> list[Array]:
+        job = Job(items, self._observer.queued())
+        parts = [Entry(len(item.ids), deadline, Part(job, index)) for index, item in enumerate(items)]
+        self._admit(parts, job, deadline, later=later)
+        timeout_s = deadline - self._clock()
+        try:
+            return job.future.result(timeout_s)
+        except TimeoutError:
+            seen = f"no answer within {timeout_s:.1f} s"
+            raise self._late(seen) from None
+
+    @contextmanager
+    def _reserved(self, tokens: int, patience_s: float) -> Iterator[Callable[[int], None]]:
+        """Surround a request that comes in portions; call what is yielded with the tokens of each."""
         with self._changed:
-            full = self._queue.offer(parts, self._clock())
-            if full is None:
+            full = self._queue.reserve(tokens, patience_s)
+        if full:
+            raise Overloaded(full.reason, full.retry_after_s)
+        left = tokens
+
+        def computed(some: int) -> None:
+            nonlocal left
+            left -= some
+            with self._changed:
+                self._queue.release(some)
+
+        try:
+            yield computed
+        finally:
+            computed(left)
+
+    def _require_time(self, tokens: int, deadline: float) -> None:
+        """Let a request go on if its rest would be computed in time, nobody else being there."""
+        needed, left = self._queue.work_s(tokens), deadline - self._clock()
+        if needed > left:
+            seen = f"about {needed:.1f} s of work and {left:.1f} s are left"
+            raise Overloaded(seen, self._retry_after_s())
+
+    def _admit(
+        self, parts: Sequence[Entry[Part[Ticket]]], job: Job[Ticket], deadline: float, *, later: bool
+    ) -> None:
+        """Let a job in; a ``later`` one of a request that is under way waits for room."""
+        with self._changed:
+            while full := self._queue.offer(parts, self._clock()):
+                waits = later and full.crowded
+                if not waits or not self._room.wait(deadline - self._clock()):
+                    break
+            else:
                 self._changed.notify()
                 return
         self._observer.dropped(job.ticket)
         if full.hopeless:
-            raise BatchTooLarge(seen=full.reason, needed="a smaller batch", do="split the request")
+            raise BatchTooLarge(
+                seen=full.reason,
+                needed="shorter windows",
+                do="send shorter texts, or raise BERTMESH_QUEUE_TOKENS",
+            )
         raise Overloaded(full.reason, full.retry_after_s)
 
     def _loop(self) -> None:
@@ -152,12 +172,15 @@ class Batcher(Generic[Ticket]):
                 self._rest(idle=began - ended, busy=self._clock() - began)
             ended = self._clock()
 
-    def _next(self) -> Batch[_Part[Ticket]] | None:
+    def _next(self) -> Batch[Part[Ticket]] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._queue) > 0)
-            return self._queue.take(self._clock()) if len(self._queue) else None
+            if not len(self._queue):
+                return None
+            self._room.notify_all()
+            return self._queue.take(self._clock())
 
-    def _compute(self, parts: Sequence[_Part[Ticket]]) -> None:
+    def _compute(self, parts: Sequence[Part[Ticket]]) -> None:
         tokens = sum(len(part.item.ids) for part in parts)
         tickets = list({id(part.job): part.job.ticket for part in parts}.values())
         started = self._clock()
@@ -167,17 +190,17 @@ class Batcher(Generic[Ticket]):
         except Exception as error:  # noqa: BLE001 - whatever it is, it may only fail this batch
             self._isolate(parts, error)
             return
+        with self._changed:  # first: who has more to ask decides by the rate
+            self._queue.observe(tokens, self._clock() - started)
         for part, array in zip(parts, arrays, strict=True):
             part.job.finish(part.index, array)
-        with self._changed:
-            self._queue.observe(tokens, self._clock() - started)
 
     def _rest(self, *, idle: float, busy: float) -> None:
         """Give way, if that is wanted, unless there was nothing to do for long enough before the batch."""
         if self._gives_way and (missing := busy * _REST - idle) > 0:
             self._sleep(missing)
 
-    def _isolate(self, parts: Sequence[_Part[Ticket]], error: Exception) -> None:
+    def _isolate(self, parts: Sequence[Part[Ticket]], error: Exception) -> None:
         """Compute the parts of a failed batch one by one, so that one request cannot fail another."""
         log.error("engine failed on a batch of %d texts", len(parts), exc_info=error)
         if len(parts) > 1:
@@ -186,13 +209,13 @@ class Batcher(Generic[Ticket]):
         else:
             parts[0].job.fail(EngineFailed("the engine failed on this text; the pod's log has the cause"))
 
-    def _drop(self, job: _Job[Ticket]) -> None:
+    def _drop(self, job: Job[Ticket]) -> None:
         if not job.future.done():
             self._observer.dropped(job.ticket)
-            job.fail(self._late(0.0))
+            job.fail(self._late("deadline passed while queued"))
 
-    def _late(self, waited_s: float) -> Overloaded:
-        return Overloaded(
-            f"no answer within {waited_s:.1f} s" if waited_s else "deadline passed while queued",
-            max(1, round(self._queue.expected_wait_s())),
-        )
+    def _late(self, seen: str) -> OutOfTime:
+        return OutOfTime(seen, self._retry_after_s())
+
+    def _retry_after_s(self) -> int:
+        return max(1, math.ceil(self._queue.expected_wait_s()))

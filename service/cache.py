@@ -14,7 +14,7 @@ from service.flight import Flights
 from service.leases import Compute, Leases, Patience
 from service.store import Calls, Claim, Guard, Value
 from service.tasks import Answer, Query, Task
-from service.values import pack, unpack
+from service.values import may_fit, pack, unpack
 
 
 class CacheStatus(Enum):
@@ -99,7 +99,7 @@ class AnswerCache:
         Whatever ``compute`` raises is raised.
 
         Raises:
-            Overloaded: Another thread computes a key and came to no end within ``timeout_s``.
+            OutOfTime: Another thread computes a key and came to no end within ``timeout_s``.
         """
         found = self.find(keys)
         known = {name: answer for name, answer in zip(keys, found.answers, strict=True) if answer is not None}
@@ -132,11 +132,10 @@ class AnswerCache:
 
     def keep(self, answers: Mapping[str, Answer], released: Sequence[str] = ()) -> None:
         """Keep answers, except those that are very large, and give leases back."""
-        packed = {name: pack(answer) for name, answer in answers.items()}
+        limit = self._rules.max_bytes
+        packed = {name: pack(answer) for name, answer in answers.items() if may_fit(answer, limit)}
         values = {
-            name: Value(content, self._ttl_s())
-            for name, content in packed.items()
-            if len(content) <= self._rules.max_bytes
+            name: Value(content, self._ttl_s()) for name, content in packed.items() if len(content) <= limit
         }
         if values or released:
             self._store.put(values, released)

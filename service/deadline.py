@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from service.errors import DeadlinePassed, InvalidHeader, Overloaded
+from service.errors import DeadlinePassed, InvalidHeader, OutOfTime
 
 HEADER = "X-Request-Timeout-Ms"
 MAX_MS = 600_000
@@ -36,14 +36,14 @@ class Deadline:
 
         Raises:
             DeadlinePassed: The client's limit is over.
-            Overloaded: The pod's own limit is over.
+            OutOfTime: The pod's own limit is over.
         """
         left = self.at - self.clock()
         if left > 0:
             return left
         if self.asked_ms is None:
             seen = f"no answer within {self.seconds:.1f} s"
-            raise Overloaded(seen, retry_after_s=1)
+            raise OutOfTime(seen, retry_after_s=1)  # at least: who knows the queue knows better
         raise DeadlinePassed(self.asked_ms)
 
 

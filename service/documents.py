@@ -84,6 +84,7 @@ class Problem(BaseModel):
     instance: str
     request_id: str
     errors: list[dict[str, str]] | None = Field(None, description="The fields at fault, one by one.")
+    index: int | None = Field(None, description="Which of several texts is at fault, from 0.")
     error: Any = Field(None, description="The same as the other protocols' clients look for it.")
 
 

@@ -1,7 +1,21 @@
 """Errors of the pod. Each knows its HTTP status and a stable name for clients to act on."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from itertools import islice
+from typing import ClassVar, Self
+
+MOST = 20
+"""How many fields at fault are told of in one answer."""
+
+
+def brief(text: str, most: int = 80) -> str:
+    """Return a sender's own words, the long ones by their beginning and length."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def quoted(text: str, most: int = 80) -> str:
+    """Return a sender's own words in quotes, the long ones by their beginning and length."""
+    return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text):,} characters)"
 
 
 class ServiceError(Exception):
@@ -71,23 +85,50 @@ class InvalidFields(RequestError):
 
     slug, title = "invalid-fields", "Fields are not as needed"
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        Exception.__init__(self, " ".join(f"{field}: {said}." for field, said in problems.items()))
+    def __init__(self, problems: Mapping[str, str], more: int = 0) -> None:
+        told = dict(islice(problems.items(), MOST))
+        self.problems = {brief(field, 200): said for field, said in told.items()}
+        self.more = more + len(problems) - len(told)
+        rest = [f"And {self.more:,} more."] if self.more else []
+        Exception.__init__(
+            self, " ".join([*(f"{field}: {said}." for field, said in self.problems.items()), *rest])
+        )
 
     @property
     def extra(self) -> Mapping[str, object]:
-        """The problems one by one."""
+        """The problems one by one, the first of them."""
         return {"errors": [{"field": field, "message": said} for field, said in self.problems.items()]}
 
 
-class NoMask(RequestError):
+class TextError(RequestError):
+    """One text cannot be served; base of the errors that say which one, where there are several."""
+
+    index: int | None = None
+
+    def at(self, index: int, count: int) -> Self:
+        """Say which of ``count`` texts it is, from 0; of a single one nothing is said."""
+        if count > 1:
+            self.index = index
+        return self
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        said = super().__str__()
+        return said if self.index is None else f"at index {self.index} of the texts: {said}"
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        """The place, for programs."""
+        return {} if self.index is None else {"index": self.index}
+
+
+class NoMask(TextError):
     """A text has nothing to fill."""
 
     slug, title = "no-mask", "Text has no mask"
 
 
-class TooManyMasks(RequestError):
+class TooManyMasks(TextError):
     """A text has more to fill than is served at once."""
 
     slug, title = "too-many-masks", "Text has too many masks"
@@ -105,14 +146,20 @@ class InvalidHeader(RequestError):
     status, slug, title = 400, "invalid-header", "Header is not as needed"
 
 
-class TextEmpty(RequestError):
+class TextEmpty(TextError):
     """A text has no token that a model could see."""
 
     slug, title = "text-empty", "Text is empty"
 
 
+class AnswerTooLarge(RequestError):
+    """A request asks for more text than is answered at once."""
+
+    slug, title = "answer-too-large", "Answer would be too large"
+
+
 class BatchTooLarge(RequestError):
-    """A request is larger than the whole queue and can never be served."""
+    """A request takes the engine longer than the pod's time limit, whatever else waits."""
 
     slug, title = "batch-too-large", "Batch is too large"
 
@@ -122,14 +169,25 @@ class Overloaded(ServiceError):
 
     status, slug, title = 429, "overloaded", "Too many requests"
 
+    advice: ClassVar[str] = "a shorter queue needed: try again in {} s or add pods"
+
     def __init__(self, seen: str, retry_after_s: int) -> None:
-        super().__init__(f"{seen}; a shorter queue needed: try again in {retry_after_s} s or add pods")
+        super().__init__(f"{seen}; {self.advice.format(retry_after_s)}")
+        self.seen = seen
         self.retry_after_s = retry_after_s
 
     @property
     def headers(self) -> Mapping[str, str]:
         """When to come back."""
         return {"Retry-After": str(self.retry_after_s)}
+
+
+class OutOfTime(Overloaded):
+    """The queue let a request in, and its time was over before its answer was there."""
+
+    advice = (
+        "a shorter queue or a smaller request needed: try again in {} s, send less at a time, or add pods"
+    )
 
 
 class DeadlinePassed(ServiceError):
@@ -163,7 +221,7 @@ class UnknownModel(ServiceError):
     status, slug, title = 404, "unknown-model", "Model is not served here"
 
     def __init__(self, name: str, version: str | None, *, known: str) -> None:
-        seen = f"{name} in version {version}" if version else name
+        seen = f"{brief(name)} in version {brief(version)}" if version else brief(name)
         super().__init__(f"{seen} is asked for; {known} needed, which is served here: name that")
 
 

@@ -1,18 +1,19 @@
 """Fill-mask: the likeliest tokens for each mask alone, and for several masks together. No I/O."""
 
 import math
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from itertools import islice
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
-from service.codec import CONTINUATION, Codec, Mask
+from service.codec import Codec, Mask
 from service.engine import Array, Item, Want
-from service.errors import InvalidTarget, NoMask, TooManyMasks
-from service.tasks import Query, Reader, Steps, encode, short
+from service.errors import InvalidTarget, NoMask, TextError, TooManyMasks
+from service.filled import candidate, characters, require_room, whole
+from service.tasks import Query, Reader, Steps, encode
 from service.windows import Window, home, windows
 
 MAX_MASKS = 16
@@ -40,29 +41,31 @@ class FillMask:
 
     top_k: int = 5
     targets: tuple[str, ...] | None = None
-    joint: bool = True
-    """Whether several masks are also filled together."""
+    sequences: bool = True
+    """Whether texts are answered too: each candidate's, and those with all masks filled together."""
     name: ClassVar[str] = "fill-mask"
 
     @property
     def parameters(self) -> str:
         """The number of candidates, what they are chosen from, and whether there are sequences."""
-        return f"top_k={self.top_k},targets={self.targets!r},joint={self.joint}"
+        return f"top_k={self.top_k},targets={self.targets!r},sequences={self.sequences}"
 
-    def check(self, query: Query, codec: Codec) -> None:
-        """Count the masks and look the targets up."""
-        masks = query.text.count(codec.mask_token)
-        if not masks:
-            raise NoMask(
-                seen="a text without a mask",
-                needed=f"at least one {codec.mask_token}",
-                do=f"put it where a token is to be found, as in 中国的首都是{codec.mask_token}。",
-            )
-        if masks > MAX_MASKS:
-            raise TooManyMasks(
-                seen=f"a text with {masks} masks", needed=f"at most {MAX_MASKS}", do="split the text"
-            )
-        self._allowed(codec)
+    def check(self, queries: Sequence[Query], codec: Codec) -> None:
+        """Count the masks and what there would be to answer, and look the targets up."""
+        allowed = self._allowed(codec)
+        candidates = self.top_k if allowed is None else min(self.top_k, len(allowed))
+        asked = 0
+        for index, query in enumerate(queries):
+            masks = query.text.count(codec.mask_token)
+            if not 1 <= masks <= MAX_MASKS:
+                raise _miscounted(masks, codec.mask_token).at(index, len(queries))
+            asked += characters(query.text, masks, candidates, min(self.top_k, BEAM))
+        if self.sequences:
+            require_room(asked)
+
+    def normalised(self, change: Callable[[str], str]) -> Self:
+        """Return the same with the targets normalised as the texts are."""
+        return self if self.targets is None else replace(self, targets=tuple(map(change, self.targets)))
 
     def steps(self, query: Query, reader: Reader) -> Steps:
         """Ask for the scores at the masks, then again for each partial filling."""
@@ -77,16 +80,22 @@ class FillMask:
         # A mask's home is never left of the home of a mask before it: the rows come in the masks' order.
         rows = np.concatenate((yield [_item(views[index], masks) for index, masks in shown.items()]))
         masks = [
-            [candidate(query.text, mask, token, score) for token, score in ranking.named(row, self.top_k)]
+            [
+                candidate(query.text, mask, token, score, spelled=self.sequences)
+                for token, score in ranking.named(row, self.top_k)
+            ]
             for mask, row in zip(text.masks, rows, strict=True)
         ]
         if len(masks) == 1:
             return masks[0]
-        if not self.joint:
+        if not self.sequences:
             return {"masks": masks, "sequences": []}
         beam = yield from fill_together(ranking, text.masks, [views[index] for index in homes], first=rows[0])
-        sequences = [whole(query.text, text.masks, guess, reader.codec) for guess in beam]
-        return {"masks": masks, "sequences": sequences[: self.top_k]}
+        sequences = [
+            whole(query.text, text.masks, ranking.names(guess.tokens), guess.score)
+            for guess in beam[: self.top_k]
+        ]
+        return {"masks": masks, "sequences": sequences}
 
     def _allowed(self, codec: Codec) -> tuple[int, ...] | None:
         """Return the targets' ids, each once."""
@@ -117,7 +126,13 @@ class Ranking:
 
     def named(self, logits: Array, count: int) -> list[tuple[str, float]]:
         """Return the likeliest tokens of one mask with their calibrated probabilities."""
-        return [(self.reader.codec.token(index) or "", score) for index, score in self.best(logits, count)]
+        best = self.best(logits, count)
+        tokens = self.names([index for index, _ in best])
+        return [(token, score) for token, (_, score) in zip(tokens, best, strict=True)]
+
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """Return tokens by their ids."""
+        return [self.reader.codec.token(index) or "" for index in ids]
 
 
 @dataclass(frozen=True)
@@ -164,6 +179,16 @@ def _item(view: Window, masks: Sequence[Mask]) -> Item:
     return Item(view.ids, Want.LOGITS, tuple(mask.position - view.start for mask in masks))
 
 
+def _miscounted(masks: int, token: str) -> TextError:
+    if not masks:
+        return NoMask(
+            seen="a text without a mask",
+            needed=f"at least one {token}",
+            do=f"put it where a token is to be found, as in 中国的首都是{token}。",
+        )
+    return TooManyMasks(seen=f"a text with {masks} masks", needed=f"at most {MAX_MASKS}", do="split the text")
+
+
 def _target(target: str, codec: Codec) -> int:
     ids = codec.ids_of(target)
     if len(ids) != 1 or codec.token(ids[0]) is None:
@@ -177,21 +202,6 @@ def _target(target: str, codec: Codec) -> int:
 
 def _counted(tokens: int) -> str:
     return "no token that can be said" if tokens <= 1 else f"{tokens} tokens"
-
-
-def candidate(text: str, mask: Mask, token: str, score: float) -> dict[str, str | float | int]:
-    """Return one candidate of one mask, as it is answered."""
-    filled = text[: mask.start] + token.removeprefix(CONTINUATION) + text[mask.end :]
-    return {"token": token, "score": short(score), "sequence": filled, "offset": mask.start}
-
-
-def whole(text: str, masks: Sequence[Mask], guess: Guess, codec: Codec) -> dict[str, Any]:
-    """Return a text with all masks filled, as it is answered."""
-    tokens = [codec.token(token) or "" for token in guess.tokens]
-    filled = text
-    for mask, token in reversed(list(zip(masks, tokens, strict=True))):
-        filled = filled[: mask.start] + token.removeprefix(CONTINUATION) + filled[mask.end :]
-    return {"sequence": filled, "tokens": tokens, "score": short(math.exp(guess.score))}
 
 
 def softmax(logits: Array) -> Array:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Generic, TypeVar
 
-from service.errors import Overloaded
+from service.errors import OutOfTime
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Flights(Generic[T]):
         """Return what ``keys`` stand for, by ``lead`` or from threads that are at it already.
 
         Raises:
-            Overloaded: Another thread did not come to an end within ``timeout_s`` seconds.
+            OutOfTime: Another thread did not come to an end within ``timeout_s`` seconds.
         """
         deadline = self._clock() + timeout_s
         known: dict[str, T] = {}
@@ -66,7 +66,7 @@ class Flights(Generic[T]):
                 result = flight.result(max(0.0, deadline - self._clock()))
             except TimeoutError:
                 message = "another request asked the same and has no answer in time"
-                raise Overloaded(message, 1) from None
+                raise OutOfTime(message, 1) from None  # at least: the queue is not known here
             if result is not None:
                 landed[key] = result
         return landed

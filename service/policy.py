@@ -1,14 +1,18 @@
 """When to take requests in, and which to compute together. Pure: the clock is an argument.
 
-An *item* is one text. Items wait in the order of their arrival; a batch is the longest head of the
-queue that fits the token budget, taken as soon as the engine is free: nobody waits for company. The
-budget shrinks with a slow engine, so that nobody waits long for the end of a batch either.
+An *item* is one window of a text. Items wait in the order of their arrival; a batch is the longest head
+of the queue that fits the token budget, taken as soon as the engine is free: nobody waits for company.
+The budget shrinks with a slow engine, so that nobody waits long for the end of a batch either.
+
+A request that would fill much of the queue comes in portions, one after the other, and others come in
+between: they wait for a portion, not for the whole.
 """
 
 import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,7 +30,7 @@ class Limits:
     """Bounds on the queue and on one batch."""
 
     batch_tokens: int = 768
-    queue_tokens: int = 32 * 512  # the largest request that the schema lets in: 32 full texts
+    queue_tokens: int = 32 * 512  # 32 full windows: 3 s of work for bert-base in int8 on two cores
     queue_items: int = 256
 
 
@@ -47,6 +51,8 @@ class Full:
     retry_after_s: int
     hopeless: bool = False
     """True where the request alone is larger than the queue."""
+    crowded: bool = False
+    """True where others take the room, and would leave it in time."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Queue(Generic[T]):
         self._limits = limits
         self._waiting: deque[Entry[T]] = deque()
         self._tokens = 0
+        self._reserved = 0
         self._tokens_per_s: float | None = None
 
     def __len__(self) -> int:
@@ -76,7 +83,39 @@ class Queue(Generic[T]):
 
     def expected_wait_s(self) -> float:
         """Return how long the queue takes to empty at the present rate; 0 before any is known."""
-        return self._tokens / self._tokens_per_s if self._tokens_per_s else 0.0
+        return self.work_s(self._tokens)
+
+    def work_s(self, tokens: int) -> float:
+        """Return how long the engine takes for some tokens at the present rate; 0 before any is known."""
+        return tokens / self._tokens_per_s if self._tokens_per_s else 0.0
+
+    def portions(self, sizes: Sequence[int]) -> list[slice]:
+        """Cut a request's items, of these sizes in tokens, into what is let in at a time."""
+        most, longest = self._limits.queue_tokens // 4, max(1, self._limits.queue_items // 2)
+        cuts, tokens = [0], 0
+        for index, size in enumerate(sizes):
+            if index > cuts[-1] and (tokens + size > most or index - cuts[-1] == longest):
+                cuts.append(index)
+                tokens = 0
+            tokens += size
+        return [slice(*ends) for ends in pairwise([*cuts, len(sizes)])]
+
+    def reserve(self, tokens: int, patience_s: float) -> Full | None:
+        """Let a request begin that comes in portions, or return why not; then `release` its tokens.
+
+        The first of them has the engine, between others' small requests: all at once would all be late.
+        """
+        ahead = self._tokens + self._reserved
+        if self._reserved and self.work_s(ahead + tokens) > patience_s:
+            wait = self.work_s(ahead)
+            reason = f"{self._reserved:,} tokens of large requests are under way, about {wait:.1f} s of work"
+            return Full(reason, max(1, math.ceil(wait)))
+        self._reserved += tokens
+        return None
+
+    def release(self, tokens: int) -> None:
+        """Note that tokens that were reserved are computed, or not wanted any more."""
+        self._reserved -= tokens
 
     def offer(self, entries: Sequence[Entry[T]], now: float) -> Full | None:
         """Let all of a request's items in, or none; return why not."""
@@ -120,16 +159,15 @@ class Queue(Generic[T]):
     def _full(self, tokens: int, items: int, patience_s: float) -> Full | None:
         limits = self._limits
         if tokens > limits.queue_tokens or items > limits.queue_items:
-            reason = (
-                f"{tokens} tokens in {items} texts, {limits.queue_tokens} in {limits.queue_items} at most"
-            )
+            most = f"{limits.queue_tokens:,} in {limits.queue_items} at most"
+            reason = f"{tokens:,} tokens in {items} windows, {most}"
             return Full(reason, 0, hopeless=True)
         wait = self.expected_wait_s()
-        if (
-            self._tokens + tokens > limits.queue_tokens
-            or len(self._waiting) + items > limits.queue_items
-            or wait > patience_s
-        ):
-            reason = f"{self._tokens} tokens in {len(self._waiting)} texts wait, about {wait:.1f} s of work"
-            return Full(reason, max(1, math.ceil(wait)))
+        crowded = (
+            self._tokens + tokens > limits.queue_tokens or len(self._waiting) + items > limits.queue_items
+        )
+        if crowded or wait > patience_s:
+            waiting = f"{self._tokens:,} tokens in {len(self._waiting)} windows"
+            reason = f"{waiting} wait, about {wait:.1f} s of work"
+            return Full(reason, max(1, math.ceil(wait)), crowded=crowded and wait <= patience_s)
         return None

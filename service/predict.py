@@ -2,23 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from service.cache import AnswerCache, CacheStatus, key
 from service.deadline import Deadline
 from service.engine import Array, Item
-from service.errors import InjectedFault, Overloaded
-from service.faults import Faults
+from service.errors import InjectedFault, Overloaded, TextError
+from service.faults import Fate, Faults
 from service.normalise import Change, normalised, unchanged
 from service.tasks import Answer, Query, Reader, Steps, Task, window_count
-
-
-class Compute(Protocol):
-    """Computes items, perhaps together with other requests' (see `service.batching`)."""
-
-    def compute(self, items: Sequence[Item], timeout_s: float) -> list[Array]:
-        """Return an array an item."""
-        ...
+from service.work import Compute, Work
 
 
 @dataclass(frozen=True)
@@ -54,24 +46,34 @@ class Predictor:
         """Return an answer for each query; a mirrored request neither reads nor writes the cache.
 
         Raises:
-            RequestError: A text cannot be served.
+            RequestError: A text cannot be served, or all of them take too long even for an idle pod.
             Overloaded: The queue is full, or the answer took too long.
             DeadlinePassed: The client's own time is up.
             InjectedFault: This pod has a fault for a drill.
         """
-        queries = [normalised(query, self.normalise) for query in queries]
-        for query in queries:
-            task.check(query, self.reader.codec)
+        if self.normalise is not unchanged:
+            task = task.normalised(self.normalise)
+            queries = [normalised(query, self.normalise) for query in queries]
+        task.check(queries, self.reader.codec)
         fate = self.faults.strike()
         if fate.error:
             raise InjectedFault
         windows = tuple(window_count(query, self.reader.codec) for query in queries)
+        work = Work(self.batcher, deadline)
+        try:
+            answers, status = self._answers(task, queries, work, fate, mirrored=mirrored)
+        except Overloaded as error:
+            raise work.verdict(error, self.timeout_s) from error
+        return Outcome(answers, status, windows)
+
+    def _answers(
+        self, task: Task, queries: Sequence[Query], work: Work, fate: Fate, *, mirrored: bool
+    ) -> tuple[tuple[Answer, ...], CacheStatus]:
         if self.cache is None or mirrored or fate.wrong:
             status = self._passed_by(len(queries))
             change = _turned if fate.wrong else None
-            return Outcome(tuple(self._computed(task, queries, deadline, change)), status, windows)
-        answers, status = self._through(self.cache, task, queries, deadline)
-        return Outcome(answers, status, windows)
+            return tuple(self._computed(task, queries, work, change)), status
+        return self._through(self.cache, task, queries, work)
 
     def _passed_by(self, answers: int) -> CacheStatus:
         if self.cache is None:
@@ -80,34 +82,29 @@ class Predictor:
         return CacheStatus.BYPASS
 
     def _through(
-        self, cache: AnswerCache, task: Task, queries: Sequence[Query], deadline: Deadline
+        self, cache: AnswerCache, task: Task, queries: Sequence[Query], work: Work
     ) -> tuple[tuple[Answer, ...], CacheStatus]:
         keys = [key(self.digest, self.version, task, query) for query in queries]
         asked = dict(zip(keys, queries, strict=True))
 
         def compute(names: Sequence[str], _timeout_s: float) -> dict[str, Answer]:
-            fresh = self._computed(task, [asked[name] for name in names], deadline)
+            try:
+                fresh = self._computed(task, [asked[name] for name in names], work)
+            except TextError as error:
+                raise error.at(keys.index(names[error.index or 0]), len(keys)) from None
             return dict(zip(names, fresh, strict=True))
 
-        return cache.answers(keys, compute, deadline.left_s())
+        return cache.answers(keys, compute, work.deadline.left_s())
 
     def _computed(
         self,
         task: Task,
         queries: Sequence[Query],
-        deadline: Deadline,
+        work: Work,
         change: Callable[[Array], Array] | None = None,
     ) -> list[Answer]:
         """Take all queries through their steps, a round for all of them at a time."""
-
-        def compute(items: Sequence[Item]) -> list[Array]:
-            try:
-                return self.batcher.compute(items, deadline.left_s())
-            except Overloaded:
-                deadline.left_s()  # the client's time being up says more than the queue does
-                raise
-
-        return together([task.steps(query, self.reader) for query in queries], compute, change)
+        return together([task.steps(query, self.reader) for query in queries], work.compute, change)
 
 
 def together(
@@ -129,6 +126,8 @@ def together(
                 asked[index] = steps[index].send(arrays)  # type: ignore[arg-type] # typeshed leaves None out
             except StopIteration as stop:
                 answers[index] = stop.value
+            except TextError as error:
+                raise error.at(index, len(steps)) from None
         sent = _round(asked, compute, change)
         change = None
     return [answers[index] for index in range(len(steps))]

@@ -42,9 +42,11 @@ Every failure is answered with a problem document (RFC 9457, `application/proble
     }
 
 Act on `type`: it stays the same for good. `detail` is for people and says what was seen, what was needed
-and what to do. `invalid-fields` lists the fields at fault under `errors`. Under `/v2` the member `error`
-repeats the sentence, and under `/v1` it is the object that OpenAI's clients read. gRPC answers with the
-status beside it, the sentence as details, and the type in the trailing metadata `bertmesh-problem`.
+and what to do. `invalid-fields` lists the fields at fault under `errors`, by their whole path
+(`inputs[0].shape[1]`): the first 20, and `detail` says how many more there are. A sender's own words are
+shortened where they are long. A text at fault in a list has its place as `index`. Under `/v2` the member
+`error` repeats the sentence, and under `/v1` it is the object that OpenAI's clients read. gRPC answers
+with the status beside it, the sentence as details, and the type in the trailing metadata `bertmesh-problem`.
 
 429 is overload: wait as long as `Retry-After` says, which is computed from the queue. 503 is a pod that
 starts or ends: ask another one. 408 is the sender's own: its body came too slowly, or it set a deadline

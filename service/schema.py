@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from service.complaints import complaints, kind
 from service.errors import InvalidFields, NotJson
 from service.fill import FillMask
 from service.tasks import Features, Pooling, Query, Similarity, Task
@@ -25,6 +26,8 @@ MAX_CHARACTERS = 8192
 MAX_CANDIDATES, DEFAULT_CANDIDATES = 100, 5
 MAX_TARGET_CHARACTERS = 64
 MAX_BODY_BYTES = 1 << 20
+MAX_MEMBERS = 64
+"""Of an object: more than any has fields."""
 
 
 def _has_characters(text: str) -> str:
@@ -41,7 +44,8 @@ def _has_characters(text: str) -> str:
 
 def _is_batch(texts: list[object]) -> list[object]:
     if not 1 <= len(texts) <= MAX_TEXTS:
-        message = f"has {len(texts)} texts; 1 to {MAX_TEXTS} needed: split the list over several requests"
+        do = "split the list over several requests" if texts else "send at least one"
+        message = f"has {len(texts):,} texts; 1 to {MAX_TEXTS} needed: {do}"
         raise ValueError(message)
     return texts
 
@@ -60,7 +64,7 @@ def _is_short(target: str) -> str:
     return target
 
 
-def _kind(value: object) -> str:
+def _form_of(value: object) -> str:
     return "list" if isinstance(value, list) else "text"
 
 
@@ -75,7 +79,7 @@ Text = Annotated[str, AfterValidator(_has_characters)]
 # Length first, so that a list of a million texts is refused before its texts are looked at.
 Texts = Annotated[
     Annotated[Text, Tag("text")] | Annotated[list[Text], BeforeValidator(_is_batch), Tag("list")],
-    Discriminator(_kind),
+    Discriminator(_form_of),
     # What the validators hold to, in words that other tools read.
     WithJsonSchema(
         {
@@ -214,10 +218,22 @@ def _form(texts: str | list[str]) -> str:
 
 def validated(schema: type[Model], fields: Mapping[str, Any]) -> Model:
     """Return the fields as a model; raise InvalidFields with a sentence for each that is wrong."""
+    if len(fields) > MAX_MEMBERS:  # then most are unknown, and there may be a hundred thousand
+        unknown = [name for name in fields if name not in schema.model_fields]
+        said = "is unknown; only known fields are taken: remove it or check its spelling"
+        raise InvalidFields(dict.fromkeys(unknown, said))
     try:
         return schema.model_validate(fields)
     except ValidationError as error:
-        raise InvalidFields(_sentences(error)) from None
+        raise InvalidFields(complaints(error, fields)) from None
+
+
+def few(members: object) -> object:
+    """Let an object pass that has no more members than anybody needs; for a `BeforeValidator`."""
+    if isinstance(members, dict) and len(members) > MAX_MEMBERS:
+        message = f"has {len(members):,} members; at most {MAX_MEMBERS} needed: leave out what is not known"
+        raise ValueError(message)
+    return members
 
 
 def document(body: bytes) -> dict[str, Any]:
@@ -231,39 +247,5 @@ def document(body: bytes) -> dict[str, Any]:
             do='send one like {"text": "中国的首都是[MASK]。"}',
         ) from None
     if not isinstance(content, dict):
-        kind = {list: "a list", str: "a string", type(None): "null"}.get(type(content), "a number or boolean")
-        raise InvalidFields({"body": f"is {kind}; a JSON object needed: send one with named fields"})
+        raise InvalidFields({"body": f"is {kind(content)}; a JSON object needed: send one with named fields"})
     return content
-
-
-_SAID: Mapping[str, str] = {
-    "missing": "is missing; it is needed: add it",
-    "extra_forbidden": "is unknown; only known fields are taken: remove it or check its spelling",
-    "string_type": "is {kind}; a string needed: put the text in quotes",
-    "int_type": "is {kind}; a whole number needed: send it without quotes or point",
-    "bool_type": "is {kind}; true or false needed: send it without quotes",
-    "list_type": "is {kind}; a list needed: put it in brackets",
-    "literal_error": "is {seen!r}; {expected} needed: send one of them",
-    "greater_than_equal": "is {seen}; at least {ge} needed: raise it",
-    "less_than_equal": "is {seen}; at most {le} needed: lower it",
-}
-
-
-def _sentences(error: ValidationError) -> dict[str, str]:
-    return {_field(problem["loc"]): _said(problem) for problem in error.errors(include_url=False)}
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    """Name a field as in ``text[2]``, without pydantic's tags of the union's branches."""
-    field, *rest = location
-    return str(field) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
-
-
-def _said(problem: Mapping[str, Any]) -> str:
-    context = problem.get("ctx", {})
-    if problem["type"] == "value_error":
-        return str(context["error"])
-    kinds: dict[type, str] = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
-    kinds |= {str: "a string", list: "a list", dict: "an object"}
-    said = _SAID.get(problem["type"], "is {kind}; another value needed: see the documentation")
-    return said.format(seen=problem["input"], kind=kinds[type(problem["input"])], **context)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from modelstore import ModelVersion, list_versions
+from modelstore import ModelVersion, Unreadable, survey
 from service.errors import FixedModel, UnknownModel
 from service.pod import Pod, Served, State
 from service.repository import Availability, Entry
@@ -17,9 +17,12 @@ class Shelf:
         self._swapper = swapper
 
     def index(self) -> Sequence[Entry]:
-        """Return every version there is: the one in service is ready, the former one says that it is kept."""
+        """Return every version there is: the one in service is ready, the former one says that it is kept.
+
+        A version that cannot be read says why; the others are none the worse for it.
+        """
         slots = self._pod.slots
-        rows = {(version.name, version.version): "not loaded" for version in self._versions()}
+        rows = {(version.name, version.version): _reason(version) for version in self._versions()}
         if slots.former:
             rows[_identity(slots.former)] = "kept for the way back"
         if slots.newest:
@@ -32,7 +35,8 @@ class Shelf:
 
         Raises:
             UnknownModel: There is no such model or version.
-            UnusableModel: Its files are missing or not what they should be, or no engine can compute it.
+            UnusableModel: Its files are missing or not what they should be, or no engine can compute it;
+                also where the newest one is wanted, for an older one would be a surprise.
             SwapRefused: There is no memory for it, or it fails at the golden sentences.
             SwapUnderWay: Another swap has not ended.
         """
@@ -69,11 +73,15 @@ class Shelf:
         """
         return ":".join(_identity(self._swapper.rollback()))
 
-    def _versions(self) -> Sequence[ModelVersion]:
-        return list_versions(self._pod.settings.models_dir)
+    def _versions(self) -> Sequence[ModelVersion | Unreadable]:
+        return survey(self._pod.settings.models_dir)
 
     def _known(self) -> str:
         return ", ".join(f"{known.name} {known.version}" for known in self._versions()) or "nothing"
+
+
+def _reason(version: ModelVersion | Unreadable) -> str:
+    return version.reason if isinstance(version, Unreadable) else "not loaded"
 
 
 def _identity(served: Served) -> tuple[str, str]:

@@ -1,9 +1,9 @@
 """What a pod can do with a text, as steps over token ids and an engine's arrays. No I/O."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -59,8 +59,12 @@ class Task(Protocol):
         """What else an answer depends on, for the cache."""
         ...
 
-    def check(self, query: Query, codec: Codec) -> None:
-        """Raise RequestError if the query cannot be served, as far as it can be told cheaply."""
+    def check(self, queries: Sequence[Query], codec: Codec) -> None:
+        """Raise RequestError if a request's queries cannot be served, as far as it can be told cheaply."""
+        ...
+
+    def normalised(self, change: Callable[[str], str]) -> Self:
+        """Return the same with its own texts normalised as the queries are."""
         ...
 
     def steps(self, query: Query, reader: Reader) -> Steps:
@@ -95,8 +99,12 @@ class Features:
         """The pooling and the length."""
         return f"pooling={self.pooling.value},normalize={self.normalize}"
 
-    def check(self, query: Query, codec: Codec) -> None:
+    def check(self, queries: Sequence[Query], codec: Codec) -> None:
         """Accept any text."""
+
+    def normalised(self, change: Callable[[str], str]) -> Self:  # noqa: ARG002 - it has no texts
+        """Return it as it is."""
+        return self
 
     def steps(self, query: Query, reader: Reader) -> Steps:
         """Ask for the pooled states of each window and merge them."""
@@ -121,33 +129,40 @@ class Similarity:
         """There are none."""
         return ""
 
-    def check(self, query: Query, codec: Codec) -> None:
+    def check(self, queries: Sequence[Query], codec: Codec) -> None:
         """Accept any text."""
+
+    def normalised(self, change: Callable[[str], str]) -> Self:  # noqa: ARG002 - it has no texts
+        """Return it as it is."""
+        return self
 
     def steps(self, query: Query, reader: Reader) -> Steps:
         """Ask for the mean of each text's states and compare the two."""
-        sides = [items(text, reader.codec, Want.MEAN) for text in query.texts]
+        named = zip(query.texts, ("text", "text_pair"), strict=True)
+        sides = [items(text, reader.codec, Want.MEAN, name) for text, name in named]
         arrays = yield [item for side in sides for item in side]
         cut = len(sides[0])
         first, second = (merged(part, Pooling.MEAN) - reader.center for part in (arrays[:cut], arrays[cut:]))
         return short(similarity(first, second))
 
 
-def encode(text: str, codec: Codec) -> Encoded:
-    """Turn a text into token ids.
+def encode(text: str, codec: Codec, name: str = "text") -> Encoded:
+    """Turn a text into token ids; ``name`` is the field it came in.
 
     Raises:
         TextEmpty: It has no token that a model could see.
     """
     encoded = codec.encode(text)
     if len(encoded.ids) <= _SPECIAL:
-        raise TextEmpty(seen="a text of nothing but blanks", needed="at least one character", do="send text")
+        raise TextEmpty(
+            seen=f"a {name} of nothing but blanks", needed="at least one character", do="send text"
+        )
     return encoded
 
 
-def items(text: str, codec: Codec, want: Want) -> tuple[Item, ...]:
-    """Return an item for each window of a text."""
-    return tuple(Item(view.ids, want) for view in windows(encode(text, codec).ids, codec.limit))
+def items(text: str, codec: Codec, want: Want, name: str = "text") -> tuple[Item, ...]:
+    """Return an item for each window of a text; ``name`` is the field it came in."""
+    return tuple(Item(view.ids, want) for view in windows(encode(text, codec, name).ids, codec.limit))
 
 
 def window_count(query: Query, codec: Codec) -> int:

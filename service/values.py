@@ -24,6 +24,25 @@ def pack(answer: Answer) -> bytes:
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def may_fit(answer: Answer, limit: int) -> bool:
+    """Tell cheaply whether packed it may have at most ``limit`` bytes: no character takes less than one."""
+    return not isinstance(answer, dict | list) or _least(answer, limit) <= limit
+
+
+def _least(value: object, limit: int) -> int:
+    """Return no more bytes than JSON takes for a value; what is past the limit is not looked at."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, dict | list):
+        return 1
+    total = 0
+    for each in value.values() if isinstance(value, dict) else value:
+        total += _least(each, limit - total)
+        if total > limit:
+            break
+    return total
+
+
 def unpack(value: bytes | None) -> Answer | None:
     """Return the answer that was kept; None where there is none, or what is there is not ours."""
     if not value:

@@ -4,17 +4,25 @@ https://github.com/kserve/open-inference-protocol and, for load, unload and inde
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Annotated, Protocol
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.body import json_body, json_response
+from service.errors import InvalidFields
 from service.repository import Availability, Entry, Repository
-from service.schema import document, validated
+from service.schema import document, few, validated
 
 Scalar = bool | int | float | str
+
+
+_NOT_OFFERED: Mapping[str, str] = {
+    "config": "is not offered; a version in the models folder needed, as it is there: leave it out",
+    "unload_dependents": "is not offered; a model here has no dependents: leave it out",
+}
+"""The extension's own parameters: ``config`` and ``file:...`` of load, and ``unload_dependents``."""
 
 
 class Swaps(Repository, Protocol):
@@ -43,8 +51,8 @@ class IndexRequest(_Strict):
 class ChangeRequest(_Strict):
     """Which version of a model to load or unload."""
 
-    parameters: dict[str, Scalar] | None = Field(
-        None, description="version: the newest by default.", examples=[{"version": "1.0"}]
+    parameters: Annotated[dict[str, Scalar], BeforeValidator(few)] | None = Field(
+        None, description="version: the newest by default. Others are refused.", examples=[{"version": "1.0"}]
     )
 
 
@@ -87,9 +95,24 @@ def listed(entry: Entry) -> dict[str, str]:
 
 def _change(name: str, action: Callable[[str, str | None], None]) -> Response:
     sent = validated(ChangeRequest, _optional_body())
-    version = (sent.parameters or {}).get("version")
-    action(name, None if version is None else str(version))
+    action(name, _version(sent.parameters or {}))
     return json_response({})
+
+
+def _version(parameters: Mapping[str, Scalar]) -> str | None:
+    """Return the version that is named; what is not understood must not load another one instead."""
+    problems = {f"parameters.{name}": _refusal(name) for name in parameters if name != "version"}
+    version = parameters.get("version")
+    if not isinstance(version, str | None):
+        problems["parameters.version"] = 'is no string; one like "1.0" needed: put it in quotes'
+    if problems or not isinstance(version, str | None):
+        raise InvalidFields(problems)
+    return version
+
+
+def _refusal(name: str) -> str:
+    said = "config" if name.startswith("file:") else name
+    return _NOT_OFFERED.get(said, "is unknown; only version is taken: remove it or check its spelling")
 
 
 def _optional_body() -> dict[str, object]:

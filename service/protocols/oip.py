@@ -6,9 +6,18 @@ https://github.com/kserve/open-inference-protocol
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
+from typing import Annotated, Final
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+)
 
 from service.body import json_body, json_response
 from service.errors import UnknownModel, WrongContentType
@@ -17,7 +26,7 @@ from service.pod import Pod
 from service.predict import Predictor
 from service.protocols import tensors
 from service.protocols.tensors import Asked, Input, Output
-from service.schema import document, validated
+from service.schema import document, few, validated
 from service.surround import current, require_ready
 
 BINARY = "Inference-Header-Content-Length"
@@ -29,33 +38,52 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _form_of(data: object) -> str:
+    return "rows" if isinstance(data, list) and data and isinstance(data[0], list) else "flat"
+
+
+_STRINGS: Final = {"type": "array", "items": {"type": "string"}}
+Parameters = Annotated[dict[str, Scalar], BeforeValidator(few)]
+# Of a list of a hundred thousand wrong elements the first is told of.
+Strings = Annotated[list[str], Field(fail_fast=True)]
+Data = Annotated[
+    Annotated[Strings, Tag("flat")] | Annotated[list[Strings], Field(fail_fast=True), Tag("rows")],
+    Discriminator(_form_of),
+    WithJsonSchema({"anyOf": [_STRINGS, {"type": "array", "items": _STRINGS}]}),
+]
+
+
 class InputTensor(_Strict):
     """Texts, flat or one to a row."""
 
     name: str = Field(description="text, text_pair or targets.", examples=["text"])
-    shape: list[int] = Field(description="[n] or [n, 1].", examples=[[1]])
+    shape: Annotated[list[int], Field(fail_fast=True)] = Field(description="[n] or [n, 1].", examples=[[1]])
     datatype: str = Field(description="BYTES.", examples=["BYTES"])
-    data: list[str] | list[list[str]] = Field(description="The texts.", examples=[["今天天气很好。"]])
-    parameters: dict[str, Scalar] | None = Field(None, description="Taken and not used.")
+    data: Data = Field(description="The texts.", examples=[["今天天气很好。"]])
+    parameters: Parameters | None = Field(None, description="Taken and not used.")
 
 
 class RequestedOutput(_Strict):
     """An output that is wanted."""
 
     name: str = Field(description="An output of the task.", examples=["features"])
-    parameters: dict[str, Scalar] | None = Field(None, description="Taken and not used.")
+    parameters: Parameters | None = Field(None, description="Taken and not used.")
 
 
 class InferRequest(_Strict):
     """What to compute."""
 
     id: str | None = Field(None, description="Comes back in the answer.")
-    parameters: dict[str, Scalar] | None = Field(
+    parameters: Parameters | None = Field(
         None,
         description="task (default feature-extraction) and what it takes: top_k, pooling, normalize.",
     )
-    inputs: list[InputTensor] = Field(description="text, and text_pair or targets where the task takes it.")
-    outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the task by default.")
+    inputs: Annotated[list[Annotated[InputTensor, BeforeValidator(few)]], Field(fail_fast=True)] = Field(
+        description="text, and text_pair or targets where the task takes it."
+    )
+    outputs: (
+        Annotated[list[Annotated[RequestedOutput, BeforeValidator(few)]], Field(fail_fast=True)] | None
+    ) = Field(None, description="All outputs of the task by default.")
 
 
 def oip(pod: Pod) -> Blueprint:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidFields
+from service.complaints import shown
+from service.errors import InvalidFields, brief
 from service.fill import FillMask
 from service.predict import Outcome
 from service.schema import REQUESTS, Request
@@ -121,14 +122,25 @@ def _request(parameters: Mapping[str, object], fields: Mapping[str, Any]) -> Req
     schema = REQUESTS.get(name) if isinstance(name, str) else None
     if schema is None:
         known = ", ".join(REQUESTS)
-        raise InvalidFields({"parameters.task": f"is {name!r}; one of {known} needed: send one of them"})
-    return schema.of(fields)
+        raise InvalidFields({"parameters.task": f"is {shown(name)}; one of {known} needed: send one of them"})
+    try:
+        return schema.of(fields)
+    except InvalidFields as error:
+        raise InvalidFields(
+            {_as_sent(field, parameters): said for field, said in error.problems.items()}, error.more
+        ) from None
+
+
+def _as_sent(field: str, parameters: Mapping[str, object]) -> str:
+    """Name a field of a task as the protocol has it: a parameter, or an input."""
+    name = field.partition("[")[0]
+    return f"inputs.{field}" if name in TEXTS and name not in parameters else f"parameters.{field}"
 
 
 def _task(request: Request) -> Task:
     """Leave out the sequences of fill-mask, which have no tensor: they cost the engine further rounds."""
     task = request.task
-    return FillMask(task.top_k, task.targets, joint=False) if isinstance(task, FillMask) else task
+    return FillMask(task.top_k, task.targets, sequences=False) if isinstance(task, FillMask) else task
 
 
 def _check(tensor: Input) -> None:
@@ -136,10 +148,13 @@ def _check(tensor: Input) -> None:
         known = ", ".join(TEXTS)
         raise InvalidFields({f"inputs.{tensor.name}": f"is unknown; {known} needed: rename or remove it"})
     if tensor.datatype != "BYTES":
-        raise InvalidFields({f"inputs.{tensor.name}": f"is {tensor.datatype}; BYTES needed: send text"})
+        raise InvalidFields(
+            {f"inputs.{tensor.name}": f"is {brief(tensor.datatype)}; BYTES needed: send text"}
+        )
     column = len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)  # noqa: PLR2004 - [n, 1]
     if not column or prod(tensor.shape) != len(tensor.strings):
-        said = f"has the shape {list(tensor.shape)} and {len(tensor.strings)} texts; [n] or [n, 1] needed"
+        shape = brief(str(list(tensor.shape)))
+        said = f"has the shape {shape} and {len(tensor.strings)} texts; [n] or [n, 1] needed"
         raise InvalidFields({f"inputs.{tensor.name}": f"{said}: make the shape say how many texts there are"})
 
 

@@ -1,5 +1,6 @@
 """The admin port: what changes models is there, and nowhere else."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,47 @@ def test_versions_are_listed_loaded_put_back_and_unloaded(admin: Admin, bench: B
     problem(admin.change("unload", "1.0"), 409, "fixed-model")
     problem(admin.change("load", "7"), 404, "unknown-model")
     problem(admin.post("/v2/repository/models/tiny/load", {"version": "1.1"}), 422, "invalid-fields")
+
+
+@pytest.mark.parametrize("verb", ["load", "unload"])
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"verison": "1.0"}, "parameters.verison: is unknown; only version is taken"),
+        ({"version": "1.0", "config": "{}"}, "parameters.config: is not offered; a version in the models"),
+        ({"file:1/model.onnx": "aGk="}, "parameters.file:1/model.onnx: is not offered; a version in"),
+        ({"unload_dependents": True}, "parameters.unload_dependents: is not offered; a model here has no"),
+        ({"version": 1.1}, 'parameters.version: is no string; one like "1.0" needed: put it in quotes'),
+    ],
+)
+def test_what_is_not_understood_changes_no_model(
+    admin: Admin, verb: str, parameters: dict[str, Any], said: str
+) -> None:
+    refused = admin.post(f"/v2/repository/models/tiny/{verb}", {"parameters": parameters})
+    assert str(problem(refused, 422, "invalid-fields")["detail"]).startswith(said)
+    assert admin.states()["1.0"] == "READY"
+
+
+@pytest.mark.parametrize("spoilt", ["manifest.json", "card.json"])
+def test_a_version_that_cannot_be_read_is_listed_with_the_reason_and_stops_no_other(
+    tmp_path: Path, models: Path, spoilt: str
+) -> None:
+    root = tmp_path / "models"
+    shutil.copytree(models, root)
+    shutil.copytree(models / "tiny" / "1.1", root / "tiny" / "1.9")
+    (root / "tiny" / "1.9" / spoilt).write_text("{")
+    made = bench_for(root, admin_bind=f"127.0.0.1:{PORT}")
+    admin = Admin(wrap(made.pod).test_client())
+    (entry,) = (one for one in json_of(admin.post("/v2/repository/index")) if one["version"] == "1.9")
+    assert entry["state"] == "UNAVAILABLE"
+    assert spoilt in entry["reason"]
+    problem(admin.change("load", "1.9"), 409, "unusable-model")
+    problem(admin.change("load", "7"), 404, "unknown-model")
+    problem(admin.change("unload", "1.9"), 404, "unknown-model")
+    assert json_of(admin.change("load", "1.1")) == {}
+    assert made.vector()[0] == "1.1"
+    assert json_of(admin.change("unload", "1.0")) == {}
+    made.pod.close()
 
 
 def test_the_serving_port_changes_no_model_whatever_it_is_told(bench: Bench) -> None:

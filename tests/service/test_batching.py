@@ -46,10 +46,12 @@ class Gate:
     def __init__(self) -> None:
         self.open = threading.Event()
         self.busy = threading.Event()
+        self.computed: list[int] = []
 
     def run(self, items: Sequence[Item]) -> list[Array]:
         self.busy.set()
         assert self.open.wait(30)
+        self.computed += [item.ids[0] for item in items]
         if any(13 in item.ids for item in items):
             message = "bad luck"
             raise ValueError(message)
@@ -147,12 +149,74 @@ def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
     assert len(notes.dropped_tickets) == 1
 
 
-def test_a_request_larger_than_the_queue_is_told_to_split() -> None:
+def test_a_window_larger_than_the_queue_is_told_so() -> None:
     with (
         batcher(Gate().run, Limits(queue_tokens=2)) as (made, _),
-        pytest.raises(BatchTooLarge, match="split"),
+        pytest.raises(BatchTooLarge, match="3 tokens in 1 windows, 2 in 256 at most; shorter windows needed"),
     ):
         made.compute([item(1, 2, 3)], 30.0)
+
+
+SMALL = Limits(batch_tokens=4, queue_tokens=8, queue_items=4)
+
+
+def test_a_request_larger_than_the_queue_is_computed_in_portions() -> None:
+    gate = Gate()
+    gate.open.set()
+    with batcher(gate.run, SMALL) as (made, _):
+        seen = made.compute([item(number, number) for number in range(100, 140)], 30.0)
+    assert [array.tolist() for array in seen] == [[2 * number] * 2 for number in range(100, 140)]
+
+
+def test_between_the_portions_of_a_large_request_others_come_in() -> None:
+    gate = Gate()
+    with batcher(gate.run, SMALL) as (made, _), ThreadPoolExecutor(8) as pool:
+        large = pool.submit(made.compute, [item(number) for number in range(100, 140)], 30.0)
+        assert gate.busy.wait(30)
+        before = made.waiting_tokens
+        small = pool.submit(made.compute, [item(1)], 30.0)
+        wait_until(lambda: made.waiting_tokens > before, "the small one waits")
+        gate.open.set()
+        assert small.result()[0].tolist() == [2]
+        assert len(large.result()) == 40
+    assert gate.computed.index(1) < gate.computed.index(139)
+
+
+def test_a_large_request_whose_rest_would_be_late_is_broken_off_after_its_first_portion() -> None:
+    clock = Clock()
+
+    def run(items: Sequence[Item]) -> list[Array]:
+        clock.now += 1.0 * len(items)
+        return [np.zeros(1, np.float32) for _ in items]
+
+    with batcher(run, SMALL, clock) as (made, notes):
+        with pytest.raises(Overloaded, match=r"about 38\.0 s of work and 3\.0 s are left"):
+            made.compute([item(number) for number in range(40)], 5.0)
+        assert made.work_s(40) == pytest.approx(40)
+    assert len(notes.batches) == 1
+
+
+def test_a_second_large_request_does_not_make_the_first_one_late() -> None:
+    gate = Gate()
+    gate.open.set()
+    clock = Clock()
+
+    def run(items: Sequence[Item]) -> list[Array]:
+        clock.now += 0.1 * len(items)
+        return gate.run(items)
+
+    with batcher(run, SMALL, clock) as (made, _), ThreadPoolExecutor(2) as pool:
+        made.compute([item(100)], 30.0)
+        gate.open.clear()
+        gate.busy.clear()
+        first = pool.submit(made.compute, [item(number) for number in range(100, 130)], 5.0)
+        assert gate.busy.wait(30)
+        with pytest.raises(Overloaded, match="30 tokens of large requests are under way, about 3") as refused:
+            made.compute([item(number) for number in range(100, 130)], 5.0)
+        gate.open.set()
+        assert len(first.result()) == 30
+        assert len(made.compute([item(number) for number in range(100, 130)], 5.0)) == 30
+    assert refused.value.retry_after_s in (3, 4)
 
 
 def test_a_request_whose_deadline_has_passed_is_not_computed() -> None:

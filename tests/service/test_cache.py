@@ -89,6 +89,12 @@ class Constant:
         self.computed += len(items)
         return [np.full(WIDTH, self._number, dtype=np.float32) for _ in items]
 
+    def expected_wait_s(self) -> float:
+        return 6.5
+
+    def work_s(self, tokens: int) -> float:
+        return tokens / 1000
+
 
 class Clock:
     """A clock that the test moves."""

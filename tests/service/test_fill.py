@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from service.engine import Array, Item, Want
-from service.errors import InvalidTarget, NoMask, TooManyMasks
+from service.errors import AnswerTooLarge, InvalidTarget, NoMask, TextError, TooManyMasks
 from service.fill import BEAM, FillMask, Ranking, softmax
 from service.predict import together
 from service.tasks import Query, Reader
@@ -81,11 +81,12 @@ def test_masks_are_filled_together_from_left_to_right_reading_each_filling_again
     assert again.ids[2:4] == (VOCABULARY["北"], MASK)
 
 
-def test_without_joint_filling_the_model_is_asked_once(tiny_reader: Reader) -> None:
+def test_without_sequences_the_model_is_asked_once_and_no_text_is_made(tiny_reader: Reader) -> None:
     engine = Scripted(logits("北"), logits("京"))
-    seen = fill(FillMask(joint=False), "[MASK][MASK]", engine, tiny_reader)
+    seen = fill(FillMask(sequences=False), "[MASK][MASK]", engine, tiny_reader)
     assert len(engine.rounds) == 1
     assert seen["sequences"] == []
+    assert {name for mask in seen["masks"] for each in mask for name in each} == {"token", "score", "offset"}
 
 
 ROWS = arrays(np.float32, (3, len(VOCABULARY)), elements=st.floats(-8, 8, width=32))
@@ -134,7 +135,7 @@ def test_a_target_that_is_not_one_token_is_refused(tiny_reader: Reader, target: 
     with pytest.raises(
         InvalidTarget, match=rf"which is {seen}.*; one token of this model's vocabulary needed"
     ):
-        FillMask(targets=("好", target)).check(Query("[MASK]"), tiny_reader.codec)
+        FillMask(targets=("好", target)).check([Query("[MASK]")], tiny_reader.codec)
 
 
 def test_a_target_may_be_the_piece_of_a_word_or_written_in_capitals(tiny_reader: Reader) -> None:
@@ -198,11 +199,42 @@ def test_only_the_scores_at_the_masks_are_asked_for(tiny_reader: Reader) -> None
 def test_texts_that_cannot_be_served_are_told_what_was_seen(tiny_reader: Reader) -> None:
     codec = tiny_reader.codec
     with pytest.raises(NoMask, match=r"a text without a mask; at least one \[MASK\] needed"):
-        FillMask().check(Query("中国"), codec)
+        FillMask().check([Query("中国")], codec)
     with pytest.raises(TooManyMasks, match="a text with 10000 masks; at most 16 needed"):
-        FillMask().check(Query("[MASK]" * 10_000), codec)
+        FillMask().check([Query("[MASK]" * 10_000)], codec)
 
 
 def test_the_parameters_of_an_answer_are_told_apart() -> None:
-    tasks = [FillMask(5), FillMask(6), FillMask(5, ("好",)), FillMask(5, ("不",)), FillMask(5, joint=False)]
+    tasks = [
+        FillMask(5),
+        FillMask(6),
+        FillMask(5, ("好",)),
+        FillMask(5, ("不",)),
+        FillMask(5, sequences=False),
+    ]
     assert len({task.parameters for task in tasks}) == len(tasks)
+
+
+def test_an_answer_with_too_much_text_is_refused_with_the_numbers(tiny_reader: Reader) -> None:
+    queries = [Query("[MASK]" + "好" * 8000)] * 32
+    with pytest.raises(AnswerTooLarge, match=r"25,619,200 characters of sequences .*; at most 4,194,304"):
+        FillMask(top_k=100).check(queries, tiny_reader.codec)
+    FillMask(top_k=5).check(queries, tiny_reader.codec)
+    FillMask(top_k=100, targets=("好", "不")).check(queries, tiny_reader.codec)
+
+
+def test_an_answer_without_texts_may_have_any_number_of_candidates(tiny_reader: Reader) -> None:
+    queries = [Query("[MASK]" * 16 + "好" * 8000)] * 32
+    FillMask(top_k=100, sequences=False).check(queries, tiny_reader.codec)
+
+
+@pytest.mark.parametrize(("text", "error"), [("中国", NoMask), ("[MASK]" * 17, TooManyMasks)])
+def test_of_several_texts_the_one_at_fault_is_named(
+    tiny_reader: Reader, text: str, error: type[TextError]
+) -> None:
+    with pytest.raises(error, match="at index 1 of the texts: a text with") as refused:
+        FillMask().check([Query("[MASK]"), Query(text)], tiny_reader.codec)
+    assert refused.value.extra == {"index": 1}
+    with pytest.raises(error, match=r"^a text with") as refused:
+        FillMask().check([Query(text)], tiny_reader.codec)
+    assert refused.value.extra == {}

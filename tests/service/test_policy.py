@@ -100,6 +100,15 @@ def test_a_request_larger_than_the_queue_need_not_come_back() -> None:
     assert full.hopeless
 
 
+@given(sizes=st.lists(st.integers(1, LIMITS.queue_tokens), min_size=1, max_size=40))
+def test_portions_are_all_of_a_request_in_order_and_each_can_be_let_in(sizes: list[int]) -> None:
+    queue: Queue[int] = Queue(LIMITS)
+    portions = [sizes[part] for part in queue.portions(sizes)]
+    assert [size for portion in portions for size in portion] == sizes
+    assert all(Queue[int](LIMITS).offer(entries(*portion), now=0.0) is None for portion in portions)
+    assert all(len(part) == 1 or sum(part) <= LIMITS.queue_tokens // 4 for part in portions)
+
+
 def test_retry_after_is_the_time_the_queue_needs_at_the_present_rate() -> None:
     queue: Queue[int] = Queue(LIMITS)
     queue.observe(tokens=100, seconds=2.0)

@@ -49,8 +49,8 @@ def test_pairs_are_compared_one_to_one() -> None:
         (FillMaskRequest, body(text=""), "text: is empty or blank"),
         (FillMaskRequest, body(text=["好", " \t\n　"]), r"text\[1\]: is empty or blank"),
         (FillMaskRequest, body(text="长" * 100_000), "text: has 100,000 characters; at most 8,192 needed"),
-        (FillMaskRequest, body(text=[]), "text: has 0 texts; 1 to 32 needed"),
-        (FillMaskRequest, body(text=["好"] * 33), "text: has 33 texts; 1 to 32 needed"),
+        (FillMaskRequest, body(text=[]), "text: has 0 texts; 1 to 32 needed: send at least one"),
+        (FillMaskRequest, body(text=["好"] * 33), "text: has 33 texts; 1 to 32 needed: split the list"),
         (FillMaskRequest, body(text="好", top_k=0), "top_k: is 0; at least 1 needed: raise it"),
         (FillMaskRequest, body(text="好", top_k=101), "top_k: is 101; at most 100 needed: lower it"),
         (FillMaskRequest, body(text="好", top_k=True), "top_k: is a boolean; a whole number needed"),
@@ -67,7 +67,7 @@ def test_pairs_are_compared_one_to_one() -> None:
         (SimilarityRequest, body(text="好", text_pair=["好"]), "text_pair: is a list of 1; one text needed"),
         (SimilarityRequest, body(text=["好"] * 2, text_pair=["好"]), "is a list of 1; a list of 2 needed"),
         (FeaturesRequest, b"[]", "body: is a list; a JSON object needed"),
-        (FeaturesRequest, b"3", "body: is a number or boolean; a JSON object needed"),
+        (FeaturesRequest, b"3", "body: is a number; a JSON object needed"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_seen_and_needed(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service.values import pack, unpack
+from service.values import may_fit, pack, unpack
 
 MODERATE = st.floats(-60_000, 60_000, width=32)
 
@@ -46,3 +46,13 @@ def test_every_other_answer_comes_back_as_it_was(answer: list[object] | float) -
 @pytest.mark.parametrize("value", [None, b"", b"\x00garbage", b"\x01odd", b"{"])
 def test_what_is_not_ours_is_no_answer(value: bytes | None) -> None:
     assert unpack(value) is None
+
+
+@given(answer=st.lists(JSON), limit=st.integers(0, 200))
+def test_what_is_said_not_to_fit_does_not_fit(answer: list[object], limit: int) -> None:
+    assert may_fit(answer, limit) or len(pack(answer)) > limit
+
+
+def test_a_large_answer_need_not_be_packed_to_know_that_it_is_large() -> None:
+    assert not may_fit([{"sequence": "好" * 100_000}], 64 * 1024)
+    assert may_fit([{"sequence": "好" * 1000}], 64 * 1024)
