@@ -77,6 +77,12 @@ class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn ha
         """Take a connection."""
         super().accept(_Listener(listener))
 
+    def _cap_keepalive(self, deadline: float) -> None:
+        """At the end, let silent connections go as soon as idle ones: they kept the pod for 30 s."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
     def handle(self, conn: Any) -> Any:  # noqa: ANN401 - the same
         """Answer one request, if it arrives in time."""
         if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_S):
