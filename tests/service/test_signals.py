@@ -19,10 +19,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from bertmesh.ports import free_port
 from tests.service.conftest import Tiny
-from tests.service.test_grpc import Client
+from tests.service.test_grpc import Client, infer_request
 from tests.service.test_gunicorn import Running, running_pod
+from tests.service.test_swap import models
 from tests.support.processes import answers, wait_until
 
+__all__ = ["models"]  # a fixture
 pytestmark = pytest.mark.slow
 
 HARMLESS = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
@@ -143,6 +145,26 @@ def test_a_grpc_client_that_heeds_the_health_service_loses_no_call_when_the_pod_
                     break
         assert set(seen) == {"tiny"}
         assert pod.exit_code() == 0
+
+
+def test_no_grpc_call_is_lost_while_models_are_swapped(tiny: Tiny, models: Path, tmp_path: Path) -> None:
+    bind, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    told = {"MODEL": "tiny:1.0", "MODELS_DIR": str(models), "GRPC_BIND": bind, "ADMIN_BIND": admin}
+    load = f"http://{admin}/v2/repository/models/tiny/load"
+    with running_pod(tiny, tmp_path, **told), grpc.insecure_channel(bind) as channel:
+        client = Client(channel)
+
+        def version() -> str:
+            answer, metadata = client.call("ModelInfer", infer_request("好"))
+            assert metadata["x-model-version"] == answer.model_version
+            return str(answer.model_version)
+
+        with under_requests(version) as seen:
+            for wanted in ("1.1", "1.0") * 3:
+                parameters = {"parameters": {"version": wanted}}
+                assert urllib3.request("POST", load, json=parameters, retries=False).status == 200
+                assert version() == wanted
+        assert set(seen) == {"1.0", "1.1"}
 
 
 def test_a_worker_that_dies_is_replaced_and_the_grpc_port_opens_again(tiny: Tiny, tmp_path: Path) -> None:
