@@ -1,5 +1,6 @@
 """Converting models for faster engines: what the command line does, and the table it prints."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,8 +45,10 @@ def convert(
         try:
             possible = wanted if recipes else _possible(wanted, tell)
             _convert(version.folder, folder, possible, threads, tell)
-        except (ServiceError, OSError) as error:
+        except ServiceError as error:
             raise CannotConvert(version.name, version.version, str(error)) from error
+        except OSError as error:
+            raise CannotConvert(version.name, version.version, _room(cache, error)) from error
     return folder
 
 
@@ -67,6 +70,14 @@ def _possible(recipes: Sequence[Recipe], tell: Callable[[str], object]) -> Seque
         tell(f"recipes for a GPU are left out: {error}")
         return on_cpu
     return recipes
+
+
+def _room(cache: Path, error: OSError) -> str:
+    free = f" ({shutil.disk_usage(cache).free // MIB:,} MiB are free)" if cache.is_dir() else ""
+    return (
+        f"{error}; room for about twice its weights in {cache}{free} needed: "
+        "free some space, or name another folder in BERTMESH_CACHE_DIR"
+    )
 
 
 def _convert(

@@ -65,6 +65,12 @@ class NotJson(RequestError):
     status, slug, title = 400, "not-json", "Body is not JSON"
 
 
+class UnreadableMessage(RequestError):
+    """Over gRPC: the bytes are not the message that the method takes."""
+
+    status, slug, title = 400, "unreadable-message", "Message cannot be read"
+
+
 class BodyTooSlow(ServiceError):
     """The body did not arrive in time, or its sender went away in the middle of it."""
 

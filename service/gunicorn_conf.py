@@ -5,6 +5,7 @@ Read by ``gunicorn -c python:service.gunicorn_conf``; the names are gunicorn's.
 
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from modelstore import ModelStoreError
 from observability import logs
+from service.arbiter import ignore_in_worker, keep_one_worker, keep_steady_time
 from service.early import begin
 from service.errors import SettingsError
 from service.memory import share_one_heap
@@ -27,6 +29,7 @@ share_one_heap()
 # Before torch is loaded, whose threads wait for one another by spinning: so long that an answer beside a busy
 # process took seventeen times as long as now at the worst. Alone it makes no difference.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+keep_steady_time()
 try:
     _settings = Settings.from_env(os.environ)
 except SettingsError as error:
@@ -41,7 +44,8 @@ threads = _settings.limits.queue_items + 64
 worker_connections = threads + 1024
 # Longer than Envoy keeps an idle connection (30 s), so that Envoy is the one to close it.
 keepalive = 75
-graceful_timeout = 30
+# Requests are welcome until the drain is over, and each has its own time.
+graceful_timeout = math.ceil(_settings.drain_s + max(30, _settings.deadline_s + 5))
 timeout = 60
 preload_app = False
 control_socket_disable = True
@@ -63,6 +67,11 @@ def on_starting(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
         sys.exit(f"the pod cannot start: {error}")
 
 
+def when_ready(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Leave signals alone that would make a second worker."""
+    keep_one_worker(arbiter)
+
+
 def post_fork(_arbiter: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Begin to load the model; the app is imported meanwhile, and waits for it."""
     begin(_settings)
@@ -75,12 +84,15 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
     """
     gc.freeze()
     gc.enable()
+    ignore_in_worker()
     if _settings.grpc_bind:
         _serve_grpc(worker.wsgi.extensions, _settings.grpc_bind)
 
     def end(number: int, frame: object) -> None:
         worker.wsgi.extensions["bertmesh"].drain()
         time.sleep(_settings.drain_s)
+        if server := worker.wsgi.extensions.get("bertmesh.grpc"):
+            server.stop()
         worker.handle_exit(number, frame)
 
     # On a thread: a signal handler must neither write to the log nor wait.
@@ -92,7 +104,7 @@ def worker_exit(_arbiter: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn 
     """Finish gRPC's requests and the queue, and send the last spans."""
     if hasattr(worker, "wsgi"):
         if server := worker.wsgi.extensions.get("bertmesh.grpc"):
-            server.stop(graceful_timeout).wait()
+            server.stop().wait()
         worker.wsgi.extensions["bertmesh"].close()
 
 

@@ -46,7 +46,9 @@ and what to do. `invalid-fields` lists the fields at fault under `errors`, by th
 (`inputs[0].shape[1]`): the first 20, and `detail` says how many more there are. A sender's own words are
 shortened where they are long. A text at fault in a list has its place as `index`. Under `/v2` the member
 `error` repeats the sentence, and under `/v1` it is the object that OpenAI's clients read. gRPC answers
-with the status beside it, the sentence as details, and the type in the trailing metadata `bertmesh-problem`.
+with the status beside it, the sentence as details (of a long one the beginning and the end), and the type
+in the trailing metadata `bertmesh-problem`. Only a message of more than 4 MiB has no type: gRPC refuses it
+by itself.
 
 429 is overload: wait as long as `Retry-After` says, which is computed from the queue. 503 is a pod that
 starts or ends: ask another one. 408 is the sender's own: its body came too slowly, or it set a deadline
@@ -61,6 +63,7 @@ _GRPC = {
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     409: "FAILED_PRECONDITION",
+    413: "INVALID_ARGUMENT",
     422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
@@ -68,7 +71,9 @@ _GRPC = {
     503: "UNAVAILABLE",
     507: "RESOURCE_EXHAUSTED",
 }
-"""The names of `service.protocols.grpc_server.CODES`, without loading gRPC; a test compares the two."""
+"""The names of `service.protocols.grpc_calls.CODES`, without loading gRPC; a test compares the two."""
+_GRPC_BY_TYPE = {"not-found": "UNIMPLEMENTED"}
+"""The same for `CODES_BY_TYPE`."""
 
 
 def problem_types() -> tuple[ProblemType, ...]:
@@ -89,7 +94,9 @@ def page() -> str:
 
 
 def _code(each: ProblemType) -> str:
-    return "-" if each.http_only else _GRPC.get(each.status, "-")
+    if each.http_only:
+        return "-"
+    return _GRPC_BY_TYPE.get(each.slug) or _GRPC.get(each.status, "-")
 
 
 def _subclasses(error: type[ServiceError]) -> Iterator[type[ServiceError]]:

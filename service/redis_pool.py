@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from service.errors import SettingsError, StoreDown
+from service.lookup import Lookup
 from service.resp import Address, Connection, RedisError, Reply, Word
 
 URL = "BERTMESH_REDIS_URL"
@@ -12,9 +13,11 @@ URL = "BERTMESH_REDIS_URL"
 class RedisPool:
     """Asks Redis, from any thread, with a timeout; the connection that was used last is used next."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, timeout_s: float, lookup: Lookup | None = None) -> None:
+        """Ask Redis at ``address``; ``lookup`` is what finds its host."""
         self._address = address
         self._timeout_s = timeout_s
+        self._lookup = lookup or Lookup(address.host, address.port)
         # Ends of a list are taken and put back by one instruction each: threads need no lock.
         self._idle: list[Connection] = []
 
@@ -53,14 +56,17 @@ class RedisPool:
         try:
             connection = self._idle.pop()
         except IndexError:
-            return self._through(Connection(self._address, self._timeout_s), commands)
+            return self._through(self._connected(), commands)
         try:
             return self._through(connection, commands)
         except ConnectionError:
             # Redis ended, or closed what was idle for long: it may well be there again.
             # What ended one connection has ended all.
             self.close()
-            return self._through(Connection(self._address, self._timeout_s), commands)
+            return self._through(self._connected(), commands)
+
+    def _connected(self) -> Connection:
+        return Connection(self._address, self._timeout_s, self._lookup)
 
     def _through(self, connection: Connection, commands: Sequence[Sequence[Word]]) -> list[Reply]:
         try:

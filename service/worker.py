@@ -85,8 +85,30 @@ class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn ha
     """The threaded worker; slow clients lose their connection, not the pod its threads."""
 
     def accept(self, listener: Any) -> None:  # noqa: ANN401 - the same
-        """Take a connection."""
-        super().accept(_Listener(listener))
+        """Take a connection, if another file may be open."""
+        try:
+            super().accept(_Listener(listener))
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            # Each thread opens a file while it waits for a first byte; the model and Redis need some too.
+            self.worker_connections = max(1, self.nr_conns - self.cfg.threads - 16)
+            said = "no more files may be open (%s): at most %d connections from now on; raise `ulimit -n`"
+            self.log.warning(said, error, self.worker_connections)
+
+    def murder_pending(self) -> None:
+        """End connections whose time is over; if there are as many as there may be, silent ones before it.
+
+        Clients that vanished without a goodbye would keep all others out. Those that have been silent for
+        longest go first, and those that never said a word before those that were answered.
+        """
+        super().murder_pending()
+        while self.nr_conns >= self.worker_connections and (
+            silent := self.pending_conns or self.keepalived_conns
+        ):
+            silent[0].timeout = 0.0
+            super().murder_pending()
+            self.murder_keepalived()
 
     def _cap_keepalive(self, deadline: float) -> None:
         """At the end, let silent connections go as soon as idle ones: they kept the pod for 30 s."""

@@ -124,7 +124,7 @@ class Converter:
         """Write a graph as it is compiled for this kind of CPU; threads are chosen where it is loaded."""
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             plain = Path(folder) / "plain.xml"
-            ov.save_model(model, plain, compress_to_fp16=in_halves)
+            _save(model, plain, in_halves=in_halves)
             told = {**options(precision, self._threads), "CACHE_MODE": "OPTIMIZE_SPEED"}  # weights included
             path.write_bytes(ov.Core().compile_model(plain, "CPU", told).export_model().getvalue())
 
@@ -178,6 +178,19 @@ class Converter:
         model.add_results([op.result(encoder.inputs[name]) for name in names])
         compiled = ov.Core().compile_model(model, "CPU", options("f32", self._threads))
         return _observed(compiled.create_infer_request(), [LAST, *names], texts)
+
+
+def _save(model: ov.Model, path: Path, *, in_halves: bool) -> None:
+    """Write a graph to disk.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        ov.save_model(model, path, compress_to_fp16=in_halves)
+    except RuntimeError as error:  # all that OpenVINO has for a full disk
+        message = "OpenVINO cannot write the model's graph"
+        raise OSError(message) from error
 
 
 def _observed(request: ov.InferRequest, names: Sequence[str], texts: Sequence[Ids]) -> Mapping[str, Array]:

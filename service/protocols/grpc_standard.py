@@ -3,8 +3,8 @@
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md and server-reflection.md
 """
 
-import time
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import grpc
@@ -19,13 +19,15 @@ _LOOK_S = 0.2
 """How often a watcher's pod is looked at."""
 
 
-def add_standard_services(server: grpc.Server, pod: Pod) -> None:
-    """Add health and reflection to a server that is not started yet."""
-    health_pb2_grpc.add_HealthServicer_to_server(Health(pod), server)
+def add_standard_services(server: grpc.Server, pod: Pod) -> "Health":
+    """Add health and reflection to a server that is not started yet; return the former."""
+    health = Health(pod)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     # One pool for all that can be asked about; the service's own is not the default one.
     for each in (health_pb2, reflection_pb2):
         POOL.AddSerializedFile(each.DESCRIPTOR.serialized_pb)
     reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server, POOL)
+    return health
 
 
 class Health(health_pb2_grpc.HealthServicer):
@@ -33,6 +35,11 @@ class Health(health_pb2_grpc.HealthServicer):
 
     def __init__(self, pod: Pod) -> None:
         self._pod = pod
+        self._over = Event()
+
+    def end(self) -> None:
+        """End all watches: they would keep a server that finishes its calls from ending."""
+        self._over.set()
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401, N802 - the protocol's
         """Tell how it is now."""
@@ -44,7 +51,7 @@ class Health(health_pb2_grpc.HealthServicer):
     def Watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: ANN401, N802 - the same
         """Tell how it is now, and each time that it changes."""
         told = None
-        while context.is_active():
+        while context.is_active() and not self._over.is_set():
             status = self._status(request.service)
             if status != told or told is None:
                 unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -52,7 +59,7 @@ class Health(health_pb2_grpc.HealthServicer):
                 told = status
                 if status is None:
                     return
-            time.sleep(_LOOK_S)
+            self._over.wait(_LOOK_S)
 
     def _status(self, service: str) -> int | None:
         if service not in ("", SERVICE, HEALTH):

@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,34 @@ def test_by_default_what_needs_a_gpu_is_made_only_where_torch_can_use_one(
     conversions.convert(version, tmp_path, (), 1, again=False, tell=lines.append)
     assert len(lines) == told
     assert all("recipes for a GPU are left out: no GPU that torch" in line for line in lines)
+
+
+LIMITED = """
+import resource, sys
+from bertmesh.cli import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+cli()
+"""
+"""The command line where no file may become larger: a quota that needs no leave to set."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [100, 100_000, 8 << 20])
+def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_half_conversion(tmp_path: Path, limit: int) -> None:
+    words = [sys.executable, "-c", LIMITED, str(limit), "models", "convert", "zh-small:1.0"]
+    tried = subprocess.run(
+        [*words, "--recipe", "bf16", "--threads", "1"],
+        env={**os.environ, "BERTMESH_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert tried.returncode == 1
+    assert "zh-small:1.0 cannot be converted: " in tried.stderr
+    assert f"room for about twice its weights in {tmp_path} (" in tried.stderr
+    assert "Traceback" not in tried.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_recipe_that_nobody_knows_is_refused_with_those_that_are_known(cache: Path) -> None:

@@ -1,6 +1,9 @@
 """The admin port: what changes models is there, and nowhere else."""
 
+import json
+import re
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import urllib3
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+import modelstore
 from bertmesh.ports import free_port
 from service.app import wrap
 from service.errors import SettingsError
@@ -160,3 +164,36 @@ def test_gunicorn_opens_both_ports_and_each_answers_its_own(tiny: Tiny, tmp_path
         assert urllib3.request("POST", f"http://{bind}/v2/repository/index", retries=False).status == 200
         assert urllib3.request("POST", f"http://{bind}/fill-mask", json=FILL, retries=False).status == 404
         assert pod.fill().status == 200
+
+
+@pytest.mark.slow
+def test_a_model_that_memory_does_not_suffice_for_is_refused_over_http_with_the_numbers(
+    models: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    """The file's header alone says how much it is: here a petabyte of numbers."""
+    huge = shutil.copytree(models / "tiny" / "1.1", tmp_path / "models" / "tiny" / "9.0")
+    shutil.copytree(models / "tiny" / "1.0", tmp_path / "models" / "tiny" / "1.0")
+    header = json.dumps(
+        {"words": {"dtype": "F32", "shape": [1 << 48], "data_offsets": [0, 1 << 50]}}
+    ).encode()
+    (huge / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    modelstore.write_manifest(huge, name="tiny", version="9.0")
+    bind = f"127.0.0.1:{free_port()}"
+    told = {"MODEL": "tiny:1.0", "MODELS_DIR": str(tmp_path / "models"), "ADMIN_BIND": bind}
+    with running_pod(tiny, tmp_path, **told) as pod:
+        url = f"http://{bind}/v2/repository/models/tiny/load"
+        asked = {"parameters": {"version": "9.0"}}
+        refused = urllib3.request("POST", url, json=asked, retries=False)
+        assert refused.status == 409
+        assert refused.headers["content-type"] == "application/problem+json"
+        problem = refused.json()
+        assert problem["type"] == "urn:bertmesh:problem:swap-refused"
+        seen = re.fullmatch(
+            r"([\d,]+) MiB of free memory; ([\d,]+) MiB for a second model needed: free .*", problem["detail"]
+        )
+        assert seen is not None
+        free, needed = (int(number.replace(",", "")) for number in seen.groups())
+        assert 0 < free < needed
+        assert needed > 1 << 30
+        assert pod.fill().headers["x-model-version"] == "1.0"
+        assert "Traceback" not in pod.child.log.read_text()

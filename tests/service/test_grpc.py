@@ -22,7 +22,8 @@ from bertmesh.ports import free_port
 from service.errors import SettingsError
 from service.faults import Fault
 from service.pod import Pod, build
-from service.protocols.grpc_server import CODES, serve
+from service.protocols.grpc_calls import CODES
+from service.protocols.grpc_server import serve
 from service.protocols.grpc_standard import HEALTH
 from service.protocols.messages import SERVICE, message, methods
 from tests.service.conftest import Tiny
@@ -87,7 +88,7 @@ class serving:  # noqa: N801 - used as a function
 
     def __exit__(self, *_: object) -> None:
         self._channel.close()
-        self._server.stop(5).wait()
+        self._server.stop().wait()
 
 
 def test_the_compiled_description_is_that_of_the_proto_file(tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_an_address_that_is_taken_is_told(pod: Pod) -> None:
     first = serve(pod, f"127.0.0.1:{port}")
     with pytest.raises(SettingsError, match="BERTMESH_GRPC_BIND"):
         serve(pod, f"127.0.0.1:{port}")
-    first.stop(0).wait()
+    first.stop().wait()
 
 
 @pytest.mark.slow

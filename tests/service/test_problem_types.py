@@ -2,8 +2,8 @@ from pathlib import Path
 
 import service
 from service.operations import OPERATIONS
-from service.problem_types import _GRPC, page, problem_types
-from service.protocols.grpc_server import CODES
+from service.problem_types import _GRPC, _GRPC_BY_TYPE, page, problem_types
+from service.protocols.grpc_calls import CODES, CODES_BY_TYPE
 
 ERRORS_PAGE = Path(service.__file__).parents[1] / "docs" / "errors.md"
 
@@ -28,5 +28,6 @@ def test_every_status_of_a_problem_is_described_where_it_can_happen() -> None:
 
 def test_the_page_names_the_grpc_codes_that_the_server_sends() -> None:
     assert {status: code.name for status, code in CODES.items()} == _GRPC
+    assert {slug: code.name for slug, code in CODES_BY_TYPE.items()} == _GRPC_BY_TYPE
     common = {each.status for each in problem_types() if not each.http_only}
-    assert common - {405, 408, 413, 415} <= set(CODES)
+    assert common - {405, 408, 415} <= set(CODES)
