@@ -41,8 +41,9 @@ down: setup ## End the local mesh
 	@$(BIN)/bertmesh down
 
 .PHONY: test
+# Three processes on two cores: one has the local mesh, whose tests wait more than they compute.
 test: setup browser helm lint types contracts ## Lint, types, import contracts and all tests
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 .PHONY: helm chart
 helm: setup ## The Helm that the chart's tests use

@@ -5,7 +5,6 @@ Read by ``gunicorn -c python:service.gunicorn_conf``; the names are gunicorn's.
 
 import gc
 import logging
-import math
 import os
 import signal
 import sys
@@ -44,8 +43,7 @@ threads = _settings.limits.queue_items + 64
 worker_connections = threads + 1024
 # Longer than Envoy keeps an idle connection (30 s), so that Envoy is the one to close it.
 keepalive = 75
-# Requests are welcome until the drain is over, and each has its own time.
-graceful_timeout = math.ceil(_settings.drain_s + max(30, _settings.deadline_s + 5))
+graceful_timeout = _settings.grace_s
 timeout = 60
 preload_app = False
 control_socket_disable = True

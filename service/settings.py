@@ -22,6 +22,8 @@ SHADOW_TEXTS = "BERTMESH_SHADOW_TEXTS"
 ENGINE = "BERTMESH_ENGINE"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_DEADLINE_S = 600.0
+_FAREWELL_S, _RESERVE_S = 30, 5
+"""What a pod that ends gives to those it still serves: so long at least, or a request's time and more."""
 CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -55,6 +57,11 @@ class Settings:
     shadow_texts: bool = False
     """Whether the texts of disagreements are kept; else only their lengths and digests are."""
     log_level: str = "INFO"
+
+    @property
+    def grace_s(self) -> int:
+        """Seconds that a pod takes at most to end: a drain, in which requests are welcome, and their time."""
+        return math.ceil(self.drain_s + max(_FAREWELL_S, self.deadline_s + _RESERVE_S))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:

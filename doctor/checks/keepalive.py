@@ -22,6 +22,8 @@ ENVOY_IDLE_S: Final = 3600.0
 (config.core.v3.HttpProtocolOptions.idle_timeout)."""
 OWN_CONFIG: Final = "service.gunicorn_conf"
 OWN_KEEPALIVE_S: Final = 75.0
+GRACE_S: Final = 30.0
+"""gunicorn's default for ``--graceful-timeout``; the pod's own configuration gives it after a drain."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,12 @@ def grace(container: Mapping[str, Any]) -> float | None:
     if not re.search(r"\bgunicorn\b", line) and OWN_CONFIG not in line:
         return None
     said = _option(f"{line} {env.get('GUNICORN_CMD_ARGS', '')}", ("--graceful-timeout",))
-    drain = _number(env.get("BERTMESH_DRAIN_S", "")) if OWN_CONFIG in line else 0.0
-    return (30.0 if said is None else said) + (1.0 if drain is None else drain)
+    if said is not None or OWN_CONFIG not in line:
+        return GRACE_S if said is None else said
+    drain, deadline = _number(env, "BERTMESH_DRAIN_S", 1.0), _number(env, "BERTMESH_DEADLINE_S", 4.5)
+    return drain + max(GRACE_S, deadline + 5)
 
 
-def _number(said: str) -> float | None:
-    return float(said) if re.fullmatch(r"\d+(\.\d+)?", said) else None
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    said = env.get(name, "")
+    return float(said) if re.fullmatch(r"\d+(\.\d+)?", said) else default

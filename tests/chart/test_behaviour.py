@@ -77,13 +77,20 @@ def test_a_pod_has_time_to_end_before_it_is_killed(path: Path) -> None:
     for _, pod in model_pods(path):
         [container, *_] = pod["spec"]["containers"]
         before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-        drain = float(environment(container)["BERTMESH_DRAIN_S"])
-        needed = before + drain + setting("graceful_timeout")
+        needed = before + Settings.from_env(environment(container)).grace_s
         assert needed < pod["spec"]["terminationGracePeriodSeconds"]
         notes = pod["metadata"]["annotations"]
         if "proxy.istio.io/config" in notes:
             config = yaml.safe_load(notes["proxy.istio.io/config"])
             assert int(config["terminationDrainDuration"].removesuffix("s")) >= needed
+
+
+def test_requests_that_may_take_long_have_their_time_when_a_pod_ends() -> None:
+    found = pods(render({"pod": {"deadlineSeconds": 90.5}}, apis=OPERATOR_APIS).objects)
+    [pod, *_] = [pod for _, pod in found if "version" in pod["metadata"]["labels"]]
+    grace_s = Settings.from_env(environment(pod["spec"]["containers"][0])).grace_s
+    assert grace_s > 90.5
+    assert pod["spec"]["terminationGracePeriodSeconds"] > grace_s
 
 
 def test_the_proxy_and_never_the_pod_closes_an_idle_connection() -> None:

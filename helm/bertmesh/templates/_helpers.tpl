@@ -149,9 +149,9 @@ securityContext:
 {{- if or (eq (toString .wanted) "true") (and (eq (toString .wanted) "auto") (.root.Capabilities.APIVersions.Has .api)) }}yes{{ end -}}
 {{- end }}
 
-{{/* Seconds between SIGTERM's predecessor and SIGKILL: preStop, drain, gunicorn's graceful timeout (30), reserve. */}}
+{{/* Seconds between SIGTERM's predecessor and SIGKILL: preStop, drain, the time of the last requests, reserve; arguments: drain, deadline */}}
 {{- define "bertmesh.graceSeconds" -}}
-{{- add (int .drain.preStopSeconds) (int .drain.seconds) 30 5 -}}
+{{- add (int .drain.preStopSeconds) (ceil .drain.seconds | int) (max 30 (add 5 (ceil .deadline | int))) 5 -}}
 {{- end }}
 
 {{/* Principals of a ServiceAccount of ours; argument: root, account */}}

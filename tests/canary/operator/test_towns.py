@@ -125,7 +125,8 @@ def test_an_operator_killed_in_every_phase_goes_on_with_the_same_evidence(rough:
     rough.until_phase("mortal", "Promoted")
     weights = [line["weight"] for line in rough.status("mortal")["history"] if "weight" in line]
     assert [w for k, w in enumerate(weights) if k == 0 or w != weights[k - 1]] == [0, 20, 50, 100]
-    assert sum(event["reason"] == "RolloutStarted" for event in rough.events("mortal")) == 1
+    # One that is killed between the status and the event tells it never, and nobody tells it twice.
+    assert sum(event["reason"] == "RolloutStarted" for event in rough.events("mortal")) <= 1
 
 
 def test_an_operator_killed_on_the_way_back_takes_all_traffic_home(rough: Town) -> None:
