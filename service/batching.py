@@ -18,9 +18,10 @@ Run = Callable[[Sequence[Item]], Sequence[Array]]
 log = logging.getLogger(__name__)
 
 
-_REST = 0.5
+_REST = 0.25
 """How long a batcher that gives way leaves the cores alone between batches, in times of what a batch takes:
-answers then take up to twice as long as ever. Less makes the other work slow, more the answers."""
+answers then take about one and a half times as long as ever, with twice the rest up to twice as long. With
+less, the other work hardly gets on."""
 
 
 class Batcher(Generic[Ticket]):

@@ -9,6 +9,7 @@ from modelstore.manifest import MANIFEST
 from service.codec import Codec
 from service.engine import Array, Engine, Item, Want
 from service.engine.center import center, require_numbers
+from service.engine.pace import heavy
 from service.engine.recipes import TORCH
 from service.engine.select import Chosen, Original, conversions, full_card, load, ranked
 from service.errors import UnsupportedModel
@@ -66,7 +67,7 @@ def computes(engine: Engine, codec: Codec) -> None:
         UnsupportedModel: It is no number.
     """
     mask = codec.encode(codec.mask_token)
-    require_numbers(engine.run([Item(mask.ids, Want.LOGITS, (1,))])[0])
+    require_numbers(heavy(engine.run, [Item(mask.ids, Want.LOGITS, (1,))])[0])
 
 
 def load_model(

@@ -1,7 +1,6 @@
 """Putting another model in service while requests are answered, and taking it back."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
@@ -11,6 +10,7 @@ from threading import Lock, Timer
 
 from modelstore import ModelStoreError, ModelVersion
 from service import golden
+from service.engine.pace import give_way, unhurried
 from service.errors import NothingToGoBackTo, SwapUnderWay, UnsupportedModel, UnusableModel
 from service.memory import Budget
 from service.models import Model, computes, find, load_model, read_from
@@ -32,7 +32,7 @@ class Swapper:
         self._budget = budget
         self._turn = Lock()
         self._bake: Timer | None = None
-        self._reaper = ThreadPoolExecutor(1, "retire", initializer=_give_way)
+        self._reaper = ThreadPoolExecutor(1, "retire", initializer=give_way)
         self._retired: Future[None] | None = None
 
     def activate(self, ref: str) -> Served:
@@ -98,8 +98,11 @@ class Swapper:
         # What computes inherits its priority from who loads first, and keeps it: a later engine of
         # the same kind finds the workers of the first.
         first = source != version.folder and slots.newest and not slots.newest.model.chosen.conversion
-        with slots.newest.batcher.giving_way() if slots.newest else nullcontext():
-            loaded = _apart(lambda: self._loaded(version), gently=not first)
+        with (
+            slots.newest.batcher.giving_way() if slots.newest else nullcontext(),
+            nullcontext() if first else unhurried(),
+        ):
+            loaded = self._loaded(version)
         return slots.put(self._pod.serve(loaded, version.version))
 
     def _make_room(self, source: Path) -> None:
@@ -163,14 +166,3 @@ class Swapper:
 
 def _named(served: Served) -> str:
     return f"{served.model.version.name}:{served.model.version.version}"
-
-
-def _apart(load: Callable[[], Model], *, gently: bool) -> Model:
-    """Load on a thread of its own; a gentle one takes no core from those that answer requests."""
-    with ThreadPoolExecutor(1, "load", initializer=_give_way if gently else None) as pool:
-        return pool.submit(load).result()
-
-
-def _give_way() -> None:
-    with suppress(OSError, AttributeError):  # then it takes its full share
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # 0 is this thread alone

@@ -6,6 +6,7 @@
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -14,6 +15,7 @@ import numpy as np
 
 from service.engine import Array, Item, Want
 from service.engine.conversion import Conversion, unusable
+from service.engine.pace import heavy
 from service.engine.packing import INPUTS, Pack, passes
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class PackedEngine:
         for name in conversion.files.keys() - {ENCODER, HEAD}:
             conversion.check(folder, name)
         with ThreadPoolExecutor(1) as pool:
-            head = pool.submit(_head, folder, conversion, threads)
+            head = pool.submit(copy_context().run, _head, folder, conversion, threads)
             encoder = _Graph.load(folder, ENCODER, conversion, options(conversion.precision, threads))
             return cls(conversion, encoder, head.result())
 
@@ -149,7 +151,7 @@ class _Graph:
 
         blob = ov.Tensor(np.frombuffer(content, np.uint8), shared_memory=True)
         try:
-            return cls(ov.Core().import_model(blob, "CPU", told).create_infer_request(), content)
+            return cls(heavy(ov.Core().import_model, blob, "CPU", told).create_infer_request(), content)
         except RuntimeError as error:
             raise unusable(folder, f"{name} that cannot be loaded ({error})") from error
 
@@ -170,7 +172,7 @@ class _Graph:
 def _head(folder: Path, conversion: Conversion, threads: int) -> _Graph:
     """Load the head, and compute with it once: that lays out its weights while the encoder is loaded."""
     head = _Graph.load(folder, HEAD, conversion, options("f32", threads))
-    head.infer({"state": np.zeros((1, head.width), np.float32)})
+    heavy(head.infer, {"state": np.zeros((1, head.width), np.float32)})
     return head
 
 

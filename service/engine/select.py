@@ -13,6 +13,7 @@ import numpy as np
 from service.engine import Array, Engine
 from service.engine.conversion import Conversion
 from service.engine.machine import key
+from service.engine.pace import heavy
 from service.engine.recipes import AUTO, CUDA, TORCH
 from service.errors import UnsupportedModel
 
@@ -131,8 +132,8 @@ def _torch(model: Original, threads: int, wanted: str, found: Collection[str]) -
             ", ".join(found),
             model.ref,
         )
-    model.check()
-    return Chosen(TorchEngine.load(model.folder, threads), TORCH)
+    heavy(model.check)
+    return Chosen(heavy(TorchEngine.load, model.folder, threads), TORCH)
 
 
 def _forced(converted: Path, wanted: str, threads: int, ref: str) -> Chosen:
@@ -166,7 +167,7 @@ def _engine(folder: Path, conversion: Conversion, threads: int) -> Engine:
     if conversion.device == CUDA:
         from service.engine.half import load as on_gpu  # noqa: PLC0415
 
-        return on_gpu(folder, threads)
+        return heavy(on_gpu, folder, threads)
     from service.engine.packed import PackedEngine  # noqa: PLC0415
 
     return PackedEngine.load(folder, threads)

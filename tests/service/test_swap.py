@@ -25,6 +25,7 @@ from service.breaker import Breaker
 from service.cache import AnswerCache, Rules
 from service.codec import Codec
 from service.engine import Engine
+from service.engine.pace import heavy
 from service.errors import (
     FixedModel,
     NothingToGoBackTo,
@@ -239,13 +240,15 @@ def test_a_model_is_loaded_on_what_requests_leave_over_and_computes_like_any(
 
     def load(version: ModelVersion, settings: Settings, prove: Callable[[Engine, Codec], None]) -> Model:
         policies.append(os.sched_getscheduler(0))
+        policies.append(heavy(os.sched_getscheduler, 0))
         return load_model(version, settings, prove)
 
     monkeypatch.setattr("service.swap.load_model", load)
     first = bench.pod.slots.newest
     assert first
     served = bench.swapper.activate("tiny:1.1")
-    assert policies == [os.SCHED_IDLE]
+    assert policies == [os.SCHED_OTHER, os.SCHED_IDLE]
+    assert heavy(os.sched_getscheduler, 0) == os.SCHED_OTHER
     threads = [thread.native_id for thread in threading.enumerate() if thread.name == "inference"]
     assert {os.sched_getscheduler(thread) for thread in threads if thread} == {os.SCHED_OTHER}
     assert bench.pod.slots.newest is served
