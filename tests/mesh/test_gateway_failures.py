@@ -95,6 +95,7 @@ def test_a_pod_that_fails_five_times_in_a_row_is_ejected(tmp_path: Path) -> None
     with pods("1.0", "1.0") as (one, two), gateway(tmp_path, {"1.0": [one, two]}, Split("1.0")) as here:
         one.does.status = 500
         wait_until(lambda: here.call() and len(one.seen) >= 5, "five requests at the failing pod")
+        here.await_healthy("1.0", 1)  # Envoy counts on one thread and ejects on another
         assert Counter(here.call().status for _ in range(30)) == {200: 30}
 
 
