@@ -2,7 +2,6 @@
 
 import logging
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -15,6 +14,7 @@ from service.cache import CacheStatus
 from service.confidence import TASK, unsure
 from service.deadline import HEADER as TIMEOUT_HEADER
 from service.deadline import Deadline
+from service.ids import new_id
 from service.pod import Pod
 from service.predict import Outcome, Predictor
 from service.shadow import Asked, Witness
@@ -56,7 +56,7 @@ class Exchange:
             method=method,
             path=path,
             started=pod.clock(),
-            request_id=sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4()),
+            request_id=sent if _REQUEST_ID.fullmatch(sent) else new_id(),
             # The route chose another version: then this pod holds a shadow copy.
             mirrored=bool(chosen) and chosen != pod.deployed,
             timeout=headers.get(TIMEOUT_HEADER.lower()),
@@ -98,7 +98,7 @@ class Exchange:
         if witness:
             witness.answered(outcome.answers)
         self.cache = outcome.cache
-        self.prediction_id = str(uuid.uuid4())
+        self.prediction_id = new_id()
         self._count_confidence(task, outcome)
         return outcome
 

@@ -1,6 +1,5 @@
 """What gunicorn cannot read, in the pod's own words: its errors, and an answer where there is no request."""
 
-import uuid
 from urllib.parse import unquote
 
 from gunicorn.http import errors as gunicorns
@@ -14,6 +13,7 @@ from service.http_errors import (
     UnknownExpectation,
     UnknownTransferCoding,
 )
+from service.ids import new_id
 from service.problems import MEDIA_TYPE, Problem, stated
 
 _SEEN_CHARACTERS = 200
@@ -41,7 +41,7 @@ def refusal(error: Exception, path: str) -> tuple[str, bytes]:
 
     ``path`` is what the request line names; empty where it could not be read.
     """
-    request_id = str(uuid.uuid4())
+    request_id = new_id()
     known = translated(error) if isinstance(error, gunicorns.ParseException) else error
     problem = stated(known, unquote(path), request_id)
     return problem.slug, _written(problem, request_id)
