@@ -81,9 +81,9 @@ bench-judge: setup ## How often each canary rule is wrong: ours, Flagger's, Argo
 bench-judge-quick: setup ## The same with few runs (a minute)
 	$(BIN)/python -m benchmarks.judge --quick
 bench-serving: setup ## The pod against its peers, in turns
-	$(BIN)/python benchmarks/serving/run.py --json benchmarks/serving/results.json
+	$(BIN)/python -m benchmarks.serving.run --json benchmarks/serving/results.json
 bench-inside: setup ## Where the pod's time goes: tokenizer, queue, engine, HTTP
-	$(BIN)/python benchmarks/serving/inside.py
+	$(BIN)/python -m benchmarks.serving.inside
 bench-cache: setup ## The cache: hit ratio, and a cached answer against a constant
 	$(BIN)/python -m benchmarks.cache
 

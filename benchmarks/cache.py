@@ -10,13 +10,15 @@ import re
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import psutil
 import urllib3
 
+from benchmarks.bounds import Bound, Verdict
 from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
 from benchmarks.serving import clients
 from benchmarks.serving.material import sentences
@@ -34,29 +36,45 @@ ROUNDS = 3
 SEED = 7
 PATH = "/feature-extraction"
 THREADED = ("-k", "service.worker.ImpatientWorker", "--threads", "320", "--keep-alive", "75")
-CONSTANT = (*THREADED, "benchmarks.constant:app")
+SERVER = (*THREADED, "benchmarks.constant:app")
+CONSTANT, CACHED = "constant", "cached"
+BOUND = Bound("cached answer (Redis), 8 clients, requests/s", 0.6, 0.8, more_is_better=True, against=CONSTANT)
 BODY = {"text": "今天天气很好。"}
 
 
 def main() -> None:
     """Measure and print."""
     end_on_sigterm()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        port = free_port()
-        redis = str(find_redis(Settings.from_environment(os.environ)))
-        words = [redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", name]
-        env = {"BERTMESH_MODEL": str(ZH_SMALL), "BERTMESH_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
-        with ExitStack() as stack:
-            server = stack.enter_context(running(words, {}, folder / "redis.log"))
-            pod = stack.enter_context(gunicorn(POD, env, folder / "pod.log"))
-            print(f"hit ratio, Zipf over {TEXTS:,} texts, {REQUESTS:,} requests: {zipf(pod):.1%}", flush=True)
-            body = urllib3.request("POST", f"http://127.0.0.1:{pod}{PATH}", json=BODY).data
-            (folder / "body").write_bytes(body)
-            with gunicorn(CONSTANT, {"BODY": str(folder / "body")}, folder / "constant.log") as constant:
-                compare(pod, constant)
-            del env["BERTMESH_REDIS_URL"]
-            outages(pod, stack.enter_context(gunicorn(POD, env, folder / "bare.log")), server)
+    with tempfile.TemporaryDirectory() as name, served(Path(name)) as (pod, redis):
+        print(f"hit ratio, Zipf over {TEXTS:,} texts, {REQUESTS:,} requests: {zipf(pod):.1%}", flush=True)
+        both = compared(pod, Path(name))
+        for title, each in both.items():
+            show(title, each)
+        print(verdict(both), flush=True)
+        with gunicorn(POD, {"BERTMESH_MODEL": str(ZH_SMALL)}, Path(name) / "bare.log") as bare:
+            outages(pod, bare, redis)
+
+
+def loads() -> dict[str, clients.Load]:
+    """Start what is needed and ask for a cached answer and for a constant one; return both loads."""
+    with tempfile.TemporaryDirectory() as name, served(Path(name)) as (pod, _):
+        return compared(pod, Path(name))
+
+
+def verdict(both: dict[str, clients.Load]) -> Verdict:
+    """Return the ratio of cached answers to constant ones."""
+    return Verdict(BOUND, both[CACHED].rate / both[CONSTANT].rate)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """Run a pod with a Redis; yield the pod's port, and Redis."""
+    port = free_port()
+    redis = str(find_redis(Settings.from_environment(os.environ)))
+    words = [redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    env = {"BERTMESH_MODEL": str(ZH_SMALL), "BERTMESH_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+    with running(words, {}, folder / "redis.log") as server, gunicorn(POD, env, folder / "pod.log") as pod:
+        yield pod, server
 
 
 def outages(pod: int, bare: int, server: psutil.Process) -> None:
@@ -94,16 +112,13 @@ def lookups(http: urllib3.PoolManager, pod: int) -> dict[str, float]:
     return {name: float(value) for name, value in found}
 
 
-def compare(pod: int, constant: int) -> None:
-    """Print the requests a second of both, in turns, and the ratio of the medians."""
-    loads: dict[str, list[clients.Load]] = {"constant": [], "cached": []}
-    for _ in range(ROUNDS):
-        loads["constant"].append(load(constant))
-        loads["cached"].append(load(pod))
-    middle = {name: clients.median(each) for name, each in loads.items()}
-    for name, each in middle.items():
-        show(name, each)
-    print(f"cached / constant: {middle['cached'].rate / middle['constant'].rate:.2f}", flush=True)
+def compared(pod: int, folder: Path) -> dict[str, clients.Load]:
+    """Ask the pod and a server of the same answer, in turns; return the medians."""
+    (folder / "body").write_bytes(urllib3.request("POST", f"http://127.0.0.1:{pod}{PATH}", json=BODY).data)
+    with gunicorn(SERVER, {"BODY": str(folder / "body")}, folder / "constant.log") as constant:
+        rounds = [(load(constant), load(pod)) for _ in range(ROUNDS)]
+    sides = zip((CONSTANT, CACHED), zip(*rounds, strict=True), strict=True)
+    return {name: clients.median(each) for name, each in sides}
 
 
 def load(port: int) -> clients.Load:

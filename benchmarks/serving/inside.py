@@ -1,6 +1,6 @@
 """Where the time goes inside a pod, and how engines scale with batch and cores.
 
-    python benchmarks/serving/inside.py [--seconds 1]
+    python -m benchmarks.serving.inside [--seconds 1]
 
 Engines take turns, so that what else the machine does hits all alike; medians are printed. Engines for a GPU
 are among them where there is one and the model is converted for it.
@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 
-import clients
 import orjson
-from contestants import ENVIRONMENTS, Material, contestants
-from material import sentences, write_model
-from processes import first_answer, running
-from shares import shares
 
+from benchmarks.serving import clients
+from benchmarks.serving.contestants import ENVIRONMENTS, Material, contestants
+from benchmarks.serving.material import CACHE, sentences, write_model
+from benchmarks.serving.processes import first_answer, running
+from benchmarks.serving.shares import shares
 from bertmesh.ports import free_port
 from modelstore import read_manifest
 from service.codec import Codec
@@ -30,7 +30,6 @@ from service.engine.packed import PackedEngine
 from service.engine.recipes import CUDA
 from service.engine.select import conversions, recorded
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
 RECIPES, BATCHES = ("int8", "bf16"), (1, 4, 16, 32)
 MICRO = 1e6
 

@@ -4,6 +4,7 @@ The weights are random: they serve to measure speed, never fidelity.
 """
 
 import json
+import os
 from itertools import count, islice
 from pathlib import Path
 from random import Random
@@ -16,6 +17,8 @@ from tokenizers import BertWordPieceTokenizer
 from modelstore import write_manifest
 from modelstore.manifest import MANIFEST
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
+"""Where benchmarks keep what takes minutes to make."""
 LAYERS, WIDTH, HEADS, INNER, POSITIONS = 12, 768, 12, 3072, 512
 WORDS = 21_128
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from benchmarks.bounds import Bound, Verdict
+
 
 class Load(Protocol):
     """Requests a second and latencies in milliseconds."""
@@ -24,24 +26,13 @@ class Result(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """A ratio of one server's number to another's, or to another of its own numbers.
+    """A ratio of one of our servers' numbers to a peer's, or to another of its own numbers."""
 
-    ``must`` is a least where more is better, else a most.
-    """
-
-    what: str
+    bound: Bound
     ours: str
-    peer: str
     number: Callable[[Result], float]
-    must: float
-    aim: float
-    more_is_better: bool = False
     peer_number: Callable[[Result], float] | None = None
     """What the peer's number is where it is another one than ours."""
-
-    def met(self, ratio: float, bound: float) -> bool:
-        """Whether a ratio is on the right side of a bound."""
-        return ratio >= bound if self.more_is_better else ratio <= bound
 
 
 def _rate(result: Result) -> float:
@@ -56,66 +47,33 @@ def _median(result: Result) -> float:
     return result.together.p50
 
 
-_ORT, _MORE = "mosec ort-int8", True
+def _more(what: str, must: float, aim: float, peer: str) -> Bound:
+    return Bound(what, must, aim, more_is_better=True, against=peer)
+
+
+def _less(what: str, must: float, aim: float, peer: str) -> Bound:
+    return Bound(what, must, aim, against=peer)
+
+
+_INT8, _BF16, _FILL = "ours int8", "ours bf16", "ours int8 fill-mask"
+_ORT, _PIPELINE = "mosec ort-int8", "pipeline"
 
 TARGETS = (
-    Target("int8 features, 32 clients, requests/s", "ours int8", _ORT, _rate, 2.0, 2.5, _MORE),
-    Target("bf16 features, 32 clients, requests/s", "ours bf16", _ORT, _rate, 1.4, 1.5, _MORE),
-    Target(
-        "int8 fill-mask, 32 clients, requests/s",
-        "ours int8 fill-mask",
-        "mosec torch fill-mask",
-        _rate,
-        7,
-        9,
-        _MORE,
-    ),
-    Target("int8 features, 32 clients, p99", "ours int8", _ORT, _tail, 0.65, 0.55),
-    Target("int8, 32 clients, p99 to own p50", "ours int8", "ours int8", _tail, 2, 2, peer_number=_median),
-    Target("int8 features, 1 client, p50", "ours int8", _ORT, lambda r: r.alone.p50, 0.8, 0.7),
-    Target("int8, start to first answer", "ours int8", "pipeline", lambda r: r.start_s, 0.2, 0.15),
-    Target("int8, memory", "ours int8", "pipeline", lambda r: float(r.pss_mib), 0.75, 0.4),
+    Target(_more("int8 features, 32 clients, requests/s", 2.0, 2.5, _ORT), _INT8, _rate),
+    Target(_more("bf16 features, 32 clients, requests/s", 1.4, 1.5, _ORT), _BF16, _rate),
+    Target(_more("int8 fill-mask, 32 clients, requests/s", 7, 9, "mosec torch fill-mask"), _FILL, _rate),
+    Target(_less("int8 features, 32 clients, p99", 0.65, 0.55, _ORT), _INT8, _tail),
+    Target(_less("int8 features, 32 clients, p99 to own p50", 2, 2, _INT8), _INT8, _tail, _median),
+    Target(_less("int8 features, 1 client, p50", 0.8, 0.7, _ORT), _INT8, lambda r: r.alone.p50),
+    Target(_less("int8, start to first answer", 0.2, 0.15, _PIPELINE), _INT8, lambda r: r.start_s),
+    Target(_less("int8, memory", 0.75, 0.4, _PIPELINE), _INT8, lambda r: float(r.pss_mib)),
 )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A target and the ratio that was measured."""
-
-    target: Target
-    ratio: float
-
-    @property
-    def met(self) -> str:
-        """Which bound it keeps: aim, must or none."""
-        if self.target.met(self.ratio, self.target.aim):
-            return "aim"
-        return "must" if self.target.met(self.ratio, self.target.must) else "MISSED"
-
-    def __str__(self) -> str:
-        target = self.target
-        return (
-            f"{target.what:42} {self.ratio:6.2f} x {target.peer:22}"
-            f" must {target.must:4} aim {target.aim:4}  {self.met}"
-        )
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it fit for JSON."""
-        target = self.target
-        return {
-            "what": target.what,
-            "against": target.peer,
-            "ratio": round(self.ratio, 3),
-            "must": target.must,
-            "aim": target.aim,
-            "met": self.met,
-        }
 
 
 def ratios(results: Mapping[str, Result]) -> Iterator[Verdict]:
     """Yield a verdict for each target whose two servers were measured."""
     for target in TARGETS:
-        if target.ours in results and target.peer in results:
+        peer = target.bound.against
+        if target.ours in results and peer in results:
             ours = target.number(results[target.ours])
-            peer = (target.peer_number or target.number)(results[target.peer])
-            yield Verdict(target, ours / peer)
+            yield Verdict(target.bound, ours / (target.peer_number or target.number)(results[peer]))

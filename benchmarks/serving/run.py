@@ -1,8 +1,9 @@
 """Measures the pod against its peers, on the same machine in the same run.
 
-    python benchmarks/serving/run.py [--rounds 3] [--only NAME ...] [--json FILE]
+    python -m benchmarks.serving.run [--rounds 3] [--only NAME ...] [--json FILE]
 
-Prints a line for each server, then the ratios that `docs/performance.md` speaks of.
+Prints a line for each server, then the ratios that `docs/performance.md` speaks of, that of a cached answer
+to a constant one among them (all servers but those two have ended by then).
 """
 
 import argparse
@@ -17,17 +18,25 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import clients
 import psutil
-from contestants import ENVIRONMENTS, FILL_MASK, HERE, PEERS, Contestant, Material, contestants
-from environments import python_of
-from material import sentences, write_model
-from processes import first_answer, pss, running
-from ratios import ratios
 
+from benchmarks import cache
+from benchmarks.serving import clients
+from benchmarks.serving.contestants import (
+    ENVIRONMENTS,
+    FILL_MASK,
+    HERE,
+    PEERS,
+    Contestant,
+    Material,
+    contestants,
+)
+from benchmarks.serving.environments import python_of
+from benchmarks.serving.material import CACHE, sentences, write_model
+from benchmarks.serving.processes import first_answer, pss, running
+from benchmarks.serving.ratios import ratios
 from bertmesh.ports import free_port
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertmesh" / "benchmarks"
 TEXTS = 4096
 MANY = 32
 STARTS = 3
@@ -76,6 +85,8 @@ def main() -> None:
     everyone = contestants(_material(arguments.threads))
     results, absent = measure([everyone[name] for name in arguments.only or everyone], arguments)
     verdicts = list(ratios(results))
+    if not arguments.only:
+        verdicts.append(cache.verdict(cache.loads()))
     for line in (*map(_line, results.values()), *absent, "", *map(str, verdicts)):
         print(line)
     if arguments.json:

@@ -6,8 +6,9 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-import clients
 import psutil
+
+from benchmarks.serving import clients
 
 MANY = 32
 _ENGINE_THREADS_OF = 0.2
