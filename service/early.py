@@ -4,19 +4,25 @@ Half of a start is imports on one core; checking, mapping and warming a model ta
 """
 
 from concurrent.futures import Future
-from threading import Thread
+from threading import Event, Thread
 
-from service.models import Model, find, load_model
+from service.models import Model, find, import_engine, load_model
 from service.settings import Settings
 
 _begun: dict[Settings, Future[Model]] = {}
 
 
 def begin(settings: Settings) -> None:
-    """Begin to load the model of these settings in the background."""
+    """Begin to load the model of these settings in the background.
+
+    Returns when OpenVINO is imported, if that is going to compute: beside the imports of the app it would
+    take twice as long, and nothing could be loaded meanwhile.
+    """
     future: Future[Model] = Future()
     _begun[settings] = future
-    Thread(target=_load_into, args=(future, settings), name="load", daemon=True).start()
+    imported = Event()
+    Thread(target=_load_into, args=(future, settings, imported), name="load", daemon=True).start()
+    imported.wait()
 
 
 def first_model(settings: Settings) -> Model:
@@ -27,15 +33,16 @@ def first_model(settings: Settings) -> Model:
         UnsupportedModel: No engine can compute it.
     """
     begun = _begun.pop(settings, None)
-    return begun.result() if begun else _load(settings)
+    return begun.result() if begun else load_model(find(settings.model, settings), settings)
 
 
-def _load_into(future: Future[Model], settings: Settings) -> None:
+def _load_into(future: Future[Model], settings: Settings, imported: Event) -> None:
     try:
-        future.set_result(_load(settings))
+        try:
+            version = find(settings.model, settings)
+            import_engine(version, settings)
+        finally:
+            imported.set()
+        future.set_result(load_model(version, settings))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to whoever waits for the model
         future.set_exception(error)
-
-
-def _load(settings: Settings) -> Model:
-    return load_model(find(settings.model, settings), settings)

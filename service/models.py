@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from modelstore import ModelVersion, resolve, verify
@@ -10,8 +11,8 @@ from service.codec import Codec
 from service.engine import Array, Engine, Item, Want
 from service.engine.center import center, require_numbers
 from service.engine.pace import heavy
-from service.engine.recipes import TORCH
-from service.engine.select import Chosen, Original, conversions, full_card, load, ranked
+from service.engine.recipes import CPU, TORCH
+from service.engine.select import Chosen, Original, conversions, full_card, load, ranked, recorded
 from service.errors import UnsupportedModel
 from service.settings import Settings
 from service.tasks import Reader
@@ -58,6 +59,15 @@ def read_from(version: ModelVersion, settings: Settings) -> Path:
     converted = conversions(settings.cache_dir, version.digest)
     first, *_ = ranked(converted, settings.engine)
     return version.folder if first == TORCH else converted / first
+
+
+def import_engine(version: ModelVersion, settings: Settings) -> None:
+    """Import what a conversion of a version is computed with, if one is going to be on the CPU."""
+    converted = conversions(settings.cache_dir, version.digest)
+    known = recorded(converted).get(ranked(converted, settings.engine)[0])
+    if known and known.device == CPU:
+        import_module("service.engine.packed")
+        import_module("service.engine.runtime")
 
 
 def computes(engine: Engine, codec: Codec) -> None:

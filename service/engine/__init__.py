@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-# Before numpy is there, whose threads would wait for work by spinning, on the cores that a start needs. What is
-# left to numpy here is too small for threads.
+# Before numpy is there, whose threads would wait for work by spinning, on the cores that a start needs.
+# What is left to numpy here is too small for threads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402 - see above
-from numpy.typing import NDArray  # noqa: E402 - see above
+import numpy as np
+from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 

@@ -38,7 +38,7 @@ class Conversion:
     """How long one sentence alone takes; measured in the same place."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The checksum of each file, by name: XXH3 of 64 bits, in hexadecimal, finds what a disk or a broken copy
-    does, at 17 GB/s (CRC-32: 7). Malice it does not find, but who can write here can write this record too."""
+    does, at 17 GB/s (CRC-32: 7). Malice it does not find, but who can write here can write this too."""
     size: int = 0
     """The bytes of all files."""
     format: int = FORMAT
