@@ -1,6 +1,6 @@
 """Measures the pod against its peers, on the same machine in the same run.
 
-    python -m benchmarks.serving.run [--rounds 3] [--only NAME ...] [--json FILE]
+    python -m benchmarks.serving.run [--rounds 5] [--only NAME ...] [--json FILE]
 
 Prints a line for each server, then the ratios that `docs/performance.md` speaks of, that of a cached answer
 to a constant one among them (all servers but those two have ended by then).
@@ -211,7 +211,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3, help="of a turn with 32 clients; half with one")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=3, help="turns each server gets")
+    parser.add_argument("--rounds", type=int, default=5, help="turns each server gets")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these servers alone")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     return parser.parse_args()
