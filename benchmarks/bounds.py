@@ -1,17 +1,16 @@
-"""What a measured number must be and is to be."""
+"""What a measured ratio must be and is to be."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A least where more is better, else a most. ``against`` is whose number a ratio is to."""
+    """Of a ratio: a least where more is better, else a most. ``against`` is whose number it is to."""
 
     what: str
     must: float
     aim: float
     more_is_better: bool = False
-    unit: str = "x"
     against: str = ""
 
     def kept(self, number: float, limit: float) -> bool:
@@ -36,7 +35,7 @@ class Verdict:
     def __str__(self) -> str:
         bound = self.bound
         return (
-            f"{bound.what:46} {self.number:7.2f} {bound.unit:2} {bound.against:22}"
+            f"{bound.what:46} {self.number:7.2f} x {bound.against:22}"
             f" must {bound.must:4} aim {bound.aim:4}  {self.met}"
         )
 

@@ -67,7 +67,6 @@ def import_engine(version: ModelVersion, settings: Settings) -> None:
     known = recorded(converted).get(ranked(converted, settings.engine)[0])
     if known and known.device == CPU:
         import_module("service.engine.packed")
-        import_module("service.engine.runtime")
 
 
 def computes(engine: Engine, codec: Codec) -> None:

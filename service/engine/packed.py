@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from service.engine import Array, Item, Want
 from service.engine.conversion import Conversion, unusable
 from service.engine.pace import heavy
 from service.engine.packing import INPUTS, Pack, passes
-
-if TYPE_CHECKING:
-    from service.engine.runtime import ov
+from service.engine.runtime import ov
 
 ENCODER, HEAD = "encoder.blob", "head.blob"
 """Graphs as OpenVINO compiled them, weights included."""
@@ -128,7 +126,7 @@ def options(precision: str, threads: int) -> Mapping[str, object]:
 class _Graph:
     """A compiled graph over a mapped file."""
 
-    def __init__(self, request: "ov.InferRequest", content: mmap.mmap) -> None:
+    def __init__(self, request: ov.InferRequest, content: mmap.mmap) -> None:
         self._request = request
         self._content = content  # the graph reads its weights from there
         self._is_new = True
@@ -145,10 +143,6 @@ class _Graph:
         except (OSError, ValueError) as error:  # nobody can map an empty file
             raise unusable(folder, f"{name} that cannot be mapped ({error})") from error
         conversion.check(folder, name, content)
-        # Imported here, after the check: the head's file is small, and while its thread imports, the other
-        # still checks the encoder's. Imported at the top, a start would take both times.
-        from service.engine.runtime import ov  # noqa: PLC0415
-
         blob = ov.Tensor(np.frombuffer(content, np.uint8), shared_memory=True)
         try:
             return cls(heavy(ov.Core().import_model, blob, "CPU", told).create_infer_request(), content)
