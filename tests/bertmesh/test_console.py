@@ -7,8 +7,8 @@ import pytest
 import urllib3
 from click.testing import CliRunner
 
-from bertmesh.cli import cli
-from bertmesh.ports import free_ports
+from bertmesh.commands.cli import cli
+from bertmesh.local.ports import free_ports
 from tests.support.kubeapi.known import mesh_api
 from tests.support.kubeapi.samples import rollout
 from tests.support.processes import wait_until

@@ -9,8 +9,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from bertmesh import conversions
-from bertmesh.cli import cli
+from bertmesh.commands import conversions
+from bertmesh.commands.cli import cli
 from modelstore import resolve
 from service.engine import select
 from service.engine.conversion import Conversion
@@ -100,7 +100,7 @@ def test_by_default_what_needs_a_gpu_is_made_only_where_torch_can_use_one(
 
 LIMITED = """
 import resource, sys
-from bertmesh.cli import cli
+from bertmesh.commands.cli import cli
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 cli()
 """

@@ -3,8 +3,8 @@
 import pytest
 from scipy import stats
 
-from bertmesh.demo_facts import SplitSeen, Stage, failures, last_on, misplaced, seen_in, split_p
-from bertmesh.traffic import Answer
+from bertmesh.demo.facts import SplitSeen, Stage, failures, last_on, misplaced, seen_in, split_p
+from bertmesh.demo.traffic import Answer
 
 
 def answer(sent_at: float, version: str = "1.0", status: int = 200) -> Answer:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bertmesh.cli import cli
+from bertmesh.commands.cli import cli
 from tests.canary.console.scenes import Scene, at_weight
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from canary.cluster_wants import wants
-from canary.promql import Want
+from canary.cluster.wants import wants
+from canary.prometheus.promql import Want
 from tests.bertmesh.clusters import Busy, busy
 from tests.canary.operator.clusters import FAST
 from tests.support.kubeapi.known import mesh_api

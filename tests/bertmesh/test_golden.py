@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from bertmesh import golden
-from bertmesh.home import Home, VersionSpec, write_json
+from bertmesh.local import golden
+from bertmesh.local.home import Home, VersionSpec, write_json
 from canary.errors import BadGolden
 
 SET = {"schema": 1, "sentences": [{"text": "北[MASK]", "answers": ["京"]}]}

@@ -5,12 +5,12 @@ import re
 import click
 import pytest
 
-from bertmesh import following
-from bertmesh.cli import cli
-from bertmesh.kubectl import plugin
-from bertmesh.rollout import ON_BOTH
-from canary import events
-from canary.cluster_client import HINDRANCES
+from bertmesh.commands.cli import cli
+from bertmesh.commands.kubectl import plugin
+from bertmesh.commands.rollout import follow
+from bertmesh.commands.rollout.group import ON_BOTH
+from canary.cluster import events
+from canary.cluster.client import HINDRANCES
 from tests.support.kubeapi.known import ROOT
 
 GUIDE = (ROOT / "docs" / "guide-rollouts.md").read_text("utf-8")
@@ -31,7 +31,7 @@ def test_every_command_is_named(command: click.Command) -> None:
 
 
 def test_every_exit_code_has_its_row() -> None:
-    codes = {following.PROMOTED, following.FAILED, 2, following.ROLLED_BACK, following.STILL_GOING}
+    codes = {follow.PROMOTED, follow.FAILED, 2, follow.ROLLED_BACK, follow.STILL_GOING}
     assert {int(code) for code in re.findall(r"^\| (\d) \|", GUIDE, re.MULTILINE)} == codes
 
 

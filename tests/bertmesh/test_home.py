@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bertmesh.errors import CorruptState, MeshNotRunning, MeshRunning, UnknownVersion
-from bertmesh.home import Home, MeshInfo, VersionSpec, process_start, write_json
-from bertmesh.ports import free_ports, gateway_port
-from bertmesh.workloads import Observed, WorkloadFiles
+from bertmesh.local.home import Home, MeshInfo, VersionSpec, process_start, write_json
+from bertmesh.local.ports import free_ports, gateway_port
+from bertmesh.local.workloads import Observed, WorkloadFiles
 
 
 def info(pid: int, started: float) -> MeshInfo:

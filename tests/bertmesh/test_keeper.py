@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertmesh.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff, Keeper
-from bertmesh.logs import last_words
-from bertmesh.processes import Command
+from bertmesh.local.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff, Keeper
+from bertmesh.local.logs import last_words
+from bertmesh.local.processes import Command
 
 
 def test_the_pause_doubles_with_each_failure_up_to_a_limit() -> None:

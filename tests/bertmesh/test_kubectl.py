@@ -15,7 +15,7 @@ from tests.support.helm import kubectl
 from tests.support.kubeapi.known import ROOT, mesh_api
 from tests.support.kubeapi.samples import rollout
 
-LAUNCHER = '#!/bin/sh\nexec "{python}" -c "from bertmesh.kubectl import main; main()" "$@"\n'
+LAUNCHER = '#!/bin/sh\nexec "{python}" -c "from bertmesh.commands.kubectl import main; main()" "$@"\n'
 
 
 @pytest.fixture

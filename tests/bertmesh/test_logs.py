@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bertmesh.logs import last_words
+from bertmesh.local.logs import last_words
 
 
 @pytest.mark.parametrize(

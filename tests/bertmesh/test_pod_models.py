@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import modelstore
-from bertmesh.cli import cli
-from bertmesh.home import Home, ProcessInfo, process_start, write_json
-from bertmesh.ports import free_port
+from bertmesh.commands.cli import cli
+from bertmesh.local.home import Home, ProcessInfo, process_start, write_json
+from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.test_gunicorn import Running, running_pod
 from tests.service.tiny import write_model

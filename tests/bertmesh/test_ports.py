@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bertmesh.errors import PortTaken
-from bertmesh.ports import LOOPBACK, free_ports, gateway_port
+from bertmesh.local.ports import LOOPBACK, free_ports, gateway_port
 
 
 def test_a_taken_port_is_refused_with_its_holder_and_what_to_do() -> None:

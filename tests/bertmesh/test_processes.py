@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bertmesh.logs import last_words
-from bertmesh.processes import Child, Command, kill_strays, stop_all
+from bertmesh.local.logs import last_words
+from bertmesh.local.processes import Child, Command, kill_strays, stop_all
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 DEAF_PROGRAM = """

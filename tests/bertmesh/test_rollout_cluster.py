@@ -9,13 +9,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from bertmesh.cli import cli
-from canary.cluster_api import ModelRollouts
-from canary.cluster_client import ClusterClient
-from canary.cluster_errors import OperatorGone, OrderOvertaken
-from canary.commands import Order
-from mesh.cluster_api import ClusterApi
-from mesh.cluster_errors import ApiDown
+from bertmesh.commands.cli import cli
+from canary.cluster.api import ModelRollouts
+from canary.cluster.client import ClusterClient
+from canary.cluster.errors import OperatorGone, OrderOvertaken
+from canary.rollout.commands import Order
+from mesh.cluster.api import ClusterApi
+from mesh.cluster.errors import ApiDown
 from tests.bertmesh.clusters import Busy, busy, roles
 from tests.canary.fakes import FakeClock
 from tests.canary.operator.clusters import FAST

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bertmesh.commands_up import up
+from bertmesh.commands.up import up
 
 ISSUER = ["--jwt-issuer", "https://issuer.example"]
 

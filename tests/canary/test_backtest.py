@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bertmesh import backtest as command
-from bertmesh.cli import cli
-from bertmesh.ports import free_port
-from canary.backtest import Backtest, Span, backtest
-from canary.counters import CounterSnapshot
+from bertmesh.commands.cli import cli
+from bertmesh.commands.rollout import backtest as command
+from bertmesh.local.ports import free_port
+from canary.controller.backtest import Backtest, Span, backtest
 from canary.errors import BadSpan, MetricsDown
-from canary.profiles import DEFAULT, FAST
+from canary.judge.profiles import DEFAULT, FAST
+from canary.measure.counters import CounterSnapshot
 from mesh.model import Split, Weights
 from tests.canary.fakes import PROMETHEUS, Executioner, FakeClock, FakeRouter, FakeTraffic
 

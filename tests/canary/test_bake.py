@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from canary.judge import Moment, judge
-from canary.policy import Profile
-from canary.profiles import DEFAULT, FAST
-from canary.stage import Stage as JudgeStage
-from canary.verdict import Outcome
+from canary.judge.policy import Profile
+from canary.judge.profiles import DEFAULT, FAST
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage as JudgeStage
+from canary.judge.verdict import Outcome
 from mesh.model import Split, Weights
 from tests.canary.fakes import Stage
 from tests.canary.worlds import BAKE, ERRORS_ONLY, Numbers, after_history, observed, ticks_of

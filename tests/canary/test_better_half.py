@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canary.evidence import Case
-from canary.ledger import Ledger
-from canary.measurement import Counts, PodCounts, Tick, better_half
-from canary.statistics import mass, mean
+from canary.judge.evidence import Case
+from canary.judge.ledger import Ledger
+from canary.judge.statistics import mass, mean
+from canary.measure.counts import Counts, PodCounts, Tick, better_half
 from tests.canary.worlds import ERRORS_ONLY, FIRST, after_history, pod_tick
 
 ROWS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=2, max_size=6)

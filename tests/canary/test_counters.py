@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.counters import ALL, CounterSnapshot, Cursor, Kind, Series, measure
-from canary.measurement import Counts, Tick
+from canary.measure.counters import ALL, CounterSnapshot, Cursor, Kind, Series, measure
+from canary.measure.counts import Counts, Tick
 
 EDGE = "100"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from canary.store import STATE
+from canary.local.store import STATE
 from tests.canary.fakes import Stage
 
 

@@ -3,8 +3,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.counters import ALL
-from canary.edge import choose_edge
+from canary.measure.counters import ALL
+from canary.measure.latency import choose_edge
 
 
 def test_the_edge_is_the_one_that_the_slowest_hundredth_exceeds() -> None:

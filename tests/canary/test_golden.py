@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from canary.controller.golden_gate import GoldenGate
 from canary.errors import BadGolden
-from canary.golden import GoldenGate
-from canary.model import Rollout
-from canary.quality import GoldenResult, Sentence, compare, read_golden
+from canary.judge.golden import GoldenResult, Sentence, compare, read_golden
+from canary.rollout.model import Rollout
 from mesh.model import Split
 from tests.canary.fakes import Stage
 

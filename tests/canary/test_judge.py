@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canary.judge import Moment, judge
-from canary.measurement import Tick
-from canary.policy import Margin
-from canary.profiles import DEFAULT, FAST, LOW_TRAFFIC, PROFILES
-from canary.stage import Stage
-from canary.verdict import Outcome
+from canary.judge.policy import Margin
+from canary.judge.profiles import DEFAULT, FAST, LOW_TRAFFIC, PROFILES
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.verdict import Outcome
+from canary.measure.counts import Tick
 from tests.canary.worlds import (
     BAKE,
     ERRORS_ONLY,

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from canary.balance import fair_balance, whole_balance
-from canary.judge import Moment, judge
-from canary.ledger import Ledger
-from canary.measurement import Counts, PodCounts, Tick
-from canary.profiles import DEFAULT, ERRORS, FAST, SLOW
-from canary.stage import Stage
-from canary.statistics import HARM_GRID, Pair, log_harm, mass
-from canary.verdict import Outcome
+from canary.judge.balance import fair_balance, whole_balance
+from canary.judge.ledger import Ledger
+from canary.judge.profiles import DEFAULT, ERRORS, FAST, SLOW
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.statistics import HARM_GRID, Pair, log_harm, mass
+from canary.judge.verdict import Outcome
+from canary.measure.counts import Counts, PodCounts, Tick
 from tests.canary.worlds import (
     BAKE,
     ERRORS_ONLY,

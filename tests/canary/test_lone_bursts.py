@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from canary.balance import fair_balance, whole_balance
-from canary.ledger import Ledger
+from canary.judge.balance import fair_balance, whole_balance
+from canary.judge.ledger import Ledger
 from tests.canary.worlds import ERRORS_ONLY, TICK_S, after_history, observed, pod_tick
 
 Row = dict[str, tuple[int, int]]

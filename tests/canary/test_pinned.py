@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bertmesh.ports import free_port
-from canary.pinned import PinnedCandidates
+from bertmesh.local.ports import free_port
+from canary.adapters.pinned import PinnedCandidates
 
 
 class Gateway(ThreadingHTTPServer):

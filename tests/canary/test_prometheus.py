@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from bertmesh.ports import free_port
-from canary.backtest import Span, backtest
-from canary.counters import CounterSnapshot, Cursor, Kind, measure
+from bertmesh.local.ports import free_port
+from canary.controller.backtest import Span, backtest
 from canary.errors import MetricsDown
-from canary.measurement import Counts, Tick, total
-from canary.profiles import FAST
-from canary.prometheus import Prometheus, PrometheusMetrics
-from canary.promql import Want
+from canary.judge.profiles import FAST
+from canary.measure.counters import CounterSnapshot, Cursor, Kind, measure
+from canary.measure.counts import Counts, Tick, total
+from canary.prometheus.client import Prometheus, PrometheusMetrics
+from canary.prometheus.promql import Want
 from canary.settings import Settings
 from tests.support.processes import prometheus_server, wait_until
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from canary.counters import CounterSnapshot, Cursor, Kind, Series, measure
-from canary.judge import Moment, judge
-from canary.ledger import Ledger
-from canary.measurement import Counts, PodCounts, Tick
-from canary.policy import Profile
-from canary.presence import is_fresh
-from canary.profiles import DEFAULT, ERRORS, FAST, FEEDBACK, LOWCONF, SHADOW
-from canary.promql import kind_of, version_of
-from canary.stage import Stage
-from canary.verdict import Verdict
+from canary.judge.ledger import Ledger
+from canary.judge.policy import Profile
+from canary.judge.presence import is_fresh
+from canary.judge.profiles import DEFAULT, ERRORS, FAST, FEEDBACK, LOWCONF, SHADOW
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.verdict import Verdict
+from canary.measure.counters import CounterSnapshot, Cursor, Kind, Series, measure
+from canary.measure.counts import Counts, PodCounts, Tick
+from canary.prometheus.promql import kind_of, version_of
 from tests.canary.worlds import FIRST, HISTORY, TICK_S
 
 WATCHED = replace(DEFAULT, metrics=(ERRORS, LOWCONF))

@@ -10,16 +10,16 @@ from threading import Event
 import pytest
 import urllib3
 
-from canary.client import Client
-from canary.commands import Start
-from canary.ports import WorkloadStatus
-from canary.prometheus import PrometheusMetrics
+from canary.controller.loop import Controller
+from canary.controller.ports import WorkloadStatus
+from canary.controller.world import World
+from canary.local.client import Client
+from canary.local.store import FileStore
+from canary.prometheus.client import PrometheusMetrics
+from canary.rollout.commands import Start
 from canary.settings import Settings
-from canary.store import FileStore
-from canary.wiring import Controller
-from canary.world import World
+from mesh.local.prometheus import render_prometheus
 from mesh.model import Split
-from mesh.prometheus import render_prometheus
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import prometheus_server, wait_until

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from canary.errors import BadSteps, UnknownProfile
-from canary.profiles import profile
+from canary.judge.profiles import profile
 from mesh.model import Split, Weights
 from tests.canary.fakes import Stage
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bertmesh.cli import cli
-from canary.store import FileStore
+from bertmesh.commands.cli import cli
+from canary.local.store import FileStore
 from tests.canary.fakes import Stage
 
 

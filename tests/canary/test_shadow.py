@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.forecast import ADVANCE_AT
-from canary.judge import Moment, judge
-from canary.ledger import Ledger
-from canary.measurement import Counts, PodCounts, Tick
-from canary.policy import Margin, Profile, Shadow
-from canary.profiles import DEFAULT, FAST, LOW_TRAFFIC, SHADOW, SLOW, shadowed
-from canary.stage import Stage
-from canary.store import STATE
-from canary.verdict import Outcome, Verdict
+from canary.judge.claims import ADVANCE_AT
+from canary.judge.ledger import Ledger
+from canary.judge.policy import Margin, Profile, Shadow
+from canary.judge.profiles import DEFAULT, FAST, LOW_TRAFFIC, SHADOW, SLOW, shadowed
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.verdict import Outcome, Verdict
+from canary.local.store import STATE
+from canary.measure.counts import Counts, PodCounts, Tick
 from mesh.model import Split, Weights
 from tests.canary import fakes
 from tests.canary.worlds import TICK_S

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
+from canary.adapters.disagreements import Disagreement, worst
 from canary.errors import ShadowUnreadable
-from canary.shadow_worst import Disagreement, worst
-from service.shadow_agreement import Agreement
-from service.shadow_board import Example, RedisBoard
-from service.shadow_example import example
-from service.tasks import Query
+from service.shadow.agreement import Agreement
+from service.shadow.example import example
+from service.shadow.redis import Example, RedisBoard
+from service.tasks.base import Query
 from tests.support.processes import redis_server
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.statistics import (
+from canary.judge.statistics import (
     HARM_GRID,
     SAFE_GRID,
     Pair,

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.client import Client
-from canary.commands import Answer, Order, Start
 from canary.errors import ControllerGone, NoController, NoRollout, StoreCorrupt, WaitedTooLong
-from canary.inbox import Inbox
-from canary.state import State
-from canary.statistics import add
-from canary.store import STATE, FileStore
+from canary.judge.statistics import add
+from canary.local.client import Client
+from canary.local.inbox import Inbox
+from canary.local.store import STATE, FileStore
+from canary.rollout.commands import Answer, Order, Start
+from canary.rollout.state import State
 from tests.canary.fakes import Stage
 
 WRITER = """
 import sys
 from pathlib import Path
-from canary.state import State
-from canary.store import FileStore
+from canary.rollout.state import State
+from canary.local.store import FileStore
 store = FileStore(Path(sys.argv[1]))
 number = 0
 while True:

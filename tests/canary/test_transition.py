@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.commands import Order
-from canary.decision import Action, Decision, decide
 from canary.errors import BadCommand
-from canary.model import FINAL, Phase, Rollout
-from canary.profiles import FAST
-from canary.transition import transition
-from canary.verdict import Outcome, Verdict
+from canary.judge.profiles import FAST
+from canary.judge.verdict import Outcome, Verdict
+from canary.rollout.commands import Order
+from canary.rollout.decision import Action, Decision, decide
+from canary.rollout.model import FINAL, Phase, Rollout
+from canary.rollout.transition import transition
 
 NEW = Rollout("rollout-1", "1.0", "1.1", 2, FAST, 0.0, "ann")
 decisions = st.builds(Decision, st.sampled_from(Action), st.just("reason"), st.just("sentence"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.commands import Answer, Undo
+from canary.rollout.commands import Answer, Undo
 from mesh.model import Split
 from tests.canary.fakes import Stage
 

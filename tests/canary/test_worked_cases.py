@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from canary.judge import Moment, judge
-from canary.profiles import DEFAULT
-from canary.verdict import Outcome, Verdict
+from canary.judge.profiles import DEFAULT
+from canary.judge.rules import Moment, judge
+from canary.judge.verdict import Outcome, Verdict
 from tests.canary.worlds import ERRORS_ONLY, FIRST, LAST, after_history, verdict
 
 TOLERANCE = 1e-6

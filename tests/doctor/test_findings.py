@@ -11,9 +11,9 @@ from doctor.check import all_checks, check, examine
 from doctor.checks.owners import CONTROLLER
 from doctor.checks.routes import seconds
 from doctor.errors import UnknownCode
+from doctor.examine.report import as_json, as_text
 from doctor.model import Inventory, Object, Place, Severity
-from doctor.report import as_json, as_text
-from mesh.cluster import MANAGER
+from mesh.cluster.router import MANAGER
 from tests.doctor.cases import CASES, Change, fresh, has_case, name_of
 from tests.doctor.worlds import World
 

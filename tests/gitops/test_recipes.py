@@ -9,7 +9,7 @@ import yaml
 from cloudcoil.models.fluxcd.helm.v2 import HelmRelease
 from cloudcoil.models.fluxcd.source.v1 import GitRepository
 
-from canary.resource_status import Status
+from canary.resource.status import Status
 from doctor.check import examine
 from doctor.model import Inventory, Severity
 from doctor.sources.files import objects

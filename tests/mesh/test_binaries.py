@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mesh.binaries import fetch_prometheus, find_all, find_envoy, find_prometheus, find_redis
 from mesh.errors import BinaryMissing
-from mesh.settings import Settings
+from mesh.local.binaries import fetch_prometheus, find_all, find_envoy, find_prometheus, find_redis
+from mesh.local.settings import Settings
 
 NOWHERE = Settings(path="", cache=Path("/nonexistent"))
 
@@ -84,7 +84,7 @@ def test_the_environment_is_read_in_one_place(tmp_path: Path) -> None:
 
 
 def test_set_up_prints_where_each_program_is() -> None:
-    words = [sys.executable, "-m", "mesh.binaries"]
+    words = [sys.executable, "-m", "mesh.local.binaries"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["envoy", "redis", "prometheus"]

@@ -7,7 +7,7 @@ import yaml
 
 from mesh.envoy import Options
 from mesh.errors import InvalidMesh
-from mesh.files import TYPES, EnvoyFiles, write_yaml
+from mesh.local.files import TYPES, EnvoyFiles, write_yaml
 from mesh.model import Endpoint, Split, Version, local_mesh
 
 

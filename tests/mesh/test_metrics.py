@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mesh.envoy.bootstrap import BUCKETS_MS
+from mesh.local.prometheus import render_prometheus
 from mesh.model import Split
 from mesh.policy import Policy, Retries
-from mesh.prometheus import render_prometheus
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import Prometheus, prometheus_server, wait_until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from mesh.envoy import render_routes
 from mesh.errors import (
     ClustersMissing,
@@ -20,10 +20,10 @@ from mesh.errors import (
     RoutesRejected,
     UnreadableRoutes,
 )
-from mesh.files import to_yaml
-from mesh.local import LocalRouter
+from mesh.local.files import to_yaml
+from mesh.local.patience import Patience
+from mesh.local.router import LocalRouter
 from mesh.model import Split, Version, Weights, local_mesh
-from mesh.patience import Patience
 from mesh.policy import Policy
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods

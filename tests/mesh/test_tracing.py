@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from mesh.envoy.bootstrap import collector_address
 from mesh.errors import InvalidMesh
 from mesh.model import Split

@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import modelstore
-from bertmesh.ports import free_port
-from service.app import wrap
+from bertmesh.local.ports import free_port
+from service.api.app import wrap
 from service.errors import SettingsError
-from service.pod import Pod, build
-from service.settings import Settings
+from service.pod.assembly import Pod, build
+from service.pod.settings import Settings
 from tests.service.conftest import Tiny
 from tests.service.test_app import FILL, json_of, problem
 from tests.service.test_gunicorn import running_pod

@@ -8,11 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from service.batching import Batcher
+from service.batching.batcher import Batcher
+from service.batching.queue import Limits
 from service.engine import Array, Item, Want
 from service.engine.torch import TorchEngine
 from service.errors import BatchTooLarge, EngineFailed, Overloaded
-from service.policy import Limits
 from tests.service.conftest import Tiny
 from tests.service.tiny import close, random_items
 from tests.support.processes import wait_until

@@ -1,4 +1,4 @@
-from service.breaker import Breaker
+from service.cache.breaker import Breaker
 
 
 class Clock:

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.breaker import Breaker
-from service.cache import AnswerCache, CacheStatus, Rules, key
-from service.deadline import Deadline
+from service.batching.deadline import Deadline
+from service.cache.answers import AnswerCache, CacheStatus, Rules, key
+from service.cache.breaker import Breaker
+from service.cache.store import Claim, Guard, Store, Value
 from service.engine import Array, Item
 from service.errors import Overloaded, StoreDown
-from service.faults import Fault, Faults
-from service.fill import FillMask
-from service.normalise import normaliser
-from service.predict import Predictor
-from service.store import Claim, Guard, Store, Value
-from service.tasks import Answer, Features, Query, Reader, Similarity, Task
+from service.pod.faults import Fault, Faults
+from service.pod.predict import Predictor
+from service.tasks.base import Answer, Features, Query, Reader, Similarity, Task
+from service.tasks.fill_mask import FillMask
+from service.text.normalise import normaliser
 from tests.service.tiny import WIDTH, reader
 
 RULES = Rules(ttl_s=60)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import service
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.test_gunicorn import HTTP, Running, real_redis, redis_url, running_pod
 from tests.support.processes import wait_until
 
 WALL = re.compile(r"\btime\.time\(|\bfrom time import .*\btime\b|\bdatetime\.(?:utc)?now\(|\.timestamp\(")
-STAMPS = {"service/routes.py"}
+STAMPS = {"service/api/routes.py"}
 """Modules that tell the time of day to people, and do nothing else with it."""
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codec import Codec, Mask
 from service.errors import UnsupportedModel
+from service.text.codec import Codec, Mask
 from tests.service.tiny import CHARACTERS, POSITIONS, VOCABULARY, codec, write_tokenizer
 
 

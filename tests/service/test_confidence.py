@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.app import wrap
-from service.confidence import FLOOR, unsure
-from service.pod import build
+from service.api.app import wrap
+from service.pod.assembly import build
+from service.tasks.confidence import FLOOR, unsure
 from tests.service.conftest import Tiny
 
 

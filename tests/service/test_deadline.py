@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.deadline import Deadline, milliseconds
+from service.batching.deadline import Deadline, milliseconds
 from service.errors import DeadlinePassed, InvalidHeader, Overloaded
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from modelstore import ModelStoreError
-from service.early import begin, first_model
+from service.models.early import begin, first_model
 from tests.service.conftest import Tiny
 
 

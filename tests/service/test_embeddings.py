@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from service.app import wrap
-from service.pod import Pod
+from service.api.app import wrap
+from service.pod.assembly import Pod
 from tests.service.test_app import json_of, post, problem
 from tests.service.tiny import WIDTH
 

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 
 from service.errors import SettingsError
-from service.faults import Fate, Fault, Faults
+from service.pod.faults import Fate, Fault, Faults
 
 
 def test_a_fault_is_read_from_its_text() -> None:

@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 
 from service.engine import Array, Item, Want
 from service.errors import AnswerTooLarge, InvalidTarget, NoMask, TextError, TooManyMasks
-from service.fill import BEAM, FillMask, Ranking, softmax
-from service.predict import together
-from service.tasks import Query, Reader
+from service.pod.predict import together
+from service.tasks.base import Query, Reader
+from service.tasks.fill_mask import BEAM, FillMask, Ranking, softmax
 from tests.service.tiny import POSITIONS, VOCABULARY, reader
 
 MASK = VOCABULARY["[MASK]"]

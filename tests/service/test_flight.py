@@ -7,8 +7,8 @@ from time import monotonic
 
 import pytest
 
+from service.cache.flight import Flights
 from service.errors import Overloaded
-from service.flight import Flights
 from tests.support.processes import wait_until
 
 

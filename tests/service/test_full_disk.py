@@ -9,7 +9,7 @@ import psutil
 import pytest
 import urllib3
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.test_gunicorn import Running, running_pod
 

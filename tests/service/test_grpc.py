@@ -17,15 +17,15 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-import service.protocols
-from bertmesh.ports import free_port
+import service.grpc
+from bertmesh.local.ports import free_port
 from service.errors import SettingsError
-from service.faults import Fault
-from service.pod import Pod, build
-from service.protocols.grpc_calls import CODES
-from service.protocols.grpc_server import serve
-from service.protocols.grpc_standard import HEALTH
-from service.protocols.messages import SERVICE, message, methods
+from service.grpc.calls import CODES
+from service.grpc.messages import SERVICE, message, methods
+from service.grpc.server import serve
+from service.grpc.standard import HEALTH
+from service.pod.assembly import Pod, build
+from service.pod.faults import Fault
 from tests.service.conftest import Tiny
 from tests.service.test_app import FILL, json_of, post
 from tests.service.test_gunicorn import running_pod
@@ -92,7 +92,7 @@ class serving:  # noqa: N801 - used as a function
 
 
 def test_the_compiled_description_is_that_of_the_proto_file(tmp_path: Path) -> None:
-    folder = Path(service.protocols.__file__).parent
+    folder = Path(service.grpc.__file__).parent
     out = tmp_path / "inference.binpb"
     words = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", f"--descriptor_set_out={out}"]
     subprocess.run([*words, str(folder / "inference.proto")], check=True, timeout=60)

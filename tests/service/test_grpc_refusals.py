@@ -5,9 +5,9 @@ from typing import Any
 import grpc
 import pytest
 
-from service.pod import build
-from service.protocols.messages import SERVICE
-from service.schema import MAX_BODY_BYTES
+from service.api.schema import MAX_BODY_BYTES
+from service.grpc.messages import SERVICE
+from service.pod.assembly import build
 from tests.service.conftest import Tiny
 from tests.service.test_grpc import Client, failure, grpc_client, infer_request, serving
 

@@ -22,17 +22,24 @@ from safetensors.torch import load_file, save_file
 
 import modelstore
 import service
-from bertmesh.ports import free_port
-from bertmesh.processes import Child, Command
-from mesh.binaries import find_redis
+from bertmesh.local.ports import free_port
+from bertmesh.local.processes import Child, Command
+from mesh.local.binaries import find_redis
+from mesh.local.settings import Settings as MeshSettings
 from mesh.model import Pool
-from mesh.settings import Settings as MeshSettings
 from tests.service.conftest import Tiny
 from tests.support.processes import answers, pings, running, wait_until
 
 pytestmark = pytest.mark.slow
 
-WORDS = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.app:create_app()"]
+WORDS = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "-c",
+    "python:service.server.gunicorn_conf",
+    "service.api.app:create_app()",
+]
 FILL = {"text": "中国的首都是[MASK]。"}
 HTTP = urllib3.PoolManager(maxsize=64, retries=False, timeout=30)
 
@@ -96,7 +103,7 @@ def redis_url(port: int) -> str:
 
 def test_keep_alive_outlasts_envoys_idle_time() -> None:
     # A module that gunicorn reads: its settings are its globals, and it wants a model named.
-    text = Path(service.__file__).with_name("gunicorn_conf.py").read_text(encoding="utf-8")
+    text = (Path(service.__file__).parent / "server" / "gunicorn_conf.py").read_text(encoding="utf-8")
     keepalive = re.search(r"^keepalive = (\d+)$", text, re.MULTILINE)
     assert keepalive is not None
     assert int(keepalive[1]) > Pool().idle_timeout_s

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.gunicorn_log import Log
+from service.server.log import Log
 
 
 def test_a_line_of_access_that_goes_nowhere_is_not_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.test_gunicorn import Running, running_pod
 from tests.service.test_swap import models

@@ -4,7 +4,7 @@ import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from service.ids import new_id
+from service.pod.ids import new_id
 
 MANY = 5000
 

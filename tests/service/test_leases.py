@@ -12,11 +12,11 @@ from time import monotonic, sleep
 import pytest
 import redis
 
-from service.breaker import Breaker
-from service.cache import AnswerCache, CacheStatus, Rules
-from service.leases import Patience
-from service.redis_store import RedisStore
-from service.store import Guard
+from service.cache.answers import AnswerCache, CacheStatus, Rules
+from service.cache.breaker import Breaker
+from service.cache.leases import Patience
+from service.cache.redis import RedisStore
+from service.cache.store import Guard
 from tests.support.processes import redis_server
 
 _FRESH = count()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import SwapRefused
-from service.memory import RESERVE, Budget, free, needed, numbers
+from service.models.memory import RESERVE, Budget, free, needed, numbers
 from tests.service.conftest import Tiny
 
 MIB = 1 << 20

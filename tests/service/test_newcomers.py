@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from service.newcomers import turn_away
+from service.server.listener import turn_away
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such filters")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from service.errors import SettingsError
-from service.normalise import normaliser, unchanged
+from service.text.normalise import normaliser, unchanged
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from service.app import wrap
-from service.pod import Pod, build
+from service.api.app import wrap
+from service.pod.assembly import Pod, build
 from tests.service.conftest import Tiny
 from tests.service.test_app import json_of, post, problem
 from tests.service.tiny import WIDTH

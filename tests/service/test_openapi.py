@@ -16,11 +16,11 @@ from hypothesis.errors import Unsatisfiable
 from jsonschema import Draft202012Validator
 from schemathesis.checks import load_all_checks
 
-from service.app import wrap
-from service.operations import OPERATIONS, TAGS, Operation
-from service.pod import Pod
-from service.schema import REQUESTS
-from service.surround import METHODS
+from service.api.app import wrap
+from service.api.operations import OPERATIONS, TAGS, Operation
+from service.api.schema import REQUESTS
+from service.http.middleware import METHODS
+from service.pod.assembly import Pod
 from tests.service.conftest import Tiny
 from tests.service.test_app import json_of
 from tests.service.test_gunicorn import running_pod

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.policy import Entry, Limits, Queue
+from service.batching.queue import Entry, Limits, Queue
 
 LIMITS = Limits(batch_tokens=100, queue_tokens=300, queue_items=8)
 SIZES = st.lists(st.integers(1, 130), min_size=1, max_size=4)

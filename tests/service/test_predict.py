@@ -9,14 +9,14 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from service.cache import CacheStatus
-from service.codec import Codec
-from service.deadline import Deadline
+from service.batching.deadline import Deadline
+from service.cache.answers import CacheStatus
 from service.engine import Array, Item
 from service.errors import DeadlinePassed, NoMask, Overloaded, TextEmpty
-from service.fill import FillMask
-from service.normalise import normaliser
-from service.tasks import Answer, Features, Query, Reader, Similarity, Task
+from service.tasks.base import Answer, Features, Query, Reader, Similarity, Task
+from service.tasks.fill_mask import FillMask
+from service.text.codec import Codec
+from service.text.normalise import normaliser
 from tests.service.test_cache import MemoryStore, ask, cache_over, predictor, soon
 from tests.service.tiny import WIDTH, reader
 
@@ -92,6 +92,6 @@ def test_an_answer_that_is_too_large_to_be_kept_is_not_packed(
         packed.append(answer)
         return b""
 
-    monkeypatch.setattr("service.cache.pack", noting)
+    monkeypatch.setattr("service.cache.answers.pack", noting)
     cache_over(MemoryStore()).keep({"large": [{"sequence": "好" * 100_000}], "small": [1.0]})
     assert packed == [[1.0]]

@@ -1,16 +1,16 @@
 from pathlib import Path
 
 import service
-from service.operations import OPERATIONS
-from service.problem_types import _GRPC, _GRPC_BY_TYPE, page, problem_types
-from service.protocols.grpc_calls import CODES, CODES_BY_TYPE
+from service.api.operations import OPERATIONS
+from service.api.problem_types import _GRPC, _GRPC_BY_TYPE, page, problem_types
+from service.grpc.calls import CODES, CODES_BY_TYPE
 
 ERRORS_PAGE = Path(service.__file__).parents[1] / "docs" / "errors.md"
 
 
 def test_the_page_of_errors_is_that_of_the_code() -> None:
     assert ERRORS_PAGE.read_text(encoding="utf-8") == page(), (
-        "write it anew: python -m service.problem_types > docs/errors.md"
+        "write it anew: python -m service.api.problem_types > docs/errors.md"
     )
 
 

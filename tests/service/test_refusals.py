@@ -6,7 +6,7 @@ import logging
 import pytest
 from gunicorn.http.errors import InvalidChunkSize
 
-from service.refusals import refusal
+from service.http.refusals import refusal
 
 
 def document(answer: bytes) -> dict[str, object]:

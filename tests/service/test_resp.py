@@ -11,10 +11,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.cache.redis import RedisStore
+from service.cache.resp import Address, Connection, RedisError
+from service.cache.store import Value
 from service.errors import SettingsError, StoreDown
-from service.redis_store import RedisStore
-from service.resp import Address, Connection, RedisError
-from service.store import Value
 from tests.support.processes import redis_server
 
 WORD = "s3:cret/"

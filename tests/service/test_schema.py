@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.schema import REQUESTS, FeaturesRequest, FillMaskRequest, Request, SimilarityRequest
 from service.errors import InvalidFields, NotJson
-from service.schema import REQUESTS, FeaturesRequest, FillMaskRequest, Request, SimilarityRequest
-from service.tasks import Query
+from service.tasks.base import Query
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingsError
-from service.faults import Fault
-from service.settings import Settings, cpu_quota
+from service.pod.faults import Fault
+from service.pod.settings import Settings, cpu_quota
 
 MINIMAL = {"BERTMESH_MODEL": "zh-small:1.0"}
 

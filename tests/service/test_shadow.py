@@ -11,9 +11,9 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from service.app import wrap
-from service.pod import Pod, build
-from service.settings import Settings
+from service.api.app import wrap
+from service.pod.assembly import Pod, build
+from service.pod.settings import Settings
 from tests.service.conftest import Tiny
 from tests.support.processes import redis_server, wait_until
 

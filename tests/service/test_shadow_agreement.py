@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.shadow_agreement import Agreement, Candidates, Essence, compare, essence, read, shown, written
-from service.tasks import Answer
+from service.shadow.agreement import Agreement, Candidates, Essence, compare, essence, read, shown, written
+from service.tasks.base import Answer
 
 TOKENS = "的一是不了人我在有他"
 SCORES = st.floats(0, 1, width=32)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import StoreDown
-from service.shadow_agreement import Agreement
-from service.shadow_board import Example
-from service.shadow_desk import WORST, Bounds, Copy, Desk, Note
-from service.tasks import Query
+from service.shadow.agreement import Agreement
+from service.shadow.comparer import WORST, Bounds, Copy, Desk, Note
+from service.shadow.redis import Example
+from service.tasks.base import Query
 
 QUERY = Query("我的密码是[MASK]。")
 BOUNDS = Bounds(waiting=8, at_once=4)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import modelstore
-from service.fill import FillMask
-from service.models import Model, load_model
-from service.predict import together
-from service.settings import Settings
-from service.tasks import Query, Similarity, Task
+from service.models.load import Model, load_model
+from service.pod.predict import together
+from service.pod.settings import Settings
+from service.tasks.base import Query, Similarity, Task
+from service.tasks.fill_mask import FillMask
 
 MODELS = Path(os.environ.get("BERTMESH_MODELS_DIR") or Path(__file__).parents[2] / "models")
 

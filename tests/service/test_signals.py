@@ -17,7 +17,7 @@ import urllib3
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.test_grpc import Client, infer_request
 from tests.service.test_gunicorn import Running, running_pod

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from service.slots import Slots
+from service.models.slots import Slots
 
 
 @dataclass

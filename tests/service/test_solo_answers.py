@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from service.app import wrap
+from service.api.app import wrap
 from service.engine import Array, Engine, Item
-from service.pod import Pod, build
-from service.sentences import SENTENCES
+from service.pod.assembly import Pod, build
+from service.text.sentences import SENTENCES
 from tests.service.conftest import Tiny
 from tests.support.processes import wait_until
 

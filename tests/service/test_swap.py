@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 
 import modelstore
 from modelstore import ModelVersion
-from service.app import wrap
-from service.breaker import Breaker
-from service.cache import AnswerCache, Rules
-from service.codec import Codec
+from service.api.app import wrap
+from service.cache.answers import AnswerCache, Rules
+from service.cache.breaker import Breaker
+from service.cache.store import Guard
 from service.engine import Engine
 from service.engine.pace import heavy
 from service.errors import (
@@ -35,14 +35,14 @@ from service.errors import (
     UnknownModel,
     UnusableModel,
 )
-from service.memory import Budget
-from service.models import Model, load_model
-from service.pod import Pod, build
-from service.repository import Availability
-from service.settings import Settings
-from service.shelf import Shelf
-from service.store import Guard
-from service.swap import Swapper
+from service.models.load import Model, load_model
+from service.models.memory import Budget
+from service.pod.assembly import Pod, build
+from service.pod.repository import Availability
+from service.pod.settings import Settings
+from service.pod.shelf import Shelf
+from service.pod.swap import Swapper
+from service.text.codec import Codec
 from tests.service.test_cache import MemoryStore
 from tests.service.tiny import write_model
 from tests.support.processes import wait_until
@@ -122,7 +122,7 @@ def test_the_way_back_is_instant_and_gives_the_same_answers_as_before(bench: Ben
 def test_the_way_back_reads_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bench.pod.slots.newest
     bench.swapper.activate("tiny:1.1")
-    monkeypatch.setattr("service.swap.find", lambda *_: pytest.fail("a file was looked for"))
+    monkeypatch.setattr("service.pod.swap.find", lambda *_: pytest.fail("a file was looked for"))
     assert bench.swapper.activate("tiny:1.0") is first
 
 
@@ -243,7 +243,7 @@ def test_a_model_is_loaded_on_what_requests_leave_over_and_computes_like_any(
         policies.append(heavy(os.sched_getscheduler, 0))
         return load_model(version, settings, prove)
 
-    monkeypatch.setattr("service.swap.load_model", load)
+    monkeypatch.setattr("service.pod.swap.load_model", load)
     first = bench.pod.slots.newest
     assert first
     served = bench.swapper.activate("tiny:1.1")

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from service.engine import Array, Item, Want
 from service.errors import TextEmpty
-from service.predict import together
-from service.tasks import (
+from service.pod.predict import together
+from service.tasks.base import (
     Answer,
     Features,
     Pooling,

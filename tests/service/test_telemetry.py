@@ -9,13 +9,13 @@ from flask import Flask
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from bertmesh.ports import free_ports
+from bertmesh.local.ports import free_ports
 from observability.logs import JsonFormatter
-from service.app import wrap
-from service.breaker import Breaker
-from service.cache import AnswerCache, Rules
-from service.pod import build
-from service.store import Guard
+from service.api.app import wrap
+from service.cache.answers import AnswerCache, Rules
+from service.cache.breaker import Breaker
+from service.cache.store import Guard
+from service.pod.assembly import build
 from tests.service.conftest import Tiny
 from tests.service.test_cache import MemoryStore
 

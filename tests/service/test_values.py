@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service.values import may_fit, pack, unpack
+from service.cache.values import may_fit, pack, unpack
 
 MODERATE = st.floats(-60_000, 60_000, width=32)
 

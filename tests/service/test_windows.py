@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.windows import Window, home, windows
+from service.text.windows import Window, home, windows
 
 LENGTHS = st.integers(min_value=1, max_value=300)
 LIMITS = st.integers(min_value=4, max_value=130)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import redis
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
+from service.cache.lookup import Lookup
+from service.cache.redis_pool import RedisPool
+from service.cache.resp import Address
 from service.errors import StoreDown
-from service.lookup import Lookup
-from service.redis_pool import RedisPool
-from service.resp import Address
 from tests.service.conftest import Tiny
 from tests.service.test_gunicorn import real_redis, redis_url, running_pod
 from tests.support.processes import redis_server, wait_until

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.deadline import Deadline
+from service.batching.deadline import Deadline
+from service.batching.work import Work
 from service.engine import Array, Item, Want
 from service.errors import BatchTooLarge, DeadlinePassed, OutOfTime, Overloaded
-from service.work import Work
 
 LIMIT_S = 4.5
 

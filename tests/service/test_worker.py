@@ -4,8 +4,8 @@ from time import monotonic
 
 import pytest
 
-from service import worker
-from service.worker import ImpatientSocket
+from service.server import worker
+from service.server.worker import ImpatientSocket
 
 
 @pytest.fixture

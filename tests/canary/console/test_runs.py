@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from canary.console.findings import evidence
 from canary.console.page import MOST_CARDS, page
 from canary.console.ports import Reading
-from canary.console.runs import Run, runs
-from canary.model import Phase
+from canary.rollout.model import Phase
+from canary.views.findings import evidence
+from canary.views.runs import Run, runs
 from tests.canary.console.scenes import Scene, at_weight
 
 

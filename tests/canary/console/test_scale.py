@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.console.scale import LEFT, RIGHT, TimeAxis, harm, place, safe, since
+from canary.views.scale import LEFT, RIGHT, TimeAxis, harm, place, safe, since
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from canary import profiles
-from canary.policy import Margin, Shadow, Step
-from canary.resource import ModelRollout, Spec
-from canary.resource_convert import mesh_policy_of, pauses_of, profile_of, routing_of
-from canary.resource_errors import InvalidResource
-from mesh.cluster_options import HeaderMatch, RouteMatch, Routing, Style
+from canary.judge import profiles
+from canary.judge.policy import Margin, Shadow, Step
+from canary.resource.convert import mesh_policy_of, pauses_of, profile_of, routing_of
+from canary.resource.errors import InvalidResource
+from canary.resource.spec import ModelRollout, Spec
 from mesh.policy import Policy
+from mesh.routing import HeaderMatch, RouteMatch, Routing, Style
 from tests.support.kubeapi.samples import rollout
 
 

@@ -7,8 +7,8 @@ import kubernetes_validate  # type: ignore[import-untyped] # it ships no types
 import pytest
 from pydantic import BaseModel
 
-from canary import crd
-from canary.resource_schema import NotStructural, structural_schema
+from canary.resource import crd
+from canary.resource.schema import NotStructural, structural_schema
 from tests.canary.crd.typed_rules import type_error
 from tests.support.kubeapi import cel
 from tests.support.kubeapi.known import OWN, ROOT
@@ -40,14 +40,14 @@ RULES = [(path, rule) for path, schema in OURS.items() for rule in schema.get("x
 
 def test_the_definition_in_the_repository_is_current() -> None:
     assert crd.as_yaml() == OWN.read_text("utf-8"), (
-        "run: python -m canary.crd > deploy/crd/modelrollouts.yaml"
+        "run: python -m canary.resource.crd > deploy/crd/modelrollouts.yaml"
     )
 
 
 def test_the_reference_page_is_current(capsys: pytest.CaptureFixture[str]) -> None:
     crd.main(["--reference"])
     assert capsys.readouterr().out == PAGE.read_text("utf-8"), (
-        "run: python -m canary.crd --reference > docs/reference/modelrollout.md"
+        "run: python -m canary.resource.crd --reference > docs/reference/modelrollout.md"
     )
 
 

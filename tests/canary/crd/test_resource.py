@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary import crd
-from canary.resource import ModelRollout, document
-from canary.resource_errors import InvalidResource
-from canary.resource_fields import seconds
-from canary.resource_policy import Policy
+from canary.resource import crd
+from canary.resource.errors import InvalidResource
+from canary.resource.fields import seconds
+from canary.resource.policy import Policy
+from canary.resource.spec import ModelRollout, document
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.cel import broken_rules
 from tests.support.kubeapi.known import OWN, ROOT

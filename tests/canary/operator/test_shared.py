@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from canary.errors import MetricsDown
-from canary.operator.line import Line
-from canary.operator.shared import Desk
-from canary.prometheus import Prometheus
-from canary.prometheus_rows import Batch
-from canary.promql import Want
+from canary.prometheus.client import Prometheus
+from canary.prometheus.line import Line
+from canary.prometheus.promql import Want
+from canary.prometheus.rows import Batch
+from canary.prometheus.shared import Desk
 from tests.canary.fakes import FakeClock
 from tests.support.processes import wait_until
 

@@ -14,18 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelstore import resolve
-from service.app import wrap
-from service.deadline import Deadline
-from service.early import begin, first_model
+from service.api.app import wrap
+from service.batching.deadline import Deadline
 from service.engine.conversion import Conversion
 from service.engine.select import conversions
 from service.errors import UnsupportedModel
-from service.fill import FillMask
-from service.pod import Pod, build
-from service.predict import Predictor
-from service.settings import Settings
-from service.swap import Swapper
-from service.tasks import Answer, Features, Query, Similarity, Task
+from service.models.early import begin, first_model
+from service.pod.assembly import Pod, build
+from service.pod.predict import Predictor
+from service.pod.settings import Settings
+from service.pod.swap import Swapper
+from service.tasks.base import Answer, Features, Query, Similarity, Task
+from service.tasks.fill_mask import FillMask
 from tests.service.conftest import Tiny
 from tests.service.tiny import CHARACTERS
 
