@@ -9,9 +9,8 @@ from bertmesh.commands.options import home_option, output_option
 from bertmesh.errors import BertmeshError
 from bertmesh.local import inventory
 from bertmesh.local.home import Home
-from doctor import check
 from doctor.errors import DoctorError
-from doctor.examine import report
+from doctor.examine import report, run
 from doctor.model import DEFAULT_NAMESPACE, ROOT_NAMESPACE, Inventory, Severity
 from doctor.sources import files
 from mesh.errors import MeshError
@@ -64,7 +63,7 @@ def doctor(  # noqa: PLR0913 - an argument an option
             seen = _cluster(namespaces or (DEFAULT_NAMESPACE,), context, kubeconfig, istio_namespace)
         else:
             seen = inventory.inventory(home)
-        found = check.examine(seen, ignore)
+        found = run.examine(seen, ignore)
     except (DoctorError, MeshError, BertmeshError) as error:
         raise CouldNotLook(str(error) + _hint(error)) from error
     click.echo(report.as_json(found, seen) if output == "json" else report.as_text(found, seen))

@@ -7,8 +7,12 @@ from typing import Any, Final
 import click
 import yaml
 
+from canary.controller.client import Desk
+from canary.errors import BadCommand
+from canary.rollout.commands import Answer
+
 TEXT: Final = "text"
-Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Document = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 def form_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -23,12 +27,12 @@ def form_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     )
 
 
-def emit(document: Answer, form: str, text: Callable[[], str]) -> None:
+def emit(document: Document, form: str, text: Callable[[], str]) -> None:
     """Print an answer for a program or, as ``text`` says it, for people."""
     click.echo(written(document, form) if form in {"json", "yaml"} else text())
 
 
-def written(document: Answer, form: str) -> str:
+def written(document: Document, form: str) -> str:
     """Return a document as JSON or YAML."""
     if form == "json":
         return json.dumps(document, ensure_ascii=False, indent=1)
@@ -41,3 +45,21 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return "\n".join("   ".join(row).rstrip() for row in cells)
+
+
+def answered(desk: Desk, answer: Answer, output: str) -> None:
+    """Print what became of an order.
+
+    Raises:
+        BadCommand: it was refused.
+    """
+    if not answer.ok:
+        raise BadCommand(answer.message)
+    document: Mapping[str, Any] = {"id": answer.id, "message": answer.message}
+    match output:
+        case "name":
+            click.echo(desk.label)
+        case "json" | "yaml":
+            click.echo(written(document, output))
+        case _:
+            click.echo(answer.message)

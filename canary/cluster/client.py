@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from canary.cluster.annotation import COMMAND, written
 from canary.cluster.api import ModelRollouts
 from canary.cluster.errors import (
     Contended,
@@ -18,10 +19,9 @@ from canary.cluster.errors import (
     OrderOvertaken,
     OrderPending,
 )
-from canary.cluster.store import COMMAND, decode
+from canary.cluster.store import decode
 from canary.controller.client import Desk
 from canary.errors import CanaryError
-from canary.operator.intent import written
 from canary.resource.spec import GROUP, KIND
 from canary.rollout.commands import Answer, Command
 from canary.rollout.state import State

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from canary.cluster.errors import Unreachable
 from canary.controller.ports import Clock, Metrics, NotYetLive
 from canary.errors import MetricsDown
 from canary.measure.counters import CounterSnapshot, Cursor, Kind, growth
-from canary.operator.errors import Unreachable
+from canary.measure.counts import MAX_PERCENT
 from mesh.cluster.errors import ApiDown, KindMissing, NotOurs
 from mesh.cluster.router import Applied, ClusterRouter
 from mesh.errors import MeshError
 from mesh.model import Split
-from mesh.policy import MAX_PERCENT
 
 LIKELIER: Final = math.log(20.0)
 LEAST: Final = 0.001

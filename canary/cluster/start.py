@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from canary.cluster.annotation import COMMAND, written
 from canary.cluster.api import MANAGER, ModelRollouts
 from canary.cluster.client import ClusterClient
 from canary.cluster.errors import SpecOfOther, Suspended
-from canary.cluster.store import COMMAND
 from canary.errors import BadCommand, RolloutInProgress
-from canary.operator.intent import written
 from canary.resource.spec import API_VERSION, GROUP, KIND
 from canary.rollout.commands import Answer, Start
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from canary.cluster.annotation import COMMAND
+from canary.cluster.errors import StateTooLarge, StatusConflict
 from canary.errors import CanaryError
-from canary.operator.errors import StateTooLarge, StatusConflict
 from canary.resource.status import HISTORY_KEPT
 from canary.rollout.commands import Answer, Command
 from canary.rollout.state import SCHEMA, State
@@ -25,7 +26,6 @@ from mesh.cluster.errors import ApiRefused
 STATE: Final = TypeAdapter(State)
 MAX_BYTES: Final = 512 * 1024
 """etcd takes 1.5 MiB an object; the API server and its watchers are spared the rest."""
-COMMAND: Final = "bertmesh.dev/command"
 CONFLICT, NOT_FOUND, OK = 409, 404, 300
 
 Document = dict[str, Any]

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from canary.cluster.annotation import COMMAND
 from canary.cluster.api import ModelRollouts
 from canary.cluster.client import HINDRANCES, ClusterClient
-from canary.cluster.store import COMMAND, decode
+from canary.cluster.store import decode
 from canary.console.errors import NoAnswer
 from canary.console.ports import Reading
 from canary.errors import CanaryError

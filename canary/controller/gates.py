@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from canary.judge.sentences import duration
+from canary.judge.formatting import duration
 from canary.resource.fields import seconds
 from canary.resource.gates import Gates, Webhook
 from canary.rollout.decision import Action, Decision

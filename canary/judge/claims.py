@@ -8,7 +8,7 @@ from canary.judge.evidence import MetricEvidence, Sample
 from canary.judge.policy import Margin, Metric, Profile
 from canary.judge.stage import Stage
 from canary.judge.statistics import SAFE_GRID, mean
-from mesh.policy import MAX_PERCENT
+from canary.measure.counts import MAX_PERCENT
 
 ADVANCE_AT: Final = 20.0
 PROMOTE_AT: Final = 100.0

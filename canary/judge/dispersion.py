@@ -6,7 +6,7 @@ Estimated from past ticks only, so that dividing ln e by it keeps the expectatio
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from canary.judge.statistics import Pair
+from canary.measure.counts import Pair
 
 FORGET: Final = 0.99
 LOW: Final = 1.0

@@ -9,8 +9,8 @@ from canary.judge.dispersion import Dispersion
 from canary.judge.incident import StableWatch
 from canary.judge.policy import Margin, Metric, Profile
 from canary.judge.stage import Stage
-from canary.judge.statistics import HARM_GRID, SAFE_GRID, Pair, add, grow, log_harm, log_safe, mean
-from canary.measure.counts import Counts, Tick, better_half
+from canary.judge.statistics import HARM_GRID, SAFE_GRID, add, grow, log_harm, log_safe, mean
+from canary.measure.counts import Counts, Pair, Tick, better_half
 
 HARM_CAP: Final = 2.5
 BREAKER_CAP: Final = 7.0

@@ -6,7 +6,7 @@ Times are in seconds, rates are fractions (0.005 is half a point), weights are p
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from mesh.policy import MAX_PERCENT
+from canary.measure.counts import MAX_PERCENT
 
 MAX_HOLDBACK: Final = 5
 """Per cent; more would be a step, not a bake."""

@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from canary.judge.stage import Stage
-from canary.measure.counts import Tick, total
-from mesh.policy import MAX_PERCENT
+from canary.measure.counts import MAX_PERCENT, Tick, total
 
 MIN_EXPECTED: Final = 20.0
 """A canary is silent only if the stable's traffic lets this many requests be expected of it."""

@@ -7,7 +7,7 @@ move: 100 to roll back (a good canary is rolled back in at most one of a hundred
 from dataclasses import dataclass, replace
 from typing import Final
 
-from canary.judge import sentences
+from canary.judge import formatting, sentences
 from canary.judge.balance import Balance, fair_balance, lone_pod, whole_balance
 from canary.judge.claims import Claim, Forecast, claims, forecast, granted
 from canary.judge.evidence import MetricEvidence
@@ -92,7 +92,7 @@ class _Hearing:
         if whole.total < ROLL_BACK_AT:
             return None
         pod = lone_pod(self._by_name[whole.heaviest][1])
-        rest = sentences.evidence(self.fair.total)
+        rest = formatting.evidence(self.fair.total)
         sentence = (
             f"{self._conviction(whole)}; but without pod {pod} it is {rest}: restart or remove that pod"
         )
@@ -162,7 +162,7 @@ class _Hearing:
         elapsed = self.moment.elapsed_s or 0.0
         waiting = next((claim for claim in wanted if claim.proved), None)
         if waiting:
-            left = sentences.duration(waiting.valid_from_s - elapsed)
+            left = formatting.duration(waiting.valid_from_s - elapsed)
             need = sentences.need(metric, wanted[0], self._forecast(wanted[0], known))
             return f"{need}; proved not worse than {waiting.margin}, which is enough in {left}"
         foreseen = [(claim, self._forecast(claim, known)) for claim in wanted]

@@ -1,15 +1,12 @@
-"""Numbers as people read them."""
+"""What the judge says: its claims, needs and reasons in one sentence each."""
 
 from canary.judge.claims import Claim, Forecast
 from canary.judge.evidence import MetricEvidence, Sample
+from canary.judge.formatting import WHOLE_FROM, count, duration, evidence, percent
 from canary.judge.policy import Metric
 from canary.judge.presence import Presence
 from canary.judge.stage import Stage
-from mesh.policy import MAX_PERCENT
-
-MINUTE, HOUR = 60.0, 3600.0
-WHOLE_FROM = 100.0
-SCIENTIFIC_FROM = 1e6
+from canary.measure.counts import MAX_PERCENT
 
 
 def bake(stage: Stage) -> str:
@@ -23,30 +20,6 @@ def bake(stage: Stage) -> str:
         f"baking at {stage.weight} %: the other {MAX_PERCENT - stage.weight} % stay with the stable, "
         "to compare with"
     )
-
-
-def count(number: float) -> str:
-    """Write 1020 as 1,020."""
-    return f"{number:,.0f}"
-
-
-def percent(part: int, whole: int) -> str:
-    """Write 81 of 10,000 as 0.81 %."""
-    return f"{100 * part / whole:.2f} %" if whole else "nothing"
-
-
-def duration(seconds: float) -> str:
-    """Write 2040 as 34 min."""
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
-
-
-def evidence(value: float) -> str:
-    """Write 184,000,000 as 1.8e8."""
-    if value >= SCIENTIFIC_FROM:
-        return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
-    return count(value) if value >= WHOLE_FROM else f"{value:.2f}"
 
 
 def times(sample: Sample) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from canary.judge.policy import Margin, Metric
-from mesh.policy import MAX_PERCENT
+from canary.measure.counts import MAX_PERCENT
 
 STEP_EXCESS: Final = 0.04
 """A step may be left once the excess that is not ruled out would cost at most 4 % of all requests at the

@@ -9,7 +9,9 @@ random variables by betting"; Shin, Ramdas and Rinaldo, "E-detectors".
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from canary.measure.counts import Pair
 
 HARM_GRID: Final = (1.3, 1.8, 3.0, 6.0, 20.0, 100.0)
 """Alternatives of HARM: the canary is so many times worse than tolerated."""
@@ -17,15 +19,6 @@ SAFE_GRID: Final = (0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
 """Bets of SAFE: the share of the stake put on the next canary request being good."""
 MAX_LOG: Final = 690.0
 """``exp`` of more than 709 overflows; beyond 1e299 evidence is not told apart."""
-
-
-class Pair(NamedTuple):
-    """Requests and bad events of both versions in one interval."""
-
-    stable_n: int
-    stable_x: int
-    canary_n: int
-    canary_x: int
 
 
 def log_harm(pair: Pair, alternative: float, rho: float, d: float) -> float:

@@ -2,8 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from canary.judge.statistics import Pair
+MAX_PERCENT: Final = 100
+"""The whole, where a share is given in per cent."""
+
+
+class Pair(NamedTuple):
+    """Requests and bad events of both versions in one interval."""
+
+    stable_n: int
+    stable_x: int
+    canary_n: int
+    canary_x: int
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from canary.cluster import annotation
+from canary.cluster.errors import Unreachable
 from canary.cluster.events import (
     COMMAND_REFUSED,
     POLICY_EDITED,
@@ -21,7 +23,6 @@ from canary.controller.world import World
 from canary.errors import CanaryError
 from canary.operator import intent
 from canary.operator.case import Case, beginning, obstacle
-from canary.operator.errors import Unreachable
 from canary.operator.telemetry import CountedMetrics
 from canary.operator.tools import Tools
 from canary.resource.convert import mesh_policy_of, pauses_of, routing_of
@@ -148,12 +149,12 @@ class Engine:
     def _heed(self, begin: intent.Begin | None, now: float) -> None:
         """Put the command in the annotation into the inbox, before what the spec asks for."""
         try:
-            asked = intent.note(self.store.document)
+            asked = annotation.note(self.store.document)
             if asked is None:
                 return
             self.store.annotated = asked.id
             command = intent.command(asked, self.case.spec, self.state, begin, now)
-        except intent.UnknownCommand as error:
+        except annotation.UnknownCommand as error:
             self.events.tell(COMMAND_REFUSED, str(error), warning=True)
             self.store.clear()
         except CanaryError as error:

@@ -12,7 +12,7 @@ import aiohttp
 import kopf
 from kubernetes import client
 
-from canary.cluster.store import COMMAND
+from canary.cluster.annotation import COMMAND
 from canary.operator.errors import Deposed
 from canary.operator.fence import READS, Fence
 from canary.operator.fleet import Fleet

@@ -1,11 +1,10 @@
 """What the spec and people's annotations ask of the controller, as its own commands. Pure functions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
-from urllib.parse import quote, unquote
+from typing import Final, get_args
 
-from canary.cluster.store import COMMAND, Notes
+from canary.cluster.annotation import Note
+from canary.cluster.store import Notes
 from canary.errors import CanaryError
 from canary.judge.policy import Profile
 from canary.resource.spec import Spec
@@ -16,19 +15,6 @@ from canary.rollout.state import State
 from canary.rollout.transition import PAUSABLE
 
 SPEC: Final = "spec"
-VERBS: Final = ("start", "promote", "abort", "pause", "resume", "undo")
-FIELDS: Final = frozenset({"id", "by", "why", "now"})
-
-
-class UnknownCommand(CanaryError):
-    """An annotation that asks for nothing that is known."""
-
-    def __init__(self, seen: str) -> None:
-        super().__init__(
-            f"{COMMAND}={seen!r} asks for nothing that is known: write one of {', '.join(VERBS)}, if you "
-            "like followed by id=..., by=... and, of an undo, why=... and now=1, with blanks between and %20 "
-            "for a blank within"
-        )
 
 
 @dataclass(frozen=True)
@@ -37,17 +23,6 @@ class Begin:
 
     profile: Profile
     replicas: int | None
-
-
-@dataclass(frozen=True)
-class Note:
-    """A command as it stands in the annotation; ``why`` and ``at_once`` belong to an undo."""
-
-    verb: str
-    id: str
-    by: str
-    why: str = ""
-    at_once: bool = False
 
 
 def wishes(spec: Spec, state: State, notes: Notes, begin: Begin | None, now: float) -> list[Command]:
@@ -111,42 +86,6 @@ def learned(spec: Spec, state: State, notes: Notes) -> Notes:
     )
 
 
-def note(document: Mapping[str, Any]) -> Note | None:
-    """Return the command in a resource's annotation, or None.
-
-    Without an id of its own it gets the time at which the annotation was written, so that a controller that
-    dies before it takes the annotation away does not obey twice.
-
-    Raises:
-        UnknownCommand: the annotation is something else.
-    """
-    text = document["metadata"].get("annotations", {}).get(COMMAND)
-    if text is None:
-        return None
-    verb, *rest = text.split() or [""]
-    words = (word.split("=", 1) for word in rest if "=" in word)
-    fields = {name: unquote(value) for name, value in words}
-    if verb not in VERBS or len(fields) != len(rest) or fields.keys() - FIELDS:
-        raise UnknownCommand(text)
-    writer, at = _writer(document)
-    return Note(
-        verb,
-        fields.get("id", f"{verb}@{at}"),
-        fields.get("by", writer),
-        fields.get("why", ""),
-        at_once="now" in fields,
-    )
-
-
-def written(command: Command) -> str:
-    """Return a command as it stands in the annotation; `note` reads it."""
-    fields = {"id": command.id, "by": command.by}
-    if isinstance(command, Undo):
-        fields |= {"why": command.why} if command.why else {}
-        fields |= {"now": "1"} if command.at_once else {}
-    return " ".join([command.verb, *(f"{name}={quote(value)}" for name, value in fields.items())])
-
-
 def command(asked: Note, spec: Spec, state: State, begin: Begin | None, now: float) -> Command:
     """Return a person's command as the controller takes it.
 
@@ -169,11 +108,3 @@ _ORDERS: Final = frozenset(get_args(Order.__annotations__["verb"]))
 
 def _settled(state: State) -> bool:
     return state.rollout is None or (state.rollout.ended and state.rollout.settled)
-
-
-def _writer(document: Mapping[str, Any]) -> tuple[str, str]:
-    """Return who wrote the annotation, and when, as the API server knows it."""
-    for entry in document["metadata"].get("managedFields", ()):
-        if f"f:{COMMAND}" in entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:annotations", {}):
-            return str(entry["manager"]), str(entry.get("time", ""))
-    return "somebody", ""

@@ -3,12 +3,13 @@
 import threading
 from typing import Any, Final
 
+from canary.cluster.errors import StatusConflict
 from canary.cluster.events import SPEC_REFUSED, Events
 from canary.cluster.store import StatusCorrupt, decode, put_status
 from canary.errors import CanaryError
 from canary.operator.case import problem_of, take_up
 from canary.operator.engine import Engine
-from canary.operator.errors import Deposed, StatusConflict
+from canary.operator.errors import Deposed
 from canary.operator.tools import Tools
 from canary.resource.errors import InvalidResource
 from canary.resource.spec import API_VERSION, GROUP, KIND

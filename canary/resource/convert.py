@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from canary.judge import profiles
 from canary.judge.policy import Margin, Metric, Profile, Step
+from canary.measure.counts import MAX_PERCENT
 from canary.resource.errors import InvalidResource
 from canary.resource.fields import seconds
 from canary.resource.policy import Margin as MarginSpec
@@ -12,7 +13,7 @@ from canary.resource.policy import Policy as PolicySpec
 from canary.resource.policy import Step as StepSpec
 from canary.resource.spec import Spec
 from mesh.errors import InvalidMesh
-from mesh.policy import MAX_PERCENT, Policy, Retries
+from mesh.policy import Policy, Retries
 from mesh.routing import HeaderMatch, RouteMatch, Routing, Style
 
 POINT = 0.01

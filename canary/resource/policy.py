@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from canary.measure.counts import MAX_PERCENT
 from canary.resource.fields import Duration, Part, Rule, listed, seconds
-from mesh.policy import MAX_PERCENT
 
 MINUTE_S = 60
 MetricName = Literal["errors", "slow", "lowconf", "feedback", "shadow"]

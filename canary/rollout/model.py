@@ -6,8 +6,8 @@ from typing import Final
 
 from canary.judge.policy import Profile
 from canary.judge.stage import Stage
+from canary.measure.counts import MAX_PERCENT
 from mesh.model import Split, Weights
-from mesh.policy import MAX_PERCENT
 
 
 class Phase(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.judge.policy import Metric
 from canary.judge.rules import ROLL_BACK_AT, SUSPECT_AT
 from canary.rollout.state import State
@@ -24,7 +24,7 @@ class Side:
     @property
     def share(self) -> str:
         """The share of bad requests in words."""
-        return sentences.percent(self.bad, self.requests) if self.requests else UNKNOWN
+        return formatting.percent(self.bad, self.requests) if self.requests else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Finding:
         if not self.stable.bad or not self.canary.bad:
             return ""
         ratio = (self.canary.bad / self.canary.requests) / (self.stable.bad / self.stable.requests)
-        return f"{ratio:.1f}x" if ratio < sentences.WHOLE_FROM else f"{ratio:.0f}x"
+        return f"{ratio:.1f}x" if ratio < formatting.WHOLE_FROM else f"{ratio:.0f}x"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Evidence:
     @property
     def breaker_text(self) -> str:
         """What the breaker adds, as people read it."""
-        return sentences.evidence(self.breaker)
+        return formatting.evidence(self.breaker)
 
 
 def evidence(run: Run, state: State) -> Evidence | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from canary.judge import sentences
+from canary.judge import formatting, sentences
 from canary.judge.claims import Forecast, claims, forecast, granted
 from canary.judge.rules import must_be_proved
 from canary.rollout.model import Phase, Rollout
@@ -54,7 +54,7 @@ def needs(run: Run, state: State) -> Iterator[tuple[str, Need]]:
             yield metric.name, Need(soonest, sentence)
             continue
         left = waiting.valid_from_s - elapsed
-        enough = f"proved not worse than {waiting.margin}, which is enough in {sentences.duration(left)}"
+        enough = f"proved not worse than {waiting.margin}, which is enough in {formatting.duration(left)}"
         yield metric.name, Need(soonest, f"{sentence}; {enough}", left)
 
 
@@ -71,7 +71,7 @@ def needed(run: Run, open_ones: Mapping[str, Need]) -> Needed:
     if not rollout.stage.judged:
         return Needed(UNKNOWN, "the canary gets no traffic yet")
     if rollout.acting is Phase.BAKING:
-        length = sentences.duration(rollout.profile.bake_s)
+        length = formatting.duration(rollout.profile.bake_s)
         return Needed("Time", f"it bakes for {length} with the old stable warm")
     return _slowest(list(open_ones.values())) if open_ones else _proved(rollout)
 
@@ -85,9 +85,11 @@ def _proved(rollout: Rollout) -> Needed:
 def _slowest(known: Sequence[Need]) -> Needed:
     """Return what the metric needs that takes longest."""
     last = max(known, key=lambda need: need.foreseen.requests if need.foreseen else math.inf)
-    latest = "" if last.left_s is None else f"; in {sentences.duration(last.left_s)} what is proved is enough"
+    latest = (
+        "" if last.left_s is None else f"; in {formatting.duration(last.left_s)} what is proved is enough"
+    )
     if last.foreseen is None:
         return Needed("No end in sight", f"at these rates no number of requests is enough{latest}")
     requests, seconds = last.foreseen.requests, last.foreseen.seconds
-    when = "no canary requests come" if seconds is None else f"{sentences.duration(seconds)} at this rate"
-    return Needed(f"{sentences.count(requests)} request{'s' if requests > 1 else ''}", f"{when}{latest}")
+    when = "no canary requests come" if seconds is None else f"{formatting.duration(seconds)} at this rate"
+    return Needed(f"{formatting.count(requests)} request{'s' if requests > 1 else ''}", f"{when}{latest}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.views.runs import Point
 
 LEFT, RIGHT = 7.0, 98.5
@@ -126,7 +126,7 @@ class Gauge:
     @property
     def text(self) -> str:
         """The amount as people read it."""
-        return sentences.evidence(self.value)
+        return formatting.evidence(self.value)
 
 
 def harm(value: float, enough: float, suspect: float, label: str) -> Gauge:

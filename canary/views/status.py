@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.resource.spec import document
 from canary.resource.status import (
     HISTORY_KEPT,
@@ -123,7 +123,7 @@ def _metric(name: str, numbers: Json) -> Evidence:
     step = numbers.get("step", {})
     stable, canary = (_counts(step.get(side, {})) for side in ("stable", "canary"))
     rates = " vs ".join(
-        f"{side} {sentences.percent(counts.bad, counts.requests)}"
+        f"{side} {formatting.percent(counts.bad, counts.requests)}"
         for side, counts in (("canary", canary), ("stable", stable))
     )
     return Evidence(
@@ -133,7 +133,7 @@ def _metric(name: str, numbers: Json) -> Evidence:
         harm=min(float(numbers.get("evidence", 0.0)), MOST),
         safe=min(max((float(claim["evidence"]) for claim in numbers.get("safe", ())), default=0.0), MOST),
         needed=numbers.get("needed"),
-        words=f"{name}: {rates}; {sentences.count(canary.requests)} canary requests",
+        words=f"{name}: {rates}; {formatting.count(canary.requests)} canary requests",
     )
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from canary.judge import sentences
+from canary.judge import formatting
 
 View = Mapping[str, Any]
 
@@ -45,7 +45,7 @@ def _step_line(step: View, rollout: View, now: float) -> str:
     if step["since"] is None:
         return f"{name}  -"
     end = step["until"] or rollout["ended_at"]
-    seconds = sentences.duration(max(0.0, (end or now) - step["since"]))
+    seconds = formatting.duration(max(0.0, (end or now) - step["since"]))
     return f"{name}  {seconds}" if end else f"{name}  {seconds} so far (at least {step['soak_s']:g} s)"
 
 
@@ -80,4 +80,4 @@ def _operator_line(operator: View) -> str:
 
 
 def _ago(at: float, now: float) -> str:
-    return f"{sentences.duration(max(0.0, now - at))} ago"
+    return f"{formatting.duration(max(0.0, now - at))} ago"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from doctor.check import Check, all_checks
+from doctor.check import Check
+from doctor.examine.run import all_checks
 from doctor.model import Place
 from doctor.sources.cluster import CONFIG, RESOURCES
 from mesh.local.files import to_yaml

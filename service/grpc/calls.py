@@ -14,11 +14,11 @@ from google.protobuf.message import DecodeError
 from opentelemetry.propagate import extract
 from opentelemetry.trace import SpanKind
 
-from service.api.schema import MAX_BODY_BYTES
 from service.batching.deadline import MAX_MS, milliseconds
 from service.errors import InvalidHeader, ServiceError, UnreadableMessage
 from service.grpc.errors import MessageTooLarge, NoSuchMethod
 from service.grpc.messages import SERVICE, message
+from service.http.limits import MAX_BODY_BYTES
 from service.http.problems import TYPE_PREFIX
 from service.pod.assembly import Pod
 from service.pod.exchange import Exchange

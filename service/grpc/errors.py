@@ -1,7 +1,7 @@
 """What HTTP's library refuses, as errors of gRPC's calls: with the same types of problem."""
 
-from service.api.schema import MAX_BODY_BYTES
 from service.errors import ServiceError
+from service.http.limits import MAX_BODY_BYTES
 
 
 class NoSuchMethod(ServiceError):

@@ -10,9 +10,9 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
-from service.api.schema import MAX_BODY_BYTES
 from service.errors import BodyTooSlow, WrongContentType
 from service.http.errors import WrongContentEncoding
+from service.http.limits import MAX_BODY_BYTES
 from service.http.refusals import translated
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import orjson
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from service.api.schema import MAX_BODY_BYTES
 from service.errors import ServiceError
+from service.http.limits import MAX_BODY_BYTES
 from service.http.middleware import begun, current
 from service.pod.exchange import Exchange
 

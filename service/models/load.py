@@ -13,9 +13,19 @@ from service.engine.pace import heavy
 from service.engine.recipes import CPU, TORCH
 from service.engine.select import Chosen, Original, conversions, full_card, load, ranked, recorded
 from service.errors import UnsupportedModel
-from service.pod.settings import Settings
 from service.tasks.base import Reader
 from service.text.codec import Codec
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which model is wanted, where models and conversions lie, and what shall compute them."""
+
+    model: str
+    models_dir: Path
+    cache_dir: Path
+    engine: str
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Model:
         return digest if self.chosen.faithful else f"{digest}+{self.chosen.name}"
 
 
-def find(ref: str, settings: Settings) -> ModelVersion:
+def find(ref: str, source: Source) -> ModelVersion:
     """Return the version that ``ref`` names, those of its files verified that will be read.
 
     Where a conversion is going to compute, the weights are not read, and the conversion has checksums
@@ -47,24 +57,24 @@ def find(ref: str, settings: Settings) -> ModelVersion:
     Raises:
         ModelStoreError: Its files are missing or not what they should be.
     """
-    found = _resolved(ref, settings, weights=False)
+    found = _resolved(ref, source, weights=False)
     trusted = (found.folder / MANIFEST).exists()  # without one, all files were hashed for the digest
-    if trusted and read_from(found, settings) == found.folder:
-        return _resolved(ref, settings, weights=True)
+    if trusted and read_from(found, source) == found.folder:
+        return _resolved(ref, source, weights=True)
     return found
 
 
-def read_from(version: ModelVersion, settings: Settings) -> Path:
+def read_from(version: ModelVersion, source: Source) -> Path:
     """Return the folder whose weights are read to load a version: its own, or that of a conversion."""
-    converted = conversions(settings.cache_dir, version.digest)
-    first, *_ = ranked(converted, settings.engine)
+    converted = conversions(source.cache_dir, version.digest)
+    first, *_ = ranked(converted, source.engine)
     return version.folder if first == TORCH else converted / first
 
 
-def import_engine(version: ModelVersion, settings: Settings) -> None:
+def import_engine(version: ModelVersion, source: Source) -> None:
     """Import what a conversion of a version is computed with, if one is going to be on the CPU."""
-    converted = conversions(settings.cache_dir, version.digest)
-    known = recorded(converted).get(ranked(converted, settings.engine)[0])
+    converted = conversions(source.cache_dir, version.digest)
+    known = recorded(converted).get(ranked(converted, source.engine)[0])
     if known and known.device == CPU:
         import_module("service.engine.packed")
 
@@ -80,7 +90,7 @@ def computes(engine: Engine, codec: Codec) -> None:
 
 
 def load_model(
-    version: ModelVersion, settings: Settings, prove: Callable[[Engine, Codec], None] = computes
+    version: ModelVersion, source: Source, prove: Callable[[Engine, Codec], None] = computes
 ) -> Model:
     """Load a model, warm it and let it prove itself.
 
@@ -89,13 +99,13 @@ def load_model(
         ModelStoreError: Its weights have to be read, and are not what they should be.
         UnsupportedModel: No engine can compute it, or it computes no numbers.
     """
-    converted = conversions(settings.cache_dir, version.digest)
-    ref = _reference(version, settings)
+    converted = conversions(source.cache_dir, version.digest)
+    ref = _reference(version, source)
     chosen = load(
         Original(version.folder, ref, lambda: _check(version.folder)),
         converted,
-        settings.threads,
-        settings.engine,
+        source.threads,
+        source.engine,
     )
     codec = Codec.load(version.folder, chosen.engine.positions)
     if codec.size > chosen.engine.vocabulary:
@@ -112,8 +122,8 @@ def load_model(
     return Model(replace(version, card=full_card(version.card, converted)), chosen, reader)
 
 
-def _resolved(ref: str, settings: Settings, *, weights: bool) -> ModelVersion:
-    return resolve(ref, root=settings.models_dir, cache=settings.cache_dir, weights=weights)
+def _resolved(ref: str, source: Source, *, weights: bool) -> ModelVersion:
+    return resolve(ref, root=source.models_dir, cache=source.cache_dir, weights=weights)
 
 
 def _check(folder: Path) -> None:
@@ -127,7 +137,7 @@ def _center(chosen: Chosen, codec: Codec) -> Array:
     return center(chosen.engine, codec) if chosen.center is None else chosen.center
 
 
-def _reference(version: ModelVersion, settings: Settings) -> str:
+def _reference(version: ModelVersion, source: Source) -> str:
     """Return what names a version on the command line."""
-    folder = settings.models_dir / version.name / version.version
-    return f"{version.name}:{version.version}" if folder.is_dir() else settings.model
+    folder = source.models_dir / version.name / version.version
+    return f"{version.name}:{version.version}" if folder.is_dir() else source.model

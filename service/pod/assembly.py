@@ -26,8 +26,9 @@ from service.pod.faults import Faults
 from service.pod.metrics import Metrics
 from service.pod.predict import Predictor
 from service.pod.settings import Settings
+from service.pod.shadow import shadow_of
 from service.pod.telemetry import Telemetry, Waiting
-from service.shadow.mirrored import Shadow, shadow_of
+from service.shadow.mirrored import Shadow
 from service.text.normalise import Change, normaliser, unchanged
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Pod:
             UnsupportedModel: No engine can compute it.
         """
         started = self.clock()
-        model = first_model(self.settings)
+        model = first_model(self.settings.source)
         self.deployed = self.settings.version or model.version.version
         self.slots.put(self.serve(model, self.deployed))
         self.tell()

@@ -9,8 +9,8 @@ from service.cache.answers import AnswerCache, CacheStatus, key
 from service.engine import Array, Item
 from service.errors import InjectedFault, Overloaded, TextError
 from service.pod.faults import Fate, Faults
-from service.tasks.base import Answer, Query, Reader, Steps, Task, window_count
-from service.text.normalise import Change, normalised, unchanged
+from service.tasks.base import Answer, Query, Reader, Steps, Task, normalised, window_count
+from service.text.normalise import Change, unchanged
 
 
 @dataclass(frozen=True)

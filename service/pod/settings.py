@@ -11,6 +11,7 @@ from typing import Self
 from service.batching.queue import Limits
 from service.engine.recipes import AUTO, CHOICES
 from service.errors import SettingsError
+from service.models.load import Source
 from service.pod.faults import VARIABLE as FAULT
 from service.pod.faults import Fault
 from service.text.normalise import VARIABLE as NORMALISE
@@ -57,6 +58,11 @@ class Settings:
     shadow_texts: bool = False
     """Whether the texts of disagreements are kept; else only their lengths and digests are."""
     log_level: str = "INFO"
+
+    @property
+    def source(self) -> Source:
+        """What concerns the loading of models."""
+        return Source(self.model, self.models_dir, self.cache_dir, self.engine, self.threads)
 
     @property
     def grace_s(self) -> int:

@@ -51,7 +51,7 @@ class Swapper:
             if slots.former and ref == _named(slots.former):
                 slots.swap()
             else:
-                displaced = self._put(find(ref, self._pod.settings))
+                displaced = self._put(find(ref, self._pod.settings.source))
             served = self._settled(started)
             if displaced:  # nobody need wait until its memory is given back
                 self._retired = self._reaper.submit(slots.retire, displaced, self._patience_s)
@@ -93,7 +93,7 @@ class Swapper:
             return None
         if slots.newest and slots.newest.model.version.digest == version.digest:
             return None
-        source = read_from(version, self._pod.settings)
+        source = read_from(version, self._pod.settings.source)
         self._make_room(source)
         # What computes inherits its priority from who loads first, and keeps it: a later engine of
         # the same kind finds the workers of the first.
@@ -116,7 +116,7 @@ class Swapper:
     def _loaded(self, version: ModelVersion) -> Model:
         sentences = golden.find(version.folder, self._pod.settings.models_dir / version.name)
         prove = partial(golden.check, sentences=sentences) if sentences else computes
-        return load_model(version, self._pod.settings, prove)
+        return load_model(version, self._pod.settings.source, prove)
 
     def _settled(self, started: float) -> Served:
         pod = self._pod

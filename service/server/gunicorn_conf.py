@@ -61,7 +61,7 @@ gc.disable()
 def on_starting(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Check the model's files before the port is open, so that the reason is the log's last line."""
     try:
-        find(_settings.model, _settings)
+        find(_settings.model, _settings.source)
     except ModelStoreError as error:
         sys.exit(f"the pod cannot start: {error}")
 
@@ -73,7 +73,7 @@ def when_ready(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
 def post_fork(_arbiter: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Begin to load the model; the app is imported meanwhile, and waits for it."""
-    begin(_settings)
+    begin(_settings.source)
 
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types

@@ -195,3 +195,8 @@ def similarity(first: Array, second: Array) -> float:
     """Return the cosine of two vectors, cut to 0..1; 0 where one has no direction."""
     length = float(np.linalg.norm(first) * np.linalg.norm(second))
     return min(max(float(first @ second) / length, 0.0), 1.0) if length else 0.0
+
+
+def normalised(query: Query, change: Callable[[str], str]) -> Query:
+    """Return the same question about normalised texts."""
+    return Query(change(query.text), None if query.pair is None else change(query.pair))

@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from service.errors import SettingsError
-from service.tasks.base import Query
 
 VARIABLE = "BERTMESH_NORMALISE"
 
@@ -37,11 +36,6 @@ def normaliser(names: Sequence[str]) -> Change:
         return text
 
     return normalise if steps else unchanged
-
-
-def normalised(query: Query, change: Change) -> Query:
-    """Return the same question about normalised texts."""
-    return Query(change(query.text), None if query.pair is None else change(query.pair))
 
 
 def _nfkc() -> Change:

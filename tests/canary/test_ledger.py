@@ -12,9 +12,9 @@ from canary.judge.ledger import Ledger
 from canary.judge.profiles import DEFAULT, ERRORS, FAST, SLOW
 from canary.judge.rules import Moment, judge
 from canary.judge.stage import Stage
-from canary.judge.statistics import HARM_GRID, Pair, log_harm, mass
+from canary.judge.statistics import HARM_GRID, log_harm, mass
 from canary.judge.verdict import Outcome
-from canary.measure.counts import Counts, PodCounts, Tick
+from canary.measure.counts import Counts, Pair, PodCounts, Tick
 from tests.canary.worlds import (
     BAKE,
     ERRORS_ONLY,

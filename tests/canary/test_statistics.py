@@ -5,18 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.judge.statistics import (
-    HARM_GRID,
-    SAFE_GRID,
-    Pair,
-    add,
-    grow,
-    log_harm,
-    log_safe,
-    mass,
-    mcnemar,
-    mean,
-)
+from canary.judge.statistics import HARM_GRID, SAFE_GRID, add, grow, log_harm, log_safe, mass, mcnemar, mean
+from canary.measure.counts import Pair
 
 RATES = (0.0, 0.002, 0.05, 0.3, 0.9)
 SIZES = ((1, 1), (2, 3), (6, 2), (12, 1))

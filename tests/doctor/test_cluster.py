@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bertmesh.commands.cli import cli
-from doctor.check import examine
 from doctor.errors import NothingAllowed
 from doctor.examine.reference import rights
+from doctor.examine.run import examine
 from doctor.model import Inventory, Place
 from doctor.sources import cluster
 from mesh.cluster.api import Answer, ClusterApi

@@ -12,8 +12,8 @@ from bertmesh.commands.cli import cli
 from bertmesh.commands.routes import example_mesh
 from bertmesh.local import inventory
 from bertmesh.local.home import Home, MeshInfo, VersionSpec, process_start, write_json
-from doctor.check import all_checks, examine
 from doctor.examine import reference
+from doctor.examine.run import all_checks, examine
 from doctor.model import Inventory, Object, Severity
 from doctor.sources.files import objects
 from mesh import gateway_api, istio

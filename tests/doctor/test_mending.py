@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from doctor.check import examine
+from doctor.examine.run import examine
 from doctor.model import Finding
 from doctor.sources import cluster
 from mesh.cluster.api import ClusterApi

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from doctor.check import examine
+from doctor.examine.run import examine
 from doctor.model import Finding, Inventory, Object, Place
 from doctor.sources.files import objects
 from mesh.local.files import to_yaml

@@ -8,20 +8,20 @@ from tests.service.conftest import Tiny
 
 
 def test_a_model_begun_early_is_the_first_model(tiny: Tiny) -> None:
-    settings = tiny.settings()
-    begin(settings)
-    assert first_model(settings).version.folder == tiny.folder
+    source = tiny.settings().source
+    begin(source)
+    assert first_model(source).version.folder == tiny.folder
 
 
 def test_a_model_that_is_not_there_fails_where_it_is_wanted_not_where_it_is_begun(tiny: Tiny) -> None:
-    settings = tiny.settings(model=str(tiny.folder / "nowhere"))
-    begin(settings)  # and does not wait for what never comes
+    source = tiny.settings(model=str(tiny.folder / "nowhere")).source
+    begin(source)  # and does not wait for what never comes
     with pytest.raises(ModelStoreError):
-        first_model(settings)
+        first_model(source)
 
 
 def test_a_model_that_was_not_begun_is_loaded_when_it_is_wanted(tiny: Tiny) -> None:
-    settings = tiny.settings()
-    begin(settings)
-    first_model(settings)
-    assert first_model(settings).version.folder == tiny.folder
+    source = tiny.settings().source
+    begin(source)
+    first_model(source)
+    assert first_model(source).version.folder == tiny.folder

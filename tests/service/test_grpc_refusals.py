@@ -5,8 +5,8 @@ from typing import Any
 import grpc
 import pytest
 
-from service.api.schema import MAX_BODY_BYTES
 from service.grpc.messages import SERVICE
+from service.http.limits import MAX_BODY_BYTES
 from service.pod.assembly import build
 from tests.service.conftest import Tiny
 from tests.service.test_grpc import Client, failure, grpc_client, infer_request, serving

@@ -36,7 +36,7 @@ PARAPHRASES = (
 def loaded(version: str, folder: Path) -> Model:
     settings = Settings(model=f"zh-small:{version}", models_dir=MODELS, cache_dir=folder, threads=1)
     found = modelstore.resolve(settings.model, root=MODELS, cache=folder)
-    return load_model(found, settings)
+    return load_model(found, settings.source)
 
 
 @pytest.fixture(params=["1.0", "1.1-reviews"])

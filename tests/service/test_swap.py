@@ -35,7 +35,7 @@ from service.errors import (
     UnknownModel,
     UnusableModel,
 )
-from service.models.load import Model, load_model
+from service.models.load import Model, Source, load_model
 from service.models.memory import Budget
 from service.pod.assembly import Pod, build
 from service.pod.repository import Availability
@@ -238,10 +238,10 @@ def test_a_model_is_loaded_on_what_requests_leave_over_and_computes_like_any(
 ) -> None:
     policies = []
 
-    def load(version: ModelVersion, settings: Settings, prove: Callable[[Engine, Codec], None]) -> Model:
+    def load(version: ModelVersion, source: Source, prove: Callable[[Engine, Codec], None]) -> Model:
         policies.append(os.sched_getscheduler(0))
         policies.append(heavy(os.sched_getscheduler, 0))
-        return load_model(version, settings, prove)
+        return load_model(version, source, prove)
 
     monkeypatch.setattr("service.pod.swap.load_model", load)
     first = bench.pod.slots.newest

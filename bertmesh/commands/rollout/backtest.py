@@ -15,7 +15,7 @@ from bertmesh.commands.options import output_option
 from canary.controller.backtest import Backtest, Finding, Span
 from canary.controller.backtest import backtest as follow
 from canary.errors import BadPolicy
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.judge.policy import Profile
 from canary.prometheus.client import PrometheusMetrics
 from canary.resource.convert import profile_of
@@ -115,8 +115,8 @@ def _line(finding: Finding) -> str:
 
 def _end(result: Backtest, span: Span) -> str:
     if result.ended_at is None:
-        return f"undecided after {sentences.duration(span.end - span.begin)}"
-    seconds = sentences.duration(result.ended_at - span.begin)
+        return f"undecided after {formatting.duration(span.end - span.begin)}"
+    seconds = formatting.duration(result.ended_at - span.begin)
     return f"would have been {result.outcome} at {_clock(result.ended_at)}, after {seconds}"
 
 

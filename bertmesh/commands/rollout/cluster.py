@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from bertmesh.commands.output import written
-from bertmesh.commands.rollout.orders import answered
+from bertmesh.commands.output import answered, written
 from bertmesh.commands.target import Target
 from canary.cluster.client import ANSWER_WITHIN_S, ClusterClient
 from canary.cluster.errors import NoSuchModelRollout, OperatorSilent

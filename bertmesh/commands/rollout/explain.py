@@ -10,7 +10,7 @@ from bertmesh.commands.output import emit, form_option
 from bertmesh.commands.target import Target, name_argument, target_options
 from bertmesh.errors import BertmeshError
 from canary.errors import NoRollout
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.prometheus import promql
 from canary.rollout.state import State
 from canary.settings import Settings
@@ -140,7 +140,7 @@ def _evidence_lines(found: dict[str, Any] | None) -> list[str]:
     if found is None:
         return ["nothing has been judged yet"]
     harm, needed = found["harm"], found["needed"]
-    total, breaker = sentences.evidence(harm["value"]), sentences.evidence(found["breaker"])
+    total, breaker = formatting.evidence(harm["value"]), formatting.evidence(found["breaker"])
     lines = [
         f"evidence of harm: {total} ({harm['enough']:g} sends all traffic back); the breaker adds {breaker}",
         f"still needed: {needed['amount']} ({needed['words']})",
@@ -155,17 +155,17 @@ def _metric_lines(name: str, it: dict[str, Any]) -> list[str]:
     if not any(it[side]["requests"] for side in ("canary", "stable")):
         return ["", title, "  nothing has been counted of either version"]
     sides = [
-        f"  {side}: {it[side]['bad']:,} of {sentences.count(it[side]['requests'])} requests, "
+        f"  {side}: {it[side]['bad']:,} of {formatting.count(it[side]['requests'])} requests, "
         f"{it[side]['share']}"
         for side in ("canary", "stable")
     ]
     claims = [
-        f"  safe: {claim['what']}: {sentences.evidence(claim['value'])} of {claim['enough']:g}"
+        f"  safe: {claim['what']}: {formatting.evidence(claim['value'])} of {claim['enough']:g}"
         f"{', proved' if claim['reads'] == 'proved' else ''}"
         for claim in it["safe"]
     ]
     harm = (
-        f"  harm: {sentences.evidence(it['harm']['value'])} of the total (divided by {it['divided_by']:.2g}"
+        f"  harm: {formatting.evidence(it['harm']['value'])} of the total (divided by {it['divided_by']:.2g}"
     )
     harm += " because bad events cluster)" if it["divided_by"] > 1 else ": bad events do not cluster)"
     notes = ["  a common incident is on: nothing is blamed on the canary"] if it["incident"] else []

@@ -15,7 +15,7 @@ from rich.text import Text
 from bertmesh.commands.output import TEXT, written
 from canary.controller.client import Desk
 from canary.errors import WaitedTooLong
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.rollout.state import State
 from canary.views.findings import Evidence, Finding, evidence
 from canary.views.rollout import entry_view
@@ -108,7 +108,7 @@ def _table(found: Evidence) -> Table:
 
 def _side(it: Finding, which: str) -> str:
     side = it.canary if which == "canary" else it.stable
-    return f"{side.share} of {sentences.count(side.requests)}"
+    return f"{side.share} of {formatting.count(side.requests)}"
 
 
 def _safest(it: Finding) -> tuple[Text, Text]:

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import click
 
-from bertmesh.commands.output import form_option, written
+from bertmesh.commands.output import answered, form_option
 from bertmesh.commands.rollout.follow import FAILED, PROMOTED, ROLLED_BACK, STILL_GOING, follow
 from bertmesh.commands.target import Target, name_argument, target_options
 from bertmesh.local import golden as golden_sets
 from canary.controller.client import Desk
-from canary.errors import BadCommand, BadSteps
+from canary.errors import BadSteps
 from canary.judge.profiles import PROFILES
-from canary.rollout.commands import Answer, Command, Order, Start, Undo
+from canary.rollout.commands import Command, Order, Start, Undo
 
 wait_option = click.option("--wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
 timeout_option = click.option(
@@ -136,24 +136,6 @@ def abort(*, target: Target, output: str, name: str | None, wait: bool, timeout:
     if wait:
         end = follow(desk, output, timeout)
         sys.exit({ROLLED_BACK: PROMOTED, STILL_GOING: STILL_GOING}.get(end, FAILED))
-
-
-def answered(desk: Desk, answer: Answer, output: str) -> None:
-    """Print what became of an order.
-
-    Raises:
-        BadCommand: it was refused.
-    """
-    if not answer.ok:
-        raise BadCommand(answer.message)
-    document: Mapping[str, Any] = {"id": answer.id, "message": answer.message}
-    match output:
-        case "name":
-            click.echo(desk.label)
-        case "json" | "yaml":
-            click.echo(written(document, output))
-        case _:
-            click.echo(answer.message)
 
 
 def _send(target: Target, desk: Desk, command: Command, output: str, within_s: float | None) -> None:

@@ -14,7 +14,7 @@ from bertmesh.commands.rollout.orders import timeout_option
 from bertmesh.commands.target import Target, name_argument, target_options
 from canary.controller.client import Desk
 from canary.errors import NoRollout
-from canary.judge import sentences
+from canary.judge import formatting
 from canary.views.text import entry_line, status_lines
 
 Document = Mapping[str, Any]
@@ -89,7 +89,7 @@ def _row(document: Document, keys: Sequence[str], *, everywhere: bool) -> list[s
     made = datetime.fromisoformat(metadata["creationTimestamp"])
     cells = [str(seen[key]) if key in seen else "" for key in keys]
     place = [metadata["namespace"]] if everywhere else []
-    return [*place, metadata["name"], *cells, sentences.duration((datetime.now(UTC) - made).total_seconds())]
+    return [*place, metadata["name"], *cells, formatting.duration((datetime.now(UTC) - made).total_seconds())]
 
 
 @click.command()
