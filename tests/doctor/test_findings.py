@@ -11,7 +11,7 @@ from doctor.check import check
 from doctor.checks.owners import CONTROLLER
 from doctor.checks.routes import seconds
 from doctor.errors import UnknownCode
-from doctor.examine.report import as_json, as_text
+from doctor.examine.report import as_document, as_text
 from doctor.examine.run import all_checks, examine
 from doctor.model import Inventory, Object, Place, Severity
 from mesh.cluster.router import MANAGER
@@ -118,7 +118,7 @@ def test_a_password_is_not_repeated() -> None:
     world = World()
     change = CASES["BM805"][0]
     change(world)
-    assert "hunter2" not in as_json(world.findings(), world.inventory)
+    assert "hunter2" not in str(as_document(world.findings(), world.inventory))
 
 
 def test_the_controllers_name_is_the_routers() -> None:
