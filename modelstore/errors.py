@@ -57,6 +57,6 @@ class BadGolden(ModelStoreError):
     def __init__(self, name: str, seen: str) -> None:
         super().__init__(
             seen=f"{name} is no golden set ({seen})",
-            needed='JSON like {"schema": 1, "sentences": [{"text": "今天天[MASK]很好。", "answers": ["气"]}]}',
+            needed='{"schema": 1, "sentences": [{"text": "今天天[MASK]很好。", "answers": ["气"]}]}',
             do="mend it, or name another",
         )
