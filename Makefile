@@ -16,7 +16,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: $(STAMP) ## Install what is missing: virtual environment, packages, Prometheus (seconds when all is there)
-	@$(BIN)/python -m mesh.binaries
+	@$(BIN)/python -m mesh.local.binaries
 
 .PHONY: browser
 browser: ## The browser that the console's tests look through
@@ -102,7 +102,7 @@ sizing: setup ## Write docs/sizing.md from docs/performance.md
 
 .PHONY: doctor-docs image kind-up kind-demo kind-down
 doctor-docs: setup ## Write docs/doctor.md anew
-	$(BIN)/python -m doctor.reference docs/doctor.md
+	$(BIN)/python -m doctor.examine.reference docs/doctor.md
 image: ## Build the image with docker, podman or buildah (deploy/image/build.sh --help)
 	@deploy/image/build.sh
 kind-up: ## kind + Istio + Jaeger + Prometheus + the chart; checks its tools first

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.judge.usual import Spread, Watch
-from canary.balance import BREAKER_SHARE, HARM_SHARE
-from canary.evidence import BREAKER_CAP, BREAKER_MIN_BAD, HARM_CAP
-from canary.forecast import ADVANCE_AT, PROMOTE_AT
-from canary.judge import ROLL_BACK_AT, SUSPECT_AT
-from canary.policy import Margin, Profile
-from canary.presence import MIN_EXPECTED
-from canary.stage import Stage
-from canary.statistics import HARM_GRID, MAX_LOG, SAFE_GRID
+from canary.judge.balance import BREAKER_SHARE, HARM_SHARE
+from canary.judge.claims import ADVANCE_AT, PROMOTE_AT
+from canary.judge.evidence import BREAKER_CAP, BREAKER_MIN_BAD, HARM_CAP
+from canary.judge.policy import Margin, Profile
+from canary.judge.presence import MIN_EXPECTED
+from canary.judge.rules import ROLL_BACK_AT, SUSPECT_AT
+from canary.judge.stage import Stage
+from canary.judge.statistics import HARM_GRID, MAX_LOG, SAFE_GRID
 from mesh.policy import MAX_PERCENT
 
 Floats = npt.NDArray[np.float64]
@@ -210,7 +210,7 @@ def _stage(profile: Profile, step: int) -> Stage:
 
 
 def _better_half(tick: Counts) -> tuple[Floats, Floats]:
-    """Return requests and failures of the better half (see `canary.measurement.better_half`)."""
+    """Return requests and failures of the better half (see `canary.measure.counts.better_half`)."""
     rates = np.where(tick.pods_n > 0, tick.pods_x / np.maximum(tick.pods_n, 1.0), 0.0)
     order = np.lexsort((tick.pods_n, rates), axis=1)
     n, x = (np.take_along_axis(each, order, axis=1) for each in (tick.pods_n, tick.pods_x))
@@ -222,7 +222,7 @@ def _better_half(tick: Counts) -> tuple[Floats, Floats]:
 
 
 def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
-    """Return ln e by run, case and alternative (see `canary.statistics.log_harm`)."""
+    """Return ln e by run, case and alternative (see `canary.judge.statistics.log_harm`)."""
     n_s, x_s = tick.stable_n[:, None, None], tick.stable_x[:, None, None]
     n, x = n_c[:, :, None], x_c[:, :, None]
     some = (n > 0) & (n_s > 0)
@@ -233,7 +233,7 @@ def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
 
 
 def _log_safe(tick: Counts, n_c: Floats, x_c: Floats, ratio: float, extra: Floats) -> Floats:
-    """Return ln e by run and bet (see `canary.statistics.log_safe`)."""
+    """Return ln e by run and bet (see `canary.judge.statistics.log_safe`)."""
     n_s, x_s, n, x = tick.stable_n[:, None], tick.stable_x[:, None], n_c[:, None], x_c[:, None]
     some = (n > 0) & (n_s > 0)
     odds = n / np.where(some, n_s, 1.0)

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from service.codec import Codec
 from service.engine import Array, Engine, half
 from service.engine.center import center
 from service.engine.conversion import Conversion, checksums
@@ -32,6 +31,7 @@ from service.engine.select import CENTER, locked
 from service.engine.speed import speed
 from service.engine.torch import TorchEngine
 from service.engine.weights import Shape, fused, read_weights
+from service.text.codec import Codec
 
 _PROBES = 24
 """Texts on which the loss of each layer is measured."""

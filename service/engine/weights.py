@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from service.codec import read_json
 from service.errors import UnsupportedModel
+from service.text.codec import read_json
 
 EMBEDDINGS = "embeddings.word_embeddings.weight"
 _HEAD = "cls.predictions"

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from click.testing import CliRunner, Result
 
-from bertmesh.cli import cli
-from bertmesh.kubectl import plugin
+from bertmesh.commands.cli import cli
+from bertmesh.commands.kubectl import plugin
 from canary.operator.keeper import Keeper
 from tests.canary.fakes import FakeClock
 from tests.canary.operator.clusters import Cluster

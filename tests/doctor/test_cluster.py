@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bertmesh.cli import cli
-from doctor.check import examine
+from bertmesh.commands.cli import cli
 from doctor.errors import NothingAllowed
+from doctor.examine.reference import rights
+from doctor.examine.run import examine
 from doctor.model import Inventory, Place
-from doctor.reference import rights
 from doctor.sources import cluster
-from mesh.cluster_api import Answer, ClusterApi
+from mesh.cluster.api import Answer, ClusterApi
 from tests.doctor.worlds import World
 from tests.support.kubeapi import KubeApi
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from doctor.check import examine
+from doctor.examine.run import examine
 from doctor.model import Finding
 from doctor.sources import cluster
-from mesh.cluster_api import ClusterApi
+from mesh.cluster.api import ClusterApi
 from tests.canary.fakes import FakeClock
 from tests.canary.operator.clusters import Cluster
 from tests.doctor.cases import CASES, fresh

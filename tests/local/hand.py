@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import urllib3
 
-from bertmesh.home import Home, MeshInfo, VersionSpec
-from canary.client import Client
-from canary.history import Entry
-from canary.model import Phase, Rollout
-from canary.state import State
-from canary.store import FileStore
+from bertmesh.local.home import Home, MeshInfo, VersionSpec
+from canary.local.client import Client
+from canary.local.store import FileStore
+from canary.rollout.history import Entry
+from canary.rollout.model import Phase, Rollout
+from canary.rollout.state import State
 
 TUNED = "zh-small:1.1-reviews"
 LIMIT_S = 150.0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psutil
 
-from bertmesh.home import Home
-from bertmesh.pods import models_dir
-from bertmesh.ports import free_ports
-from bertmesh.processes import MARK
+from bertmesh.local.home import Home
+from bertmesh.local.pods import models_dir
+from bertmesh.local.ports import free_ports
+from bertmesh.local.processes import MARK
 from tests.local.conftest import mesh_in
 from tests.local.hand import Hand
 

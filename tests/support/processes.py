@@ -11,13 +11,13 @@ import pytest
 import redis
 import urllib3
 
-from bertmesh.heirs import bound
-from bertmesh.ports import free_port
-from bertmesh.processes import Child, Command
-from mesh.binaries import fetch_prometheus, find_redis
+from bertmesh.local.ports import free_port
+from bertmesh.local.process_group import bound
+from bertmesh.local.processes import Child, Command
 from mesh.errors import BinaryMissing
-from mesh.files import write_yaml
-from mesh.settings import Settings
+from mesh.local.binaries import fetch_prometheus, find_redis
+from mesh.local.files import write_yaml
+from mesh.local.settings import Settings
 
 START_LIMIT_S = 20.0
 HTTP_OK = 200

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from canary.gates import Webhooks
+from canary.controller.gates import Webhooks
 from canary.operator.lease import LeaseTiming
 from canary.operator.process import Replica
 from canary.operator.settings import OperatorSettings
-from canary.operator.shared import Desk
 from canary.operator.tools import Timing, Tools
+from canary.prometheus.shared import Desk
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.known import ROOT
 
@@ -85,7 +85,7 @@ def child(cluster: Cluster, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command as a process of its own, with its Roles, watching ``default``, without Prometheus."""
     cluster.api.grant("operator", [role("namespaced.yaml"), role("lease.yaml")])
     config = cluster.api.kubeconfig(folder / "kubeconfig", token="operator")
-    program = "from bertmesh.operator_command import operator; operator()"
+    program = "from bertmesh.commands.operator import operator; operator()"
     arguments = ["-n", "default", "--prometheus", "http://127.0.0.1:9", "--metrics-port", "0"]
     log = (folder / "log").open("ab")
     process = subprocess.Popen(

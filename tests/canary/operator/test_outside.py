@@ -13,14 +13,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import generate_latest
 
-from bertmesh.operator_command import operator
-from canary.gates import Reply
-from canary.gates_webhook import HttpWebhooks
+from bertmesh.commands.operator import operator
+from canary.adapters.webhook import HttpWebhooks
+from canary.controller.gates import Reply
 from canary.operator.errors import BadSettings
 from canary.operator.keeper import Keeper
 from canary.operator.settings import OperatorSettings
-from canary.resource_gates import Webhook
-from canary.telemetry import Telemetry
+from canary.operator.telemetry import Telemetry
+from canary.resource.gates import Webhook
 from tests.canary.operator.clusters import Cluster
 from tests.canary.operator.receivers import Receiver, listening
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from canary.cluster.golden_set import finder
 from canary.errors import BadGolden
-from canary.operator.golden import finder
 from canary.operator.keeper import Keeper
-from canary.resource_gates import Golden, Notification
+from canary.resource.gates import Golden, Notification
 from tests.canary.operator.clusters import Cluster
 from tests.canary.operator.replicas import RBAC, documents, role, running, wait_for
 from tests.support.kubeapi.access import Access

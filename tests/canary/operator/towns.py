@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
+from canary.cluster.store import decode
 from canary.operator.process import run
 from canary.operator.settings import OperatorSettings
 from canary.operator.tools import Timing
-from canary.store_status import decode
 from tests.canary.operator.clusters import FAST
 from tests.canary.operator.crowds import Crowd, Habits, exported
 from tests.support.kubeapi import KubeApi

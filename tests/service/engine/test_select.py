@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from service.codec import Codec
 from service.engine import half
 from service.engine.center import center
 from service.engine.conversion import Conversion
@@ -17,6 +16,7 @@ from service.engine.packed import PackedEngine
 from service.engine.select import Original, conversions, full_card, load, locked, ranked, reading
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
+from service.text.codec import Codec
 from tests.service.conftest import Tiny
 from tests.service.engine.conftest import pretended
 
