@@ -8,7 +8,7 @@ from uuid import uuid4
 from bertmesh.demo.acts import PROFILE, Act, Outcome
 from bertmesh.demo.facts import Stage
 from bertmesh.demo.pace import Needs
-from bertmesh.demo.proofs import OnFile, Succession, waited_s
+from bertmesh.demo.proofs import OnFile, Succession, verdict_on, waited_s
 from bertmesh.demo.screen import Screen
 from bertmesh.demo.traffic import Traffic
 from bertmesh.demo.watch import Watch
@@ -17,7 +17,6 @@ from bertmesh.local.home import Home
 from canary.local.client import Client
 from canary.local.store import FileStore
 from canary.rollout.commands import Order, Start
-from canary.rollout.decision import Action
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
 
@@ -28,7 +27,6 @@ KILL_AFTER_S = 3.0
 TAKES = 3
 # A stable that is bad for so long has no incident: the machine has become slower than the rollout knows it.
 SLOWER_AFTER_S = 45.0
-TURNS = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})
 
 
 class Stagehand:
@@ -155,15 +153,12 @@ class Stagehand:
 
     def _outcome(self, rollout: Rollout, takes: int) -> Outcome:
         end, told = time.time(), OnFile.of(self._watch.state())
-        turns = [
-            entry for entry in told.history if entry.action in TURNS and entry.weight_from != entry.weight_to
-        ]
         return Outcome(
             act=self._act,
             begin=self._begin,
             end=end,
             phase=rollout.phase.value,
-            sentence=turns[-1].sentence if turns else "no weight was moved",
+            sentence=verdict_on(told.history),
             stages=_stages(rollout, end),
             answers=self._traffic.answers(self._begin, end),
             history=told.history,

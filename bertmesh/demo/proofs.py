@@ -14,6 +14,8 @@ from canary.rollout.state import State
 
 WAITS: Final = frozenset({"common_incident", "no_data", "metrics_down"})
 """Reasons to neither convict nor clear: the stable itself is bad, or nothing is known."""
+TURNS: Final = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})
+BAKED: Final = "baked"
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,10 @@ def waits(history: Sequence[Entry], end: float) -> list[tuple[float, float]]:
 def waited_s(history: Sequence[Entry], end: float) -> float:
     """Return for how many seconds the judge could say nothing."""
     return sum(until - since for since, until in waits(history, end))
+
+
+def verdict_on(history: Sequence[Entry]) -> str:
+    """Return why the canary was taken or sent back: the last decision that moved it, but for the bake's end."""
+    moves = (entry for entry in history if entry.action in TURNS and entry.weight_from != entry.weight_to)
+    said = [entry.sentence for entry in moves if entry.reason != BAKED]
+    return said[-1] if said else "no weight was moved"

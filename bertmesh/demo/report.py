@@ -68,7 +68,7 @@ def _steps(outcomes: Sequence[Outcome]) -> Table:
 
 def _succeeded(seen: Succession) -> str:
     first = seen.added[0] if seen.added else None
-    then = f"; its first decision: {first.phase}, {first.weight_to} %" if first else ""
+    then = f"; its first decision was {first.weight_from} -> {first.weight_to} %" if first else ""
     return (
         f"  its controller was killed at {seen.before.weight} %, {seen.before.ticks} ticks of evidence on "
         f"file; {seen.back_at - seen.killed_at:.1f} s later another was at work with these{then}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertmesh.demo.proofs import OnFile, Succession, jumps, unexplained, waited_s, waits
+from bertmesh.demo.proofs import OnFile, Succession, jumps, unexplained, verdict_on, waited_s, waits
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 
@@ -106,3 +106,11 @@ def test_the_judge_waits_from_the_decision_that_says_so_to_the_next_one() -> Non
     assert waits(history, end=160.0) == [(130.0, 140.0), (150.0, 160.0)]
     assert waited_s(history, end=160.0) == 20.0
     assert waits((), end=160.0) == []
+
+
+def test_the_verdict_is_the_last_move_but_for_the_end_of_the_bake() -> None:
+    proved = replace(entry(6, 50, 95), sentence="proved")
+    baked = replace(entry(7, 95, 100, reason="baked"), sentence="baked long enough")
+    still = replace(entry(8, 100, 100), sentence="nothing new")
+    assert verdict_on((*PROMOTED[:5], proved, baked, still)) == "proved"
+    assert verdict_on(()) == "no weight was moved"
