@@ -109,7 +109,7 @@ def waited_s(history: Sequence[Entry], end: float) -> float:
 
 
 def verdict_on(history: Sequence[Entry]) -> str:
-    """Return why the canary was taken or sent back: the last decision that moved it, but for the bake's end."""
+    """Return why the canary was taken or sent back: the last decision that moved it before it had baked."""
     moves = (entry for entry in history if entry.action in TURNS and entry.weight_from != entry.weight_to)
     said = [entry.sentence for entry in moves if entry.reason != BAKED]
     return said[-1] if said else "no weight was moved"
