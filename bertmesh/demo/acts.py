@@ -20,7 +20,7 @@ from canary.judge.profiles import FAST
 from canary.rollout.history import Entry
 
 TUNED = "zh-small:1.1-reviews"
-PROFILE = replace(FAST, holdback=5)
+PROFILE = replace(FAST, holdback=5, ready_s=600.0)
 """The bake, too, is compared with the stable in the same seconds: a busy machine convicts nobody."""
 # Evidence is requests: 20 to 40 of the canary's are typical, the promise leaves room for bad luck.
 OUT_AFTER = 90

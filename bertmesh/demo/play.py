@@ -73,12 +73,12 @@ class Stagehand:
             state = self._watch.state()
             self._show(state)
             rollout = state.rollout
-            if rollout and rollout.canary == self._act.canary and rollout.started_at >= self._begin:
+            if rollout and rollout.canary == self._act.canary:
                 if rollout.ended and rollout.settled:
                     return None if broken_off else rollout
                 if self._time_to_kill(state, rollout):
                     self._kill_controller()
-                if not last and not broken_off and self._slower_for_good(state):
+                if not last and not broken_off and self._slower_for_good(state, rollout):
                     broken_off = self._break_off()
             self._stop_if_stuck(begin)
             time.sleep(POLL_S)
@@ -103,15 +103,17 @@ class Stagehand:
         if spent > limit and spent > self._needs.limit_s(len(self._traffic.answers(begin)) / spent):
             raise ActStuck(self._act.title, spent, self._home.log("controller"))
 
-    def _slower_for_good(self, state: State) -> bool:
-        return waited_s(OnFile.of(state).history, time.time()) > SLOWER_AFTER_S
+    def _slower_for_good(self, state: State, rollout: Rollout) -> bool:
+        return rollout.weighted and waited_s(OnFile.of(state).history, time.time()) > SLOWER_AFTER_S
 
     def _break_off(self) -> bool:
         order = Order(id=uuid4().hex, by="demo", at=time.time(), verb="abort")
-        self._screen.line(
-            "         the machine has become slower since this began: once more, with what is usual now"
-        )
-        return self._client.send(order, within_s=ANSWER_WITHIN_S).ok
+        taken_back = self._client.send(order, within_s=ANSWER_WITHIN_S).ok
+        if taken_back:
+            self._screen.line(
+                "         the machine is slower than when this began: once more, with what is usual now"
+            )
+        return taken_back
 
     def _show(self, state: State) -> None:
         for entry in state.history:
