@@ -18,12 +18,14 @@ from bertmesh.demo.traffic import Answer
 from bertmesh.local.home import VersionSpec
 from canary.judge.profiles import FAST
 from canary.rollout.history import Entry
+from canary.rollout.model import Rollout
 
 TUNED = "zh-small:1.1-reviews"
 PROFILE = replace(FAST, holdback=5, ready_s=600.0)
 """The bake, too, is compared with the stable in the same seconds: a busy machine convicts nobody."""
 # Evidence is requests: 20 to 40 of the canary's are typical, the promise leaves room for bad luck.
 OUT_AFTER = 90
+MS = 1000
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Act:
 
     ``out_after`` bounds the requests that the canary gets while it can be judged, which it cannot while the
     stable itself is bad or nothing is measured; ``kill_controller`` kills the controller once the canary has
-    reached 20 per cent.
+    reached 20 per cent. ``slower_s`` is what the canary adds to every answer.
     """
 
     title: str
@@ -42,6 +44,15 @@ class Act:
     out_after: int | None = None
     no_failures: bool = False
     kill_controller: bool = False
+    slower_s: float | None = None
+
+    def hidden_by(self, rollout: Rollout) -> bool:
+        """Whether so many of the stable's answers took so long lately that a slow canary's would be usual."""
+        return (
+            self.slower_s is not None
+            and rollout.edge is not None
+            and float(rollout.edge) >= MS * self.slower_s
+        )
 
 
 ACTS = (
@@ -60,6 +71,7 @@ ACTS = (
         "RolledBack",
         out_after=OUT_AFTER,
         no_failures=True,
+        slower_s=1.2,
     ),
     Act(
         "Act 4: the controller is killed in mid-rollout",

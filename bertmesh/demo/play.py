@@ -24,7 +24,7 @@ POLL_S = 0.1
 ANSWER_WITHIN_S = 60.0
 KILL_AT_WEIGHT = 20
 KILL_AFTER_S = 3.0
-TAKES = 3
+TAKES, AGAIN_AFTER_S = 4, 20.0
 # A stable that is bad for so long has no incident: the machine has become slower than the rollout knows it.
 SLOWER_AFTER_S = 45.0
 
@@ -62,6 +62,7 @@ class Stagehand:
         takes = 1
         while (rollout := self._take(last=takes == TAKES)) is None:
             takes += 1
+            time.sleep(AGAIN_AFTER_S)
         return self._outcome(rollout, takes)
 
     def _take(self, *, last: bool) -> Rollout | None:
@@ -78,8 +79,8 @@ class Stagehand:
                     return None if broken_off else rollout
                 if self._time_to_kill(state, rollout):
                     self._kill_controller()
-                if not last and not broken_off and self._slower_for_good(state, rollout):
-                    broken_off = self._break_off()
+                if not last and not broken_off and (why := self._senseless(state, rollout)):
+                    broken_off = self._break_off(why)
             self._stop_if_stuck(begin)
             time.sleep(POLL_S)
 
@@ -103,16 +104,19 @@ class Stagehand:
         if spent > limit and spent > self._needs.limit_s(len(self._traffic.answers(begin)) / spent):
             raise ActStuck(self._act.title, spent, self._home.log("controller"))
 
-    def _slower_for_good(self, state: State, rollout: Rollout) -> bool:
-        return rollout.weighted and waited_s(OnFile.of(state).history, time.time()) > SLOWER_AFTER_S
+    def _senseless(self, state: State, rollout: Rollout) -> str:
+        """Return why nothing can be proved by what was usual when the rollout began, or nothing."""
+        if rollout.weighted and waited_s(OnFile.of(state).history, time.time()) > SLOWER_AFTER_S:
+            return "the machine is slower than when this began"
+        if not rollout.ended and self._act.hidden_by(rollout):
+            return f"the machine stalls so that {self._act.slower_s} s more would not be told"
+        return ""
 
-    def _break_off(self) -> bool:
+    def _break_off(self, why: str) -> bool:
         order = Order(id=uuid4().hex, by="demo", at=time.time(), verb="abort")
         taken_back = self._client.send(order, within_s=ANSWER_WITHIN_S).ok
         if taken_back:
-            self._screen.line(
-                "         the machine is slower than when this began: once more, with what is usual now"
-            )
+            self._screen.line(f"         {why}: once more in {AGAIN_AFTER_S:.0f} s, by what is usual then")
         return taken_back
 
     def _show(self, state: State) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bertmesh.demo.acts import ACTS, OUT_AFTER, Act, Outcome
+from bertmesh.demo.acts import ACTS, OUT_AFTER, PROFILE, Act, Outcome
 from bertmesh.demo.facts import Stage
 from bertmesh.demo.proofs import OnFile, Succession
 from bertmesh.demo.traffic import Answer
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
+from canary.rollout.model import Rollout
 
 GOOD, FAILING, SLOW, KILLED = ACTS
 
@@ -64,6 +65,14 @@ def test_a_wrong_split_is_told_and_a_right_one_is_not() -> None:
     assert replace(seen, stages=(Stage(50, 100.0, 200.0),)).broken_promises() == []
     [words] = replace(seen, stages=(Stage(20, 100.0, 200.0),)).broken_promises()
     assert "split" in words
+
+
+def test_a_slow_canary_is_hidden_where_the_stable_took_as_long() -> None:
+    rollout = Rollout("r1", "1.0", SLOW.canary, 2, PROFILE, 0.0, "demo")
+    assert not SLOW.hidden_by(rollout)
+    assert not SLOW.hidden_by(replace(rollout, edge="1000"))
+    assert SLOW.hidden_by(replace(rollout, edge="1500"))
+    assert not GOOD.hidden_by(replace(rollout, edge="1500"))
 
 
 def test_the_killed_controllers_act_is_judged_by_what_was_on_file_not_by_who_looked_when() -> None:
