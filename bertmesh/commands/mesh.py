@@ -36,10 +36,14 @@ def down(home: Home, *, quiet: bool) -> None:
 
 @click.command()
 @home_option
-@click.option("--rate", default=60.0, show_default=True, help="Requests a second.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(1),
+    help="Requests a second [default: half of what is carried, at most 60].",
+)
 @click.option("--seed", default=7, show_default=True, help="Seed of the traffic.")
 @click.option("--keep/--no-keep", default=None, help="Leave the mesh up afterwards [default: on a terminal].")
-def demo(home: Home, rate: float, seed: int, *, keep: bool | None) -> None:
+def demo(home: Home, rate: float | None, seed: int, *, keep: bool | None) -> None:
     """Run the main job: promote a canary, take two bad ones back, survive a kill (about 3 minutes)."""
     from bertmesh.demo.run import run_demo  # noqa: PLC0415 - scipy's import is paid by the demo alone
 
