@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from canary.cluster.golden_set import finder
-from canary.errors import BadGolden
 from canary.operator.keeper import Keeper
 from canary.resource.gates import Golden, Notification
+from modelstore.errors import BadGolden
 from tests.canary.operator.clusters import Cluster
 from tests.canary.operator.replicas import RBAC, documents, role, running
 from tests.support.kubeapi.access import Access
