@@ -11,6 +11,7 @@ from bertmesh.demo.sentences import review_sentences
 from bertmesh.demo.traffic import Traffic
 from bertmesh.local.detached import end_mesh, start_detached
 from bertmesh.local.home import Home
+from bertmesh.local.ports import free_port
 from tests.local.hand import Hand
 
 MOST = 50.0
@@ -27,7 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def mesh_in(home: Home, *words: str) -> Iterator[Hand]:
     """Run a local mesh until the block ends."""
     try:
-        yield Hand(home, start_detached(home, ["up", "--home", str(home.root), *words]))
+        started = start_detached(home, ["up", "--home", str(home.root), "--port", str(free_port()), *words])
+        yield Hand(home, started)
     finally:
         end_mesh(home)
 
