@@ -177,8 +177,10 @@ class _Hearing:
         return sentences.conviction(metric, known, balance.total)
 
     def _comparison(self) -> str:
-        rows = ((metric, known, known.dispersion.stable_rate) for metric, known in self._rows)
-        return "; ".join(sentences.comparison(metric, known.step, rate) for metric, known, rate in rows)
+        rows = ((metric, known) for metric, known in self._rows if known.counted)
+        return "; ".join(
+            sentences.comparison(metric, known.step, known.dispersion.stable_rate) for metric, known in rows
+        )
 
     @property
     def _rows(self) -> list[tuple[Metric, MetricEvidence]]:
