@@ -3,7 +3,7 @@
 The total is EV = 0.1 E_breaker + 0.9 sum_m w_m E_m, the weights w_m adding up to one. At the k-th fresh tick
 mass_k, the prior probability that the canary turns bad then, is placed on every metric: L_m <- (L_m + mass_k)
 e_mk. A metric that nobody counts has e_mk = 1 for ever: its w_m would be placed for nothing, and all other
-evidence be weaker by 1 / (1 - w_m). So its part goes to those that are counted, in proportion to their weights:
+evidence be weaker by 1 / (1 - w_m). So its part goes to those that are counted, in proportion to weight:
 
     L_m <- (L_m + s_mk mass_k) e_mk,    sum_m w_m s_mk = 1,    s_mk = 0 where nothing is counted
 

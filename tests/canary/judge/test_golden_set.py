@@ -13,6 +13,7 @@ from canary.controller.golden_gate import GoldenGate
 from canary.errors import BadGolden
 from canary.judge.golden import GoldenResult, Sentence, compare, read_golden
 from canary.rollout.model import Rollout
+from canary.views.rollout import entry_view
 from mesh.model import Split
 from tests.canary.fakes import Stage
 
@@ -80,7 +81,7 @@ def test_a_canary_as_good_as_the_stable_gets_traffic_and_the_numbers_are_kept() 
     assert scene.play() == "Progressing"
     assert scene.candidates.asked == ["1.0", "1.1"]
     [entry] = [e for e in scene.world.state.history if "golden set: canary" in e.sentence]
-    assert entry.numbers["golden"]["both"] == 35
+    assert entry_view(entry)["numbers"]["golden"]["both"] == 35
 
 
 def test_a_canary_that_has_forgotten_too_much_never_gets_a_request() -> None:

@@ -47,9 +47,9 @@ def harm(pair: Pair, metric: Metric) -> float:
 def test_where_only_errors_are_counted_they_have_all_the_evidence(numbers: list[Numbers]) -> None:
     alone = verdict(numbers)
     among_others = verdict(numbers, profile=DEFAULT)
-    assert float(among_others.numbers["evidence"]) == pytest.approx(
-        float(alone.numbers["evidence"]), rel=1e-12
-    )
+    assert alone.report is not None
+    assert among_others.report is not None
+    assert among_others.report.evidence == pytest.approx(alone.report.evidence, rel=1e-12)
 
 
 def test_metrics_that_are_counted_share_what_the_others_leave() -> None:
