@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Event
 
@@ -16,13 +17,15 @@ from bertmesh.local.ports import LOOPBACK, free_ports, gateway_port
 from bertmesh.local.processes import Command, kill_strays, stop_all
 from bertmesh.local.workloads import WorkloadFiles
 from canary.local.store import FileStore
+from mesh.errors import EnvoyDown
 from mesh.local.admin import Admin
 from mesh.local.binaries import find_all
 from mesh.model import Endpoint
 from mesh.policy import Policy
 
 POLL_S = 0.1
-START_LIMIT_S = 90.0
+# What ends is noticed at once; this is for what hangs, and a slow machine may need minutes to load a model.
+START_LIMIT_S = 300.0
 STOP_PATIENCE_S = 10.0
 
 
@@ -91,7 +94,7 @@ class LocalMesh:
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
         controller = self._keep("controller", backends.controller_command(self.home))
         console = self._keep("console", backends.console_command(self.home, info))
-        self._await("the gateway", envoy, lambda: admin.members(stable).healthy > 0, stop)
+        self._await("the gateway", envoy, lambda: _has_pods(admin, stable), stop)
         self._await("controller", controller, lambda: self._beats(controller), stop)
         self._await("console", console, backends.answers_http(f"{info.console}/livez"), stop)
         ready = replace(info, ready=True)
@@ -190,3 +193,10 @@ class LocalMesh:
         for group in (front, self._pods.children(), back):
             stop_all(group, patience_s=STOP_PATIENCE_S)
         self.home.info_file.unlink(missing_ok=True)
+
+
+def _has_pods(admin: Admin, version: str) -> bool:
+    """Tell whether Envoy would send a request to a version; a busy Envoy may answer late."""
+    with suppress(EnvoyDown):
+        return admin.members(version).healthy > 0
+    return False

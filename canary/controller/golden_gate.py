@@ -12,11 +12,12 @@ from typing import Final, Protocol
 
 from canary.controller.ports import Review
 from canary.controller.world import as_judged
-from canary.errors import BadGolden
-from canary.judge.golden import FLOOR, TOP, GoldenResult, Hit, Sentence, compare
+from canary.judge.golden import FLOOR, TOP, GoldenResult, Hit, compare
 from canary.rollout.decision import Action, Decision
 from canary.rollout.model import Phase, Rollout
 from canary.rollout.state import State
+from modelstore.errors import BadGolden
+from modelstore.golden import Sentence
 
 TRIES: Final = 5
 BETWEEN_S: Final = 1.0

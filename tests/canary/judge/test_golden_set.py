@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from canary.controller.golden_gate import GoldenGate
-from canary.errors import BadGolden
-from canary.judge.golden import GoldenResult, Sentence, compare, read_golden
+from canary.judge.golden import GoldenResult, compare
 from canary.rollout.model import Rollout
 from canary.views.rollout import entry_view
 from mesh.model import Split
+from modelstore.errors import BadGolden
+from modelstore.golden import Sentence, read_golden
 from tests.canary.fakes import Stage
 
 SENTENCES = tuple(Sentence(f"第{k}个[MASK]。", ("对",)) for k in range(40))

@@ -19,6 +19,7 @@ from service.text.codec import Codec
 from service.text.normalise import normaliser
 from tests.service.cache.test_answers import MemoryStore, ask, cache_over, predictor, soon
 from tests.service.tiny import WIDTH, reader
+from tests.support.processes import LIMIT_S
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +68,13 @@ def test_whose_time_is_up_behind_an_equal_request_is_told_so_and_not_that_the_po
     def compute(items: Sequence[Item], timeout_s: float) -> list[Array]:
         assert timeout_s > 0
         computing.set()
-        assert gate.wait(20)
+        assert gate.wait(LIMIT_S)
         return [np.zeros(WIDTH, dtype=np.float32) for _ in items]
 
     engine.compute = compute  # type: ignore[method-assign] # a slow one
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, made, "一")
-        assert computing.wait(20)
+        assert computing.wait(LIMIT_S)
         with pytest.raises(DeadlinePassed, match="no answer within the 5 ms"):
             made.predict(Features(), [Query("一")], Deadline.starting(monotonic, monotonic(), 4.5, "5"))
         with pytest.raises(Overloaded, match="another request asked the same") as refused:

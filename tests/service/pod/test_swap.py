@@ -45,7 +45,7 @@ from service.pod.swap import Swapper
 from service.text.codec import Codec
 from tests.service.cache.test_answers import MemoryStore
 from tests.service.tiny import write_model
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 TEXT = "今天天气很好"
 PLENTY = Budget(needed=0, free=1)
@@ -344,13 +344,13 @@ def test_one_swap_at_a_time(bench: Bench) -> None:
 
     def slow(_folder: Path) -> Budget:
         begun.set()
-        assert over.wait(20)
+        assert over.wait(LIMIT_S)
         return PLENTY
 
     bench.swapper._budget = slow
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(bench.swapper.activate, "tiny:1.1")
-        assert begun.wait(20)
+        assert begun.wait(LIMIT_S)
         for move in (bench.swapper.rollback, bench.swapper.free, lambda: bench.swapper.activate("tiny:1.0")):
             with pytest.raises(SwapUnderWay):
                 move()
