@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from canary.judge.policy import Shadow, Step
-from canary.judge.profiles import DEFAULT, FAST, shadowed
+from canary.judge.profiles import AT_ONCE, DEFAULT, FAST, shadowed
 from canary.rollout.commands import Answer, Undo
 from mesh.model import Split
 from tests.canary.fakes import Stage
@@ -56,7 +56,7 @@ def test_undone_at_once_all_traffic_moves_when_the_pods_are_ready_even_without_m
 def test_not_even_at_once_does_traffic_go_to_pods_that_are_not_ready(promoted: Stage) -> None:
     promoted.workloads.broken["1.0"] = "no model folder"
     undo(promoted, at_once=True)
-    promoted.run(150)
+    promoted.run(AT_ONCE.ready_s + 30)
     assert promoted.phase == "Failed"
     assert promoted.router.live == Split("1.1")
 
