@@ -11,7 +11,7 @@ from service.codec import Codec
 from service.engine import Array, Engine, Item, Want
 from service.engine.center import center, require_numbers
 from service.engine.pace import heavy
-from service.engine.recipes import CPU, TORCH
+from service.engine.recipes import CPU, OPENVINO, UNCONVERTED
 from service.engine.select import Chosen, Original, conversions, full_card, load, ranked, recorded
 from service.errors import UnsupportedModel
 from service.settings import Settings
@@ -58,14 +58,15 @@ def read_from(version: ModelVersion, settings: Settings) -> Path:
     """Return the folder whose weights are read to load a version: its own, or that of a conversion."""
     converted = conversions(settings.cache_dir, version.digest)
     first, *_ = ranked(converted, settings.engine)
-    return version.folder if first == TORCH else converted / first
+    return version.folder if first in UNCONVERTED else converted / first
 
 
 def import_engine(version: ModelVersion, settings: Settings) -> None:
-    """Import what a conversion of a version is computed with, if one is going to be on the CPU."""
+    """Import what a version is computed with, if that is going to be OpenVINO."""
     converted = conversions(settings.cache_dir, version.digest)
-    known = recorded(converted).get(ranked(converted, settings.engine)[0])
-    if known and known.device == CPU:
+    first = ranked(converted, settings.engine)[0]
+    known = recorded(converted).get(first)
+    if first == OPENVINO or (known and known.device == CPU):
         import_module("service.engine.packed")
 
 
