@@ -88,7 +88,7 @@ EXPOSE 8000 8001 9000 9090 8090
 # Kubernetes has its own probes. For other commands than the pod's: BERTMESH_HEALTH_URL, or --no-healthcheck.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["python", "/opt/bertmesh/healthcheck.py"]
-CMD ["python", "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.app:create_app()"]
+CMD ["python", "-m", "gunicorn", "-c", "python:service.server.gunicorn_conf", "service.api.app:create_app()"]
 LABEL org.opencontainers.image.title="bertmesh" \
       org.opencontainers.image.description="Chinese BERT models behind a service mesh; canaries move as fast as the evidence allows" \
       org.opencontainers.image.licenses="Apache-2.0" \

@@ -22,7 +22,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: $(RUN_STAMP) ## Install what the main job needs and is missing: packages, Prometheus (seconds when all is there)
-	@$(BIN)/python -m mesh.binaries
+	@$(BIN)/python -m mesh.local.binaries
 
 .PHONY: setup-all
 setup-all: setup $(ALL_STAMP) ## The same for tests and training; TORCH_INDEX=URL for torch without CUDA
@@ -132,7 +132,7 @@ sizing: setup-all ## Write docs/sizing.md from docs/performance.md
 
 .PHONY: doctor-docs image kind-up kind-demo kind-down
 doctor-docs: setup-all ## Write docs/doctor.md anew
-	$(BIN)/python -m doctor.reference docs/doctor.md
+	$(BIN)/python -m doctor.examine.reference docs/doctor.md
 image: ## Build the image with docker, podman or buildah (deploy/image/build.sh --help)
 	@deploy/image/build.sh
 kind-up: ## kind + Istio + Jaeger + Prometheus + the chart; checks its tools first

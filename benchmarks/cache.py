@@ -23,9 +23,9 @@ from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
 from benchmarks.serving import clients
 from benchmarks.serving.material import sentences
 from benchmarks.serving.processes import running
-from bertmesh.ports import free_port
-from mesh.binaries import find_redis
-from mesh.settings import Settings
+from bertmesh.local.ports import free_port
+from mesh.local.binaries import find_redis
+from mesh.local.settings import Settings
 from observability.names import CACHE_HEADER as CACHE
 
 TEXTS = 2000
@@ -35,7 +35,7 @@ SECONDS = 4.0
 ROUNDS = 3
 SEED = 7
 PATH = "/feature-extraction"
-THREADED = ("-k", "service.worker.ImpatientWorker", "--threads", "320", "--keep-alive", "75")
+THREADED = ("-k", "service.server.worker.ImpatientWorker", "--threads", "320", "--keep-alive", "75")
 SERVER = (*THREADED, "benchmarks.constant:app")
 CONSTANT, CACHED = "constant", "cached"
 BOUND = Bound("cached answer (Redis), 8 clients, requests/s", 0.6, 0.8, more_is_better=True, against=CONSTANT)

@@ -24,12 +24,12 @@ import urllib3
 
 from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn, linked_tree, write_versions
 from benchmarks.serving.material import CACHE, sentences, write_model
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from modelstore import resolve
-from service.codec import Codec
+from modelstore.golden import FILE as GOLDEN
 from service.engine import Item, Want, select
 from service.engine.select import Original, conversions
-from service.golden import FILE as GOLDEN
+from service.text.codec import Codec
 
 LOADS = {"idle": (0, 0.0), "half": (2, 1.0), "full": (8, 0.0)}
 """How many clients, and how long each rests after an answer, in times of what it waited."""

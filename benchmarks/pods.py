@@ -13,11 +13,11 @@ import urllib3
 
 import modelstore
 from benchmarks.serving.processes import running
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 
 PATIENCE_S = 120.0
 OK = 200
-POD = ("-c", "python:service.gunicorn_conf", "service.app:create_app()")
+POD = ("-c", "python:service.server.gunicorn_conf", "service.api.app:create_app()")
 ZH_SMALL = Path(__file__).parent.parent / "models" / "zh-small" / "1.0"
 
 

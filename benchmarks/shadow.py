@@ -22,15 +22,15 @@ from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
 from benchmarks.serving import clients
 from benchmarks.serving.material import sentences
 from benchmarks.serving.processes import running
-from bertmesh.ports import free_port
-from mesh.binaries import find_redis
-from mesh.settings import Settings
+from bertmesh.local.ports import free_port
+from mesh.local.binaries import find_redis
+from mesh.local.settings import Settings
 from observability.names import REQUEST_ID_HEADER, ROUTE_HEADER, SHADOW_HEADER
-from service.fill import FillMask
-from service.shadow import Asked
-from service.shadow_agreement import Essence, written
-from service.shadow_board import RedisBoard
-from service.tasks import Features, Query
+from service.shadow.agreement import Essence, written
+from service.shadow.mirrored import Asked
+from service.shadow.redis import RedisBoard
+from service.tasks.base import Features, Query
+from service.tasks.fill_mask import FillMask
 
 CLIENTS = 8
 EACH = 1500

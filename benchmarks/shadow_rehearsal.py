@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from random import Random
 from statistics import median
 
-from canary.judge import Moment, judge
-from canary.ledger import Ledger
-from canary.measurement import Counts, PodCounts, Tick
-from canary.profiles import DEFAULT, shadowed
-from canary.stage import Stage
-from canary.verdict import Outcome
+from canary.judge.ledger import Ledger
+from canary.judge.profiles import DEFAULT, shadowed
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.verdict import Outcome
+from canary.measure.counts import Counts, PodCounts, Tick
 
 RATES = (0.0, 0.01, 0.03, 0.05, 0.07, 0.10, 0.20, 0.50, 1.0)
 RUNS = 1000

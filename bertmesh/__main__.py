@@ -1,6 +1,6 @@
 """`python -m bertmesh` is the `bertmesh` command."""
 
-from bertmesh.cli import main
+from bertmesh.commands.cli import main
 
 if __name__ == "__main__":
     main()

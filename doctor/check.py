@@ -1,11 +1,10 @@
 """A check is a pure function from an inventory to sightings; its docstring is its page in the reference."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from doctor.errors import UnknownCode
 from doctor.model import Finding, Inventory, Place, Severity, Sighting
 
 Look = Callable[[Inventory], Iterator[Sighting]]
@@ -62,39 +61,19 @@ class Check:
             )
 
 
-_CHECKS: dict[str, Check] = {}
+REGISTERED: dict[str, Check] = {}
 
 
 def check(code: str, severity: Severity, places: frozenset[Place] = CLUSTERS) -> Callable[[Look], Look]:
     """Register a function as the check with this code."""
 
     def register(look: Look) -> Look:
-        if code in _CHECKS:
-            message = f"{code} is taken by {_CHECKS[code].look.__name__}: codes never change, take a new one"
+        if code in REGISTERED:
+            message = (
+                f"{code} is taken by {REGISTERED[code].look.__name__}: codes never change, take a new one"
+            )
             raise ValueError(message)
-        _CHECKS[code] = Check(code, severity, look, places)
+        REGISTERED[code] = Check(code, severity, look, places)
         return look
 
     return register
-
-
-def all_checks() -> Sequence[Check]:
-    """Return every check, by code."""
-    import doctor.checks  # noqa: F401, PLC0415 - importing it registers them; they import this module
-
-    return [_CHECKS[code] for code in sorted(_CHECKS)]
-
-
-def examine(inventory: Inventory, ignore: Collection[str] = ()) -> list[Finding]:
-    """Return what is wrong, the worst first.
-
-    Raises:
-        UnknownCode: a code to ignore is none.
-    """
-    checks = {each.code: each for each in all_checks()}
-    for code in ignore:
-        if code not in checks:
-            raise UnknownCode(code)
-    wanted = [each for code, each in checks.items() if code not in ignore]
-    found = {finding: None for each in wanted for finding in each.findings(inventory)}
-    return sorted(found, key=lambda finding: finding.order)

@@ -9,13 +9,13 @@ that path in a sentence. A rule without a backend would give a bare 500.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mesh import cluster_cohorts
-from mesh.cluster_options import HeaderMatch, RouteMatch, Routing
+from mesh import cohorts
 from mesh.errors import InvalidMesh
 from mesh.istio import duration
 from mesh.model import Mesh, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.problem import POD_ONLY_PATHS
+from mesh.routing import HeaderMatch, RouteMatch, Routing
 from mesh.shadow import MILLION, copied, parts
 from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
 
@@ -110,9 +110,9 @@ def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:
         yield _refusal(mesh, routing, "unknown-version", NO_VERSION, pinned)
     canary, weight = mesh.split.canary, mesh.split.weights.canary
     if routing.cohort and canary and 0 < weight < mesh.split.weights.stable + weight:
-        inside = _pattern(routing.cohort, cluster_cohorts.below(weight))
+        inside = _pattern(routing.cohort, cohorts.below(weight))
         yield _rule(mesh, routing, "cohort-canary", {canary: 1}, inside)
-        outside = _pattern(routing.cohort, cluster_cohorts.ALL)
+        outside = _pattern(routing.cohort, cohorts.ALL)
         stay = _rule(mesh, routing, "cohort-stable", {mesh.split.stable: 1}, outside)
         yield {**stay, **_mirror(mesh, routing, mesh.split.mirror * (MILLION // MAX_PERCENT))}
     split = _rule(mesh, routing, "split", dict(parts(mesh.split)))

@@ -15,7 +15,7 @@ import urllib3
 
 from benchmarks.controller.exporter import serve
 from benchmarks.controller.world import World, child, world
-from bertmesh.ports import free_ports
+from bertmesh.local.ports import free_ports
 from tests.support.processes import prometheus_server
 
 SCRAPE_S: Final = 5

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.judge.traffic import Scenario, at_margin
-from canary.policy import Profile
-from canary.profiles import DEFAULT, LOW_TRAFFIC
+from canary.judge.policy import Profile
+from canary.judge.profiles import DEFAULT, LOW_TRAFFIC
 
 RATES: Final = (1.0, 10.0, 100.0, 1000.0)
 BASES: Final = (0.001, 0.005, 0.02)

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.judge.usual import Spread, Watch
-from canary.balance import BREAKER_SHARE, HARM_SHARE
-from canary.evidence import BREAKER_CAP, BREAKER_MIN_BAD, HARM_CAP
-from canary.forecast import ADVANCE_AT, PROMOTE_AT
-from canary.judge import ROLL_BACK_AT, SUSPECT_AT
-from canary.policy import Margin, Profile
-from canary.presence import MIN_EXPECTED
-from canary.stage import Stage
-from canary.statistics import HARM_GRID, MAX_LOG, SAFE_GRID
+from canary.judge.balance import BREAKER_SHARE, HARM_SHARE
+from canary.judge.claims import ADVANCE_AT, PROMOTE_AT
+from canary.judge.evidence import BREAKER_CAP, BREAKER_MIN_BAD, HARM_CAP
+from canary.judge.policy import Margin, Profile
+from canary.judge.presence import MIN_EXPECTED
+from canary.judge.rules import ROLL_BACK_AT, SUSPECT_AT
+from canary.judge.stage import Stage
+from canary.judge.statistics import HARM_GRID, MAX_LOG, SAFE_GRID
 from mesh.policy import MAX_PERCENT
 
 Floats = npt.NDArray[np.float64]
@@ -146,13 +146,13 @@ class Panel:
         for logs, null, divisor, cap in limits:
             if null is None:
                 continue
-            gains = _log_harm(tick, n_c, x_c, null) / divisor[:, None, None]
+            gains = log_harm(tick, n_c, x_c, null) / divisor[:, None, None]
             gains = np.minimum(gains, (cap / np.sqrt(divisor))[:, None, None])
             if gains.shape[1] > 2:  # noqa: PLR2004 - the whole and two pods
                 lone = gains[:, 1:]
                 tops = lone.min(axis=1, keepdims=True)
                 if logs is self._breaker:
-                    tops = _log_harm(tick, *_better_half(tick), null) / divisor[:, None, None]
+                    tops = log_harm(tick, *_better_half(tick), null) / divisor[:, None, None]
                     tops = np.minimum(tops, (cap / np.sqrt(divisor))[:, None, None])
                 gains[:, 1:] = np.minimum(lone, tops + self.profile.lone_gain)
             gains = np.where(incident[:, None, None], np.minimum(gains, 0.0), gains)
@@ -169,7 +169,7 @@ class Panel:
             (metric.loose.ratio, np.full(len(n_c), metric.loose.extra)),
         )
         for k, (ratio, extra) in enumerate(margins):
-            gains = _log_safe(tick, n_c, x_c, ratio, extra) / phi[:, None]
+            gains = log_safe(tick, n_c, x_c, ratio, extra) / phi[:, None]
             self._safe[k] += np.where(incident[:, None], 0.0, gains)
 
     def _listen(self, at: float, n_s: Floats, n_c: Floats) -> None:
@@ -210,7 +210,7 @@ def _stage(profile: Profile, step: int) -> Stage:
 
 
 def _better_half(tick: Counts) -> tuple[Floats, Floats]:
-    """Return requests and failures of the better half (see `canary.measurement.better_half`)."""
+    """Return requests and failures of the better half (see `canary.measure.counts.better_half`)."""
     rates = np.where(tick.pods_n > 0, tick.pods_x / np.maximum(tick.pods_n, 1.0), 0.0)
     order = np.lexsort((tick.pods_n, rates), axis=1)
     n, x = (np.take_along_axis(each, order, axis=1) for each in (tick.pods_n, tick.pods_x))
@@ -221,8 +221,8 @@ def _better_half(tick: Counts) -> tuple[Floats, Floats]:
     return half, bad.sum(axis=1, keepdims=True)
 
 
-def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
-    """Return ln e by run, case and alternative (see `canary.statistics.log_harm`)."""
+def log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
+    """Return ln e by run, case and alternative (see `canary.judge.statistics.log_harm`)."""
     n_s, x_s = tick.stable_n[:, None, None], tick.stable_x[:, None, None]
     n, x = n_c[:, :, None], x_c[:, :, None]
     some = (n > 0) & (n_s > 0)
@@ -232,8 +232,8 @@ def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
     return np.where(some, x * np.log1p(bet) + x_s * np.log(before / whole) - bet * n * null.extra, 0.0)
 
 
-def _log_safe(tick: Counts, n_c: Floats, x_c: Floats, ratio: float, extra: Floats) -> Floats:
-    """Return ln e by run and bet (see `canary.statistics.log_safe`)."""
+def log_safe(tick: Counts, n_c: Floats, x_c: Floats, ratio: float, extra: Floats) -> Floats:
+    """Return ln e by run and bet (see `canary.judge.statistics.log_safe`)."""
     n_s, x_s, n, x = tick.stable_n[:, None], tick.stable_x[:, None], n_c[:, None], x_c[:, None]
     some = (n > 0) & (n_s > 0)
     odds = n / np.where(some, n_s, 1.0)

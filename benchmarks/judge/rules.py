@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.judge.panel import ADVANCE, ROLL_BACK, Bools, Counts, Floats, Ints, Panel
 from benchmarks.judge.ranks import lower_limit_exceeds
 from benchmarks.judge.traffic import TICK_S, Traffic
-from canary.policy import Profile
+from canary.judge.policy import Profile
 
 RUNNING, PROMOTED, ROLLED_BACK = 0, 1, -1
 

@@ -1,12 +1,12 @@
-"""What is usual for the stable, for many rollouts at once: `canary.dispersion` and `canary.incident`."""
+"""What is usual for the stable, for many rollouts at once, as `canary.judge` has it for one."""
 
 from collections import deque
 
 import numpy as np
 import numpy.typing as npt
 
-from canary.dispersion import FORGET, HIGH, LOW, PRIOR
-from canary.incident import MIN_BAD, MIN_REFERENCE, POINTS, TIMES
+from canary.judge.dispersion import FORGET, HIGH, LOW, PRIOR
+from canary.judge.incident import MIN_BAD, MIN_REFERENCE, POINTS, TIMES
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

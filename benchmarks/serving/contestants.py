@@ -77,11 +77,11 @@ def contestants(material: Material) -> dict[str, Contestant]:
 
 def pod(name: str, task: str, material: Material, engine: str) -> Contestant:
     """Return our pod as it is started everywhere, with an engine of its own."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.server.gunicorn_conf"]
     return Contestant(
         name,
         task,
-        [*command, "service.app:create_app()"],
+        [*command, "service.api.app:create_app()"],
         "/fill-mask" if task == FILL_MASK else "/feature-extraction",
         {
             "BERTMESH_BIND": "127.0.0.1:{port}",

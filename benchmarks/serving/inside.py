@@ -22,13 +22,13 @@ from benchmarks.serving.contestants import ENVIRONMENTS, Material, contestants
 from benchmarks.serving.material import CACHE, sentences, write_model
 from benchmarks.serving.processes import first_answer, running
 from benchmarks.serving.shares import shares
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from modelstore import read_manifest
-from service.codec import Codec
 from service.engine import Engine, Item, Want, half
 from service.engine.packed import PackedEngine
 from service.engine.recipes import CUDA
 from service.engine.select import conversions, recorded
+from service.text.codec import Codec
 
 RECIPES, BATCHES = ("int8", "bf16"), (1, 4, 16, 32)
 MICRO = 1e6

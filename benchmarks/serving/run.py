@@ -35,7 +35,7 @@ from benchmarks.serving.environments import python_of
 from benchmarks.serving.material import CACHE, sentences, write_model
 from benchmarks.serving.processes import first_answer, pss, running
 from benchmarks.serving.ratios import ratios
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 
 TEXTS = 4096
 MANY = 32

@@ -26,9 +26,9 @@ from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn
 from benchmarks.serving.processes import running
 from benchmarks.soak.loads import Loads, Seen
 from benchmarks.soak.watch import Growth, Sample, Watch, growths
-from bertmesh.ports import free_port
-from mesh.binaries import find_redis
-from mesh.settings import Settings
+from bertmesh.local.ports import free_port
+from mesh.local.binaries import find_redis
+from mesh.local.settings import Settings
 
 NAME, RECIPE = "zh-small", "bf16"
 WARM_UP_S = 150.0

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from canary.cluster_api import ModelRollouts
-from canary.cluster_client import HINDRANCES, ClusterClient
-from canary.commands import Answer, Command
+from canary.cluster.annotation import COMMAND
+from canary.cluster.api import ModelRollouts
+from canary.cluster.client import HINDRANCES, ClusterClient
+from canary.cluster.store import decode
 from canary.console.errors import NoAnswer
 from canary.console.ports import Reading
 from canary.errors import CanaryError
-from canary.state import State
-from canary.store_status import COMMAND, decode
-from mesh.cluster_api import ClusterApi
+from canary.rollout.commands import Answer, Command
+from canary.rollout.state import State
+from mesh.cluster.api import ClusterApi
 from mesh.errors import MeshError
 
 LISTED_S: Final = 1.0

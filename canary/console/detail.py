@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from canary import words
+from canary.adapters.disagreements import Disagreement
 from canary.console import verbs
 from canary.console.drawing import Drawing, drawing
-from canary.console.findings import Evidence, evidence
 from canary.console.ports import Rates
-from canary.console.runs import Run
-from canary.console.scale import since
-from canary.decision import Action
-from canary.history import Entry
-from canary.model import Phase
-from canary.shadow_worst import Disagreement
-from canary.state import State
+from canary.judge import formatting
+from canary.rollout.decision import Action
+from canary.rollout.history import Entry
+from canary.rollout.model import Phase
+from canary.rollout.state import State
+from canary.views.findings import Evidence, evidence
+from canary.views.runs import Run
+from canary.views.scale import since
 
 TONES: Final = {
     Phase.PROMOTED: "good",
@@ -94,7 +94,7 @@ def detail(service: str, state: State, run: Run, now: float) -> Detail:
         tone=tone_of(run),
         sentence=run.turn.sentence,
         proof=_proof(run, now),
-        age=words.duration(max(0.0, end - run.started_at)),
+        age=formatting.duration(max(0.0, end - run.started_at)),
         drawing=drawing(run, now),
         evidence=evidence(run, state),
         steps=_steps(run, now),
@@ -121,7 +121,7 @@ def _proof(run: Run, now: float) -> str:
         return "asked for, not proved to be live yet"
     if run.ended:
         return "proved to be live"
-    return f"proved to be live for {words.duration(max(0.0, now - run.live_since))}"
+    return f"proved to be live for {formatting.duration(max(0.0, now - run.live_since))}"
 
 
 def _steps(run: Run, now: float) -> tuple[StepView, ...]:
@@ -133,10 +133,10 @@ def _steps(run: Run, now: float) -> tuple[StepView, ...]:
     for weight, soak in rollout.soaks.items():
         record = passed.get(weight)
         if record is None:
-            steps.append(StepView(weight, "ahead", f"at least {words.duration(soak)}"))
+            steps.append(StepView(weight, "ahead", f"at least {formatting.duration(soak)}"))
             continue
         end = record.until or rollout.ended_at
-        length = words.duration(max(0.0, (end or now) - record.since))
+        length = formatting.duration(max(0.0, (end or now) - record.since))
         steps.append(StepView(weight, "done" if end else "now", length if end else f"{length} so far"))
     return tuple(steps)
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from canary.console.runs import Run
-from canary.console.scale import GRID, HEIGHT, LEFT, RIGHT, TOP, Span, Tick, TimeAxis, since, y
-from canary.decision import Action
-from canary.history import Entry
+from canary.rollout.decision import Action
+from canary.rollout.history import Entry
+from canary.views.runs import Run
+from canary.views.scale import GRID, HEIGHT, LEFT, RIGHT, TOP, Span, Tick, TimeAxis, since, y
 
 MARKED: Final = {
     Action.ROLL_BACK: "bad",

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from canary.client import Client
-from canary.commands import Answer, Command
 from canary.console.ports import Reading
 from canary.errors import StoreCorrupt
-from canary.store import FileStore
+from canary.local.client import Client
+from canary.local.store import FileStore
+from canary.rollout.commands import Answer, Command
 
 
 class LocalRollouts:

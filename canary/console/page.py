@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from canary import words
 from canary.console.detail import Detail, detail, phase_of, tone_of
 from canary.console.errors import NoSuchRollout
 from canary.console.ports import Reading
-from canary.console.runs import Run, runs
-from canary.state import State
+from canary.judge import formatting
+from canary.rollout.state import State
+from canary.views.runs import Run, runs
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _notices(reading: Reading, now: float) -> list[Notice]:
     silent_s = math.inf if reading.beat is None else now - reading.beat
     if reading.state is None or math.isinf(reading.patience_s) or silent_s < reading.patience_s:
         return warned
-    seen = "never" if reading.beat is None else f"{words.duration(silent_s)} ago"
+    seen = "never" if reading.beat is None else f"{formatting.duration(silent_s)} ago"
     text = (
         f"The controller gives no sign of life (last seen: {seen}). What is shown is what it "
         f"stored last; traffic stays as it is. {reading.advice}"
@@ -131,5 +131,5 @@ def _notices(reading: Reading, now: float) -> list[Notice]:
 def _card(known: Known, now: float, *, chosen: bool) -> Card:
     service, _, run = known
     at = run.ended_at
-    when = "in progress" if at is None else f"{words.duration(max(0.0, now - at))} ago"
+    when = "in progress" if at is None else f"{formatting.duration(max(0.0, now - at))} ago"
     return Card(service, run.id, f"{run.stable} → {run.canary}", phase_of(run), tone_of(run), when, chosen)

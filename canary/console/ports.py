@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from canary.commands import Answer, Command
-from canary.shadow_worst import Disagreement
-from canary.state import State
+from canary.adapters.disagreements import Disagreement
+from canary.rollout.commands import Answer, Command
+from canary.rollout.state import State
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Final
 
 import urllib3
 
-from canary import promql
 from canary.console.ports import Rates
+from canary.prometheus import promql
 from canary.settings import Settings
 from observability.names import ISTIO_DURATION_BUCKET, ISTIO_REQUESTS, ROUTE_LABEL
 

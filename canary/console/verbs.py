@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from canary.commands import Command, Order, Undo
 from canary.console.errors import UnknownVerb
-from canary.model import Phase, Rollout
+from canary.rollout.commands import Command, Order, Undo
+from canary.rollout.model import Phase, Rollout
 
 Name = Literal["pause", "resume", "promote", "abort", "undo"]
 NAMES: Final[tuple[Name, ...]] = get_args(Name)

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canary.operator.deployments import Deployments
-from canary.operator.status import Problem
-from canary.operator.wishes import Begin, wanted
-from canary.policy import Profile
-from canary.resource import ModelRollout, Spec
-from canary.resource_convert import mesh_policy_of, profile_of, routing_of
-from canary.resource_errors import InvalidResource
-from canary.state import State
-from canary.store_status import Notes
+from canary.cluster.deployments import Deployments
+from canary.cluster.store import Notes
+from canary.judge.policy import Profile
+from canary.operator.intent import Begin, wanted
+from canary.resource.convert import mesh_policy_of, profile_of, routing_of
+from canary.resource.errors import InvalidResource
+from canary.resource.spec import ModelRollout, Spec
+from canary.rollout.state import State
+from canary.views.status import Problem
 from mesh.errors import InvalidMesh
 
 Document = Mapping[str, Any]

@@ -3,29 +3,37 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from canary.commands import Order
+from canary.cluster import annotation
+from canary.cluster.errors import Unreachable
+from canary.cluster.events import (
+    COMMAND_REFUSED,
+    POLICY_EDITED,
+    ROUTE_CHANGED,
+    SPEC_REFUSED,
+    WEIGHT_MOVED,
+    Events,
+)
+from canary.cluster.golden_set import HUNDRED, CoveredGate, finder
+from canary.cluster.proof import ProvedRouter
+from canary.cluster.store import Notes, StatusStore
+from canary.controller.gates import GateKeeper
+from canary.controller.loop import Controller
+from canary.controller.ports import Review
+from canary.controller.world import World
 from canary.errors import CanaryError
-from canary.events import COMMAND_REFUSED, POLICY_EDITED, ROUTE_CHANGED, SPEC_REFUSED, WEIGHT_MOVED, Events
-from canary.gates import GateKeeper
-from canary.model import Phase
-from canary.operator import wishes
+from canary.operator import intent
 from canary.operator.case import Case, beginning, obstacle
-from canary.operator.errors import Unreachable
-from canary.operator.golden import HUNDRED, CoveredGate, finder
-from canary.operator.proof import ProvedRouter
-from canary.operator.revision import revised
-from canary.operator.status import Circumstances, Problem, status_of
+from canary.operator.telemetry import CountedMetrics
 from canary.operator.tools import Tools
-from canary.ports import Review
-from canary.resource_convert import mesh_policy_of, pauses_of, routing_of
-from canary.resource_fields import seconds
-from canary.state import State
-from canary.store_status import Notes, StatusStore
-from canary.telemetry import CountedMetrics
-from canary.wiring import Controller
-from canary.world import World
-from mesh.cluster import Applied, ClusterRouter
-from mesh.cluster_errors import ApiDown
+from canary.resource.convert import mesh_policy_of, pauses_of, routing_of
+from canary.resource.fields import seconds
+from canary.rollout.commands import Order
+from canary.rollout.model import Phase
+from canary.rollout.policy_change import revised
+from canary.rollout.state import State
+from canary.views.status import Circumstances, Problem, status_of
+from mesh.cluster.errors import ApiDown
+from mesh.cluster.router import Applied, ClusterRouter
 from mesh.errors import MeshError
 from mesh.model import Split
 
@@ -87,7 +95,7 @@ class Engine:
         state, notes = self.state, self.store.notes
         self._report(obstacle(self.case, state, notes, self._pods))
         begin = None if self.problem else beginning(self.case, state, self._pods)
-        self.store.inbox = wishes.wishes(self.case.spec, state, notes, begin, now)
+        self.store.inbox = intent.wishes(self.case.spec, state, notes, begin, now)
         self._heed(begin, now)
         self.controller.tick()
         self.store.refresh(self.state)
@@ -138,15 +146,15 @@ class Engine:
             coverage=golden.coverage / HUNDRED,
         )
 
-    def _heed(self, begin: wishes.Begin | None, now: float) -> None:
+    def _heed(self, begin: intent.Begin | None, now: float) -> None:
         """Put the command in the annotation into the inbox, before what the spec asks for."""
         try:
-            asked = wishes.note(self.store.document)
+            asked = annotation.note(self.store.document)
             if asked is None:
                 return
             self.store.annotated = asked.id
-            command = wishes.command(asked, self.case.spec, self.state, begin, now)
-        except wishes.UnknownCommand as error:
+            command = intent.command(asked, self.case.spec, self.state, begin, now)
+        except annotation.UnknownCommand as error:
             self.events.tell(COMMAND_REFUSED, str(error), warning=True)
             self.store.clear()
         except CanaryError as error:
@@ -169,7 +177,7 @@ class Engine:
         """Take over a policy that was edited; one that a new release reads differently stays as it was."""
         spec, state = self.case.spec, self.store.load()
         active = state.active
-        edited = notes is not None and wishes.is_edited(spec, notes)
+        edited = notes is not None and intent.is_edited(spec, notes)
         if not edited or active is None or active.undo or active.canary != spec.canary:
             return
         changed = revised(state, self.case.profile, now)
@@ -178,7 +186,7 @@ class Engine:
             self.events.tell(POLICY_EDITED, changed.history[-1].sentence)
 
     def _learn(self, state: State, notes: Notes) -> Notes:
-        return notes if self.case.problem else wishes.learned(self.case.spec, state, notes)
+        return notes if self.case.problem else intent.learned(self.case.spec, state, notes)
 
     def _told(self, entry: Mapping[str, Any]) -> None:
         self.events.entry(entry)

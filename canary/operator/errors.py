@@ -13,27 +13,6 @@ class Deposed(CanaryError):
         )
 
 
-class StatusConflict(CanaryError):
-    """Somebody else wrote the resource since it was read; nothing of ours was stored."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"ModelRollout {name} changed while it was worked on: it is read again")
-
-
-class StateTooLarge(CanaryError):
-    """A state that no API server would store."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"the judge's state has {size} bytes and {limit} are stored at most: too many pods are counted "
-            "one by one; scale the versions down or split the Service"
-        )
-
-
-class Unreachable(CanaryError):
-    """The API is away, so that nothing is known: the pass ends, and nothing is concluded from it."""
-
-
 class OperatorFailed(CanaryError):
     """The watch itself ended, which no retry of ours mends."""
 

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from kubernetes import client
 
 from canary.operator.errors import Deposed
-from mesh.cluster_api import ClusterApi
+from mesh.cluster.api import ClusterApi
 
 READS: Final = frozenset({"GET", "HEAD"})
 

@@ -12,11 +12,11 @@ import aiohttp
 import kopf
 from kubernetes import client
 
+from canary.cluster.annotation import COMMAND
 from canary.operator.errors import Deposed
 from canary.operator.fence import READS, Fence
 from canary.operator.fleet import Fleet
-from canary.resource import API_VERSION, GROUP, PLURAL
-from canary.store_status import COMMAND
+from canary.resource.spec import API_VERSION, GROUP, PLURAL
 
 RESOURCE = (GROUP, API_VERSION, PLURAL)
 FINALIZER = f"{GROUP}/traffic"

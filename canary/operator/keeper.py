@@ -3,17 +3,18 @@
 import threading
 from typing import Any, Final
 
+from canary.cluster.errors import StatusConflict
+from canary.cluster.events import SPEC_REFUSED, Events
+from canary.cluster.store import StatusCorrupt, decode, put_status
 from canary.errors import CanaryError
-from canary.events import SPEC_REFUSED, Events
 from canary.operator.case import problem_of, take_up
 from canary.operator.engine import Engine
-from canary.operator.errors import Deposed, StatusConflict
-from canary.operator.status import Circumstances, Problem, unusable
+from canary.operator.errors import Deposed
 from canary.operator.tools import Tools
-from canary.resource import API_VERSION, GROUP, KIND
-from canary.resource_errors import InvalidResource
-from canary.store_status import StatusCorrupt, decode, put_status
-from mesh.cluster_api import Conflicted
+from canary.resource.errors import InvalidResource
+from canary.resource.spec import API_VERSION, GROUP, KIND
+from canary.views.status import Circumstances, Problem, unusable
+from mesh.cluster.api import Conflicted
 from mesh.errors import MeshError
 
 Document = dict[str, Any]

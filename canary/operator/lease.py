@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mesh.cluster_api import ClusterApi, path_of
+from mesh.cluster.api import ClusterApi, path_of
 from mesh.errors import MeshError
 
 OK: Final = 300

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import urllib3
 
-from canary.decision import Action
 from canary.errors import CanaryError
-from canary.resource_gates import Notification, Occasion
-from mesh.cluster_api import ClusterApi
+from canary.resource.gates import Notification, Occasion
+from canary.rollout.decision import Action
+from mesh.cluster.api import ClusterApi
 from mesh.errors import MeshError
 
 TRIES: Final = 3

@@ -10,8 +10,10 @@ import kopf
 import prometheus_client
 from kubernetes import client
 
-from canary.gates import Webhooks
-from canary.gates_webhook import HttpWebhooks
+from canary.adapters.pinned import PinnedCandidates
+from canary.adapters.webhook import HttpWebhooks
+from canary.controller.gates import Webhooks
+from canary.controller.world import SystemClock
 from canary.operator.errors import OperatorFailed
 from canary.operator.fence import FencedApi
 from canary.operator.fleet import Fleet
@@ -19,14 +21,12 @@ from canary.operator.handlers import registry, settings
 from canary.operator.lease import Elector
 from canary.operator.notify import Notifier
 from canary.operator.settings import OperatorSettings
-from canary.operator.shared import Desk
+from canary.operator.telemetry import Telemetry
 from canary.operator.tools import LOG, Tools
-from canary.pinned import PinnedCandidates
-from canary.prometheus import Prometheus
-from canary.resource import API_VERSION, GROUP, PLURAL
-from canary.telemetry import Telemetry
-from canary.world import SystemClock
-from mesh.cluster_api import ClusterApi, connect
+from canary.prometheus.client import Prometheus
+from canary.prometheus.shared import Desk
+from canary.resource.spec import API_VERSION, GROUP, PLURAL
+from mesh.cluster.api import ClusterApi, connect
 from mesh.errors import MeshError
 
 STAND_BY_S: Final = 0.5

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from canary.gates import Webhooks
-from canary.golden import Candidates
-from canary.operator.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.controller.gates import Webhooks
+from canary.controller.golden_gate import Candidates
+from canary.controller.ports import Clock, Metrics
+from canary.controller.world import SystemClock
 from canary.operator.notify import Notifier
-from canary.ports import Clock, Metrics
-from canary.telemetry import Telemetry
-from canary.world import SystemClock
-from mesh.cluster_api import ClusterApi
+from canary.operator.telemetry import Telemetry
+from mesh.cluster.api import ClusterApi
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0

@@ -20,7 +20,7 @@ from mesh.policy import Pool
 ENVOY_IDLE_S: Final = 3600.0
 """Envoy's default for upstream connections, where no DestinationRule says another
 (config.core.v3.HttpProtocolOptions.idle_timeout)."""
-OWN_CONFIG: Final = "service.gunicorn_conf"
+OWN_CONFIG: Final = "service.server.gunicorn_conf"
 OWN_KEEPALIVE_S: Final = 75.0
 GRACE_S: Final = 30.0
 """gunicorn's default for ``--graceful-timeout``; the pod's own configuration gives it after a drain."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from canary.resource import ModelRollout
-from canary.resource_errors import InvalidResource
+from canary.resource.errors import InvalidResource
+from canary.resource.spec import ModelRollout
 from doctor.check import check
 from doctor.dig import listed, mapping, text
 from doctor.model import Inventory, Object, Severity, Sighting

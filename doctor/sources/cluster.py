@@ -7,7 +7,7 @@ from typing import Any, Final
 from doctor.dig import parts, text
 from doctor.errors import NothingAllowed
 from doctor.model import ROOT_NAMESPACE, Inventory, Object, Place
-from mesh.cluster_api import ClusterApi, connect
+from mesh.cluster.api import ClusterApi, connect
 
 OK: Final = 300
 NOT_FOUND: Final = 404

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from service.codec import Codec
 from service.engine import Array, Engine, Item, Want
 from service.errors import UnsupportedModel
-from service.sentences import SENTENCES
+from service.text.codec import Codec
+from service.text.sentences import SENTENCES
 
 
 def center(engine: Engine, codec: Codec) -> Array:

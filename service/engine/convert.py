@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.codec import Codec
 from service.engine import Array, Engine
 from service.engine.center import center
 from service.engine.conversion import Conversion, checksums
@@ -32,6 +31,7 @@ from service.engine.sample import Ids, Sample
 from service.engine.select import CENTER, locked
 from service.engine.speed import speed
 from service.engine.weights import Shape
+from service.text.codec import Codec
 
 if TYPE_CHECKING:  # they bring torch
     from service.engine.gpu import Gpu

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from service.codec import Codec
-from service.sentences import SENTENCES
+from service.text.codec import Codec
+from service.text.sentences import SENTENCES
 
 Ids = tuple[int, ...]
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from service.codec import read_json
 from service.engine import Array
 from service.engine.extras import needing_torch
 from service.errors import UnsupportedModel
+from service.text.codec import read_json
 
 EMBEDDINGS = "embeddings.word_embeddings.weight"
 _HEAD = "cls.predictions"

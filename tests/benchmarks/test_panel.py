@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from benchmarks.judge.panel import ADVANCE, HOLD, ROLL_BACK, Counts, Panel
-from canary.balance import fair_balance
-from canary.judge import Moment, judge
-from canary.ledger import Ledger
-from canary.measurement import Counts as PodTotals
-from canary.measurement import PodCounts, Tick
-from canary.profiles import DEFAULT, ERRORS, LOW_TRAFFIC
-from canary.stage import Stage
-from canary.verdict import Outcome
+from canary.judge.balance import fair_balance
+from canary.judge.ledger import Ledger
+from canary.judge.profiles import DEFAULT, ERRORS, LOW_TRAFFIC
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.verdict import Outcome
+from canary.measure.counts import Counts as PodTotals
+from canary.measure.counts import PodCounts, Tick
 
 PROFILES = {
     name: replace(p, metrics=(replace(ERRORS, loose=p.metrics[0].loose),), fallback_s=100.0)

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from canary.commands import Answer, Command, Order, Start
-from canary.counters import ALL, CounterSnapshot, Kind, Series
+from canary.controller.loop import Controller
+from canary.controller.ports import Review, Store, WorkloadStatus
+from canary.controller.world import World, as_judged
 from canary.errors import MetricsDown
-from canary.ports import Review, Store, WorkloadStatus
-from canary.state import State
-from canary.store import STATE
-from canary.wiring import Controller
-from canary.world import World, as_judged
+from canary.local.store import STATE
+from canary.measure.counters import ALL, CounterSnapshot, Kind, Series
+from canary.rollout.commands import Answer, Command, Order, Start
+from canary.rollout.state import State
 from mesh.errors import RouterError
 from mesh.model import Split
 

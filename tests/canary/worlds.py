@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from canary.judge import Moment, judge
-from canary.ledger import Ledger
-from canary.measurement import Counts, PodCounts, Tick
-from canary.policy import Profile
-from canary.profiles import DEFAULT, ERRORS
-from canary.stage import Stage
-from canary.verdict import Verdict
+from canary.judge.ledger import Ledger
+from canary.judge.policy import Profile
+from canary.judge.profiles import DEFAULT, ERRORS
+from canary.judge.rules import Moment, judge
+from canary.judge.stage import Stage
+from canary.judge.verdict import Verdict
+from canary.measure.counts import Counts, PodCounts, Tick
 
 ERRORS_ONLY = replace(DEFAULT, metrics=(ERRORS,))
 FIRST = Stage(0, 5, 20)

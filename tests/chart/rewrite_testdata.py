@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from mesh.files import to_yaml
+from mesh.local.files import to_yaml
 from tests.chart.harness import OWN_API, render
 
 TESTDATA = Path(__file__).parent / "testdata"

@@ -8,11 +8,11 @@ import click
 import pytest
 import yaml
 
-from bertmesh.cli import cli
-from bertmesh.operator_command import operator
+from bertmesh.commands.cli import cli
+from bertmesh.commands.operator import operator
 from modelstore.__main__ import fetch
 from service.engine.recipes import CHOICES
-from service.settings import Settings
+from service.pod.settings import Settings
 from tests.chart.harness import (
     OPERATOR_APIS,
     OWN_API,

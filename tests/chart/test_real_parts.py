@@ -12,13 +12,13 @@ import redis
 import urllib3
 import yaml
 
-from bertmesh.ports import free_port
-from canary.telemetry import Telemetry
+from bertmesh.local.ports import free_port
+from canary.operator.telemetry import Telemetry
 from chart import dashboards
-from mesh.binaries import find_envoy, find_redis
-from mesh.settings import Settings
+from mesh.local.binaries import find_envoy, find_redis
+from mesh.local.settings import Settings
 from observability import names
-from service.metrics import Metrics
+from service.pod.metrics import Metrics
 from tests.chart.harness import CHART, OPERATOR_APIS, Document, render
 from tests.support.processes import answers, pings, prometheus_binary, running
 

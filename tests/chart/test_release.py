@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import urllib3
 
-from mesh.cluster import ClusterRouter
-from mesh.cluster_api import ClusterApi
+from mesh.cluster.api import ClusterApi
+from mesh.cluster.router import ClusterRouter
 from mesh.model import Split, Weights
 from tests.chart.harness import CHART, NAMESPACE, RELEASE, run
 from tests.chart.test_jobs import run as run_script

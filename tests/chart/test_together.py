@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from bertmesh.cli import cli
-from bertmesh.ports import free_port
+from bertmesh.commands.cli import cli
+from bertmesh.local.ports import free_port
+from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
 from canary.operator.case import read
-from canary.operator.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
-from canary.resource_convert import mesh_policy_of, routing_of
-from mesh.cluster import ClusterRouter
-from mesh.cluster_api import ClusterApi
+from canary.resource.convert import mesh_policy_of, routing_of
+from mesh.cluster.api import ClusterApi
+from mesh.cluster.router import ClusterRouter
 from mesh.model import Split, Weights
 from tests.chart.harness import (
     CHART,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bertmesh.cli import cli
+from bertmesh.commands.cli import cli
 from tests.chart.harness import NAMESPACE, OPERATOR_APIS, OWN_API, SCENARIOS, render, scenario
 
 

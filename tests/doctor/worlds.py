@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from doctor.check import examine
+from doctor.examine.run import examine
 from doctor.model import Finding, Inventory, Object, Place
 from doctor.sources.files import objects
-from mesh.files import to_yaml
+from mesh.local.files import to_yaml
 
 TESTDATA = Path(__file__).parent / "testdata"
 Document = dict[str, Any]

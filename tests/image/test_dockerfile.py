@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bertmesh.pods import GUNICORN
+from bertmesh.local.pods import GUNICORN
 from tests.image.parsed import ROOT, Stage, global_arguments, ignored, sources, stages
 
 FINAL = ("bare", "full")

@@ -9,7 +9,7 @@ import kubernetes_validate  # type: ignore[import-untyped] # it ships no types
 import pytest
 import yaml
 
-from doctor.check import examine
+from doctor.examine.run import examine
 from doctor.model import Inventory, Severity
 from doctor.sources.files import objects
 from tests.chart.harness import OWN_API, render

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from bertmesh.detached import end_mesh, start_detached
-from bertmesh.home import Home
-from bertmesh.sentences import review_sentences
-from bertmesh.traffic import Traffic
+from bertmesh.demo.sentences import review_sentences
+from bertmesh.demo.traffic import Traffic
+from bertmesh.local.detached import end_mesh, start_detached
+from bertmesh.local.home import Home
 from tests.local.hand import Hand
 
 
@@ -17,7 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/local/" in str(item.path):
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(240))
 
 
 @contextmanager

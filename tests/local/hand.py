@@ -5,22 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pytest
 import urllib3
 
-from bertmesh.home import Home, MeshInfo, VersionSpec
-from canary.client import Client
-from canary.history import Entry
-from canary.model import Phase, Rollout
-from canary.state import State
-from canary.store import FileStore
+from bertmesh.local.home import Home, MeshInfo, VersionSpec
+from canary.local.client import Client
+from canary.local.store import FileStore
+from canary.rollout.history import Entry
+from canary.rollout.model import Phase, Rollout
+from canary.rollout.state import State
+from tests.support.processes import LIMIT_S, wait_until
 
 TUNED = "zh-small:1.1-reviews"
-LIMIT_S = 150.0
 
 
 class Hand:
@@ -89,13 +87,9 @@ class Hand:
             each for each in self.state.history if (each.rollout, each.reason) == (self.rollout.id, reason)
         )
 
-    def until(self, what: str, true: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    def until(self, what: str, true: Callable[[], object]) -> None:
         """Wait until something is so."""
-        deadline = time.monotonic() + limit_s
-        while not true():
-            if time.monotonic() > deadline:
-                pytest.fail(f"after {limit_s:.0f} s still not so: {what}; status {self.status()}")
-            time.sleep(0.05)
+        wait_until(true, lambda: f"{what}; status {self.status()}")
 
     def until_weighted(self, canary: str, *, phase: Phase = Phase.PROGRESSING) -> None:
         """Wait until the canary gets traffic."""

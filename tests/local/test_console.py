@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from bertmesh.traffic import Traffic
+from bertmesh.demo.traffic import Traffic
 from tests.local.hand import Hand
 
 

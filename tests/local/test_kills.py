@@ -3,10 +3,10 @@
 import os
 import signal
 
-from bertmesh.demo_facts import failures
-from bertmesh.traffic import Traffic
-from canary.model import Phase
-from canary.state import State
+from bertmesh.demo.facts import failures
+from bertmesh.demo.traffic import Traffic
+from canary.rollout.model import Phase
+from canary.rollout.state import State
 from tests.local.hand import Hand
 
 LADDER = [0, 20, 50, 100]

@@ -3,9 +3,9 @@
 import os
 import signal
 
-from bertmesh.demo_facts import Stage, failures, misplaced, seen_in, split_p
-from bertmesh.traffic import Traffic
-from canary.model import Phase
+from bertmesh.demo.facts import Stage, failures, misplaced, seen_in, split_p
+from bertmesh.demo.traffic import Traffic
+from canary.rollout.model import Phase
 from tests.local.conftest import flowing
 from tests.local.hand import Hand
 

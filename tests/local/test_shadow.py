@@ -2,8 +2,8 @@
 
 import json
 
-from bertmesh.demo_facts import failures
-from bertmesh.traffic import Traffic
+from bertmesh.demo.facts import failures
+from bertmesh.demo.traffic import Traffic
 from tests.local.conftest import flowing
 from tests.local.hand import Hand
 

@@ -8,9 +8,9 @@ import os
 import signal
 from contextlib import suppress
 
-from bertmesh.demo_facts import failures
-from bertmesh.traffic import Traffic
-from canary.model import Phase
+from bertmesh.demo.facts import failures
+from bertmesh.demo.traffic import Traffic
+from canary.rollout.model import Phase
 from tests.local.hand import Hand
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from mesh import envoy, istio
-from mesh.files import to_yaml
+from mesh.local.files import to_yaml
 from mesh.model import Endpoint, Mesh, Split, Version, Weights
 from mesh.policy import Jwt, Outlier, Policy, Pool, Retries
 

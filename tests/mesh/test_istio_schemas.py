@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bertmesh.routes import example_mesh
+from bertmesh.commands.routes import example_mesh
 from mesh import istio
 from tests.mesh.istio_schemas import Schema, crd_file, crd_schema, model_schema, problems
 

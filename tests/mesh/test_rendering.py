@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mesh import envoy, istio
 from mesh.envoy.clusters import version_of
-from mesh.files import to_yaml
+from mesh.local.files import to_yaml
+from mesh.local.routefile import RouteFile
 from mesh.model import Mesh, Split, Version, Weights, local_mesh, subset_name
-from mesh.routefile import RouteFile
 from tests.mesh.istio_schemas import crd_file, crd_schema, model_schema, problems
 from tests.mesh.rewrite_testdata import TESTDATA, inputs, load, outputs
 

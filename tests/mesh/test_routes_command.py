@@ -8,10 +8,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from bertmesh.routes import routes
+from bertmesh.commands.routes import routes
 from mesh.envoy import Options
-from mesh.files import EnvoyFiles
-from mesh.local import LocalRouter
+from mesh.local.files import EnvoyFiles
+from mesh.local.router import LocalRouter
 from mesh.model import Split, Version, Weights, local_mesh
 
 

@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 from hypothesis import settings
 from transformers import BertForMaskedLM
 
-from service.app import wrap
-from service.pod import Pod, build
-from service.settings import Settings
+from service.api.app import wrap
+from service.pod.assembly import Pod, build
+from service.pod.settings import Settings
 from tests.service.tiny import write_model
 
 # A busy machine is no failure.

@@ -8,10 +8,10 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM
 
-from service.codec import Codec
 from service.engine import Array, Item, Want
-from service.sentences import SENTENCES
-from service.tasks import Reader
+from service.tasks.base import Reader
+from service.text.codec import Codec
+from service.text.sentences import SENTENCES
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]")
 CHARACTERS = tuple(sorted({*"".join(SENTENCES), *"中国的首都是北京为人民服务"}))

@@ -8,12 +8,12 @@ from typing import Any
 
 import urllib3
 
-from bertmesh.ports import free_port
-from mesh.admin import Admin
-from mesh.binaries import find_envoy
+from bertmesh.local.ports import free_port
 from mesh.envoy import Options
-from mesh.files import EnvoyFiles
-from mesh.local import LocalRouter
+from mesh.local.admin import Admin
+from mesh.local.binaries import find_envoy
+from mesh.local.files import EnvoyFiles
+from mesh.local.router import LocalRouter
 from mesh.model import Mesh, Split, Version, local_mesh
 from mesh.policy import Policy
 from tests.support.pods import FakePod

@@ -12,6 +12,7 @@ from kubernetes.watch import Watch
 
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.samples import config_map, untyped
+from tests.support.processes import LIMIT_S
 
 Event = tuple[str, str]
 
@@ -117,8 +118,8 @@ def test_a_watch_ends_when_the_server_goes_down(
         seen.put("end")
 
     later(watch)
-    assert seen.get(timeout=5) == "ADDED"
+    assert seen.get(timeout=LIMIT_S) == "ADDED"
     api.stop()
-    while seen.get(timeout=5) != "end":
+    while seen.get(timeout=LIMIT_S) != "end":
         pass
     api.start()

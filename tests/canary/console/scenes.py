@@ -7,15 +7,15 @@ from typing import Any
 
 from flask import Flask
 
-from canary.commands import Answer, Command
+from canary.adapters.disagreements import Disagreement
 from canary.console.app import Console, create_app
 from canary.console.local import LocalRollouts
 from canary.console.ports import Disagreements, Traffic
 from canary.console.security import Guard
 from canary.console.settings import Settings
-from canary.inbox import Inbox
-from canary.shadow_worst import Disagreement
-from canary.store import FileStore
+from canary.local.inbox import Inbox
+from canary.local.store import FileStore
+from canary.rollout.commands import Answer, Command
 from tests.canary.fakes import Stage
 
 SECRET = b"a secret of the tests"

@@ -16,12 +16,12 @@ from flask import Flask
 from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
 
+from canary.adapters.disagreements import Disagreement
 from canary.console.app import Console, create_app
 from canary.console.local import LocalRollouts
 from canary.console.ports import Rates
 from canary.console.security import Guard
 from canary.console.settings import Settings
-from canary.shadow_worst import Disagreement
 from tests.canary.console.scenes import SECRET, Scene, at_weight, disagreement
 
 FAULTY = "1.2-faulty"

@@ -5,11 +5,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from canary.adapters.disagreements import Disagreement
 from canary.console.ports import Rates
 from canary.console.settings import BadSetting, Settings
 from canary.errors import ShadowUnreadable
-from canary.shadow_worst import Disagreement
-from canary.store import FileStore
+from canary.local.store import FileStore
 from tests.canary.console.scenes import SECRET, Scene, at_weight, beat, console, disagreement
 
 OURS = {"Origin": "http://localhost"}

@@ -11,7 +11,7 @@ from canary.console.app import Console, create_app
 from canary.console.cluster import ClusterRollouts
 from canary.console.security import Guard
 from canary.console.settings import Settings
-from mesh.cluster_api import ClusterApi
+from mesh.cluster.api import ClusterApi
 from tests.bertmesh.clusters import busy
 from tests.canary.console.scenes import SECRET, Scene, at_weight, beat, console, disagreement
 from tests.support.kubeapi.known import mesh_api

@@ -12,7 +12,7 @@ from canary.console.app import Console, create_app
 from canary.console.cluster import ClusterRollouts
 from canary.console.security import Guard
 from canary.console.settings import Settings
-from mesh.cluster_api import ClusterApi
+from mesh.cluster.api import ClusterApi
 from tests.bertmesh.clusters import Busy, busy
 from tests.canary.console.scenes import SECRET
 from tests.canary.operator.clusters import FAST

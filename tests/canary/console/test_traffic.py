@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 import pytest
 from flask import Flask, request
 
-from bertmesh.ports import free_port
+from bertmesh.local.ports import free_port
 from canary.console.ports import Rates
 from canary.console.traffic import PrometheusTraffic
 from canary.settings import Settings

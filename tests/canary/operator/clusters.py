@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from canary.counters import Kind, Series
-from canary.gates import Reply
+from canary.cluster.store import decode
+from canary.controller.gates import Reply
+from canary.measure.counters import Kind, Series
 from canary.operator.fence import Fence, FencedApi, OpenFence
 from canary.operator.keeper import Keeper
 from canary.operator.notify import Notifier
 from canary.operator.tools import Timing, Tools
-from canary.resource_gates import Webhook
-from canary.store_status import decode
-from mesh.cluster_errors import UnreadableRoute
-from mesh.cluster_read import read_split
+from canary.resource.gates import Webhook
+from mesh.cluster.errors import UnreadableRoute
+from mesh.cluster.read import read_split
 from mesh.model import Split
 from tests.canary.fakes import Executioner, FakeClock, FakeRouter, FakeTraffic
 from tests.support.kubeapi import KubeApi

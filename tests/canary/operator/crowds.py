@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from mesh.cluster_errors import UnreadableRoute
-from mesh.cluster_read import read_split
+from mesh.cluster.errors import UnreadableRoute
+from mesh.cluster.read import read_split
 from tests.support.kubeapi import KubeApi
 
 VERSIONS = ("1.0", "1.1")

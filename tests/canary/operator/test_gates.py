@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from canary.gates import GateKeeper, Reply
-from canary.resource_gates import Gates, Webhook
-from canary.wiring import Controller
-from canary.world import World
+from canary.controller.gates import GateKeeper, Reply
+from canary.controller.loop import Controller
+from canary.controller.world import World
+from canary.resource.gates import Gates, Webhook
 from tests.canary.fakes import Stage
 
 WEBHOOK = Webhook(name="compliance", url="http://compliance/ask", when="BeforeStep", patience="30s")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from canary.counters import Known
-from canary.operator.errors import StateTooLarge
-from canary.store_status import encode
+from canary.cluster.errors import StateTooLarge
+from canary.cluster.store import encode
+from canary.measure.counters import Known
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.samples import deployment
 

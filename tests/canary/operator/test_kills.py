@@ -5,7 +5,7 @@ import pytest
 from canary.operator.errors import Deposed
 from canary.operator.fence import FencedApi, OpenFence
 from canary.operator.keeper import Keeper
-from mesh.cluster_api import Answer
+from mesh.cluster.api import Answer
 from tests.canary.fakes import Killed
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi import Fault

@@ -7,7 +7,7 @@ import pytest
 from canary.operator.errors import Deposed
 from canary.operator.fence import FencedApi
 from canary.operator.lease import Elector
-from mesh.cluster_api import ClusterApi
+from mesh.cluster.api import ClusterApi
 from tests.support.kubeapi import Fault, KubeApi
 
 

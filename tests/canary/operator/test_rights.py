@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from canary.errors import BadGolden
-from canary.operator.golden import finder
+from canary.cluster.golden_set import finder
 from canary.operator.keeper import Keeper
-from canary.resource_gates import Golden, Notification
+from canary.resource.gates import Golden, Notification
+from modelstore.errors import BadGolden
 from tests.canary.operator.clusters import Cluster
-from tests.canary.operator.replicas import RBAC, documents, role, running, wait_for
+from tests.canary.operator.replicas import RBAC, documents, role, running
 from tests.support.kubeapi.access import Access
 from tests.support.kubeapi.samples import deployment, rollout, untyped
 from tests.support.kubeapi.target import Target
+from tests.support.processes import wait_until
 
 TOKEN = "operator"  # noqa: S105 - the key of a throwaway server
 Right = tuple[str, str, str]
@@ -59,9 +60,9 @@ def work(cluster: Cluster) -> None:
     """Let the operator do everything that it can do to the cluster."""
     cluster.apply()
     with running(cluster, TOKEN):
-        wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+        wait_until(lambda: cluster.condition("Ready")["status"] == "True")
         cluster.command("pause")
-        wait_for(lambda: "Commanded" in {each["type"] for each in cluster.status["conditions"]})
+        wait_until(lambda: "Commanded" in {each["type"] for each in cluster.status["conditions"]})
     tools = cluster.tools(token=TOKEN)
     for service, routing in {
         "meshless": {"style": "services"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.gates import Reply
+from canary.controller.gates import Reply
 from canary.operator.keeper import Keeper
 from tests.canary.operator.clusters import FAST, Cluster
 from tests.support.kubeapi.samples import rollout

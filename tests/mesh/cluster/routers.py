@@ -5,10 +5,10 @@ from typing import Any
 
 from kubernetes.client import ApiClient
 
-from mesh.cluster import ClusterRouter
-from mesh.cluster_api import ClusterApi
-from mesh.cluster_options import Routing, Style
+from mesh.cluster.api import ClusterApi
+from mesh.cluster.router import ClusterRouter
 from mesh.model import Split, Weights
+from mesh.routing import Routing, Style
 from tests.support.kubeapi import KubeApi
 
 Document = dict[str, Any]

@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.cluster_cohorts import ALL, below
+from mesh.cohorts import ALL, below
 
 
 @given(st.integers(1, 100), st.integers(0, 99))

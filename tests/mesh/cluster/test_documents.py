@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh import cluster_istio, gateway_api
-from mesh.cluster_options import HeaderMatch, RouteMatch, Routing, Style
+from mesh import gateway_api
+from mesh.cluster import istio as cluster_istio
 from mesh.errors import InvalidMesh
 from mesh.model import Mesh, Split, Version, Weights, subset_name
 from mesh.policy import Policy, Retries
+from mesh.routing import HeaderMatch, RouteMatch, Routing, Style
 from tests.mesh.cluster.routers import STYLES, at, rule, rules, targets, weights
 from tests.mesh.cluster.routers import routing as shape
 from tests.support.kubeapi import KubeApi

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from canary.ports import Router
-from mesh.cluster import MANAGER
-from mesh.cluster_api import ClusterApi
-from mesh.cluster_errors import (
+from canary.controller.ports import Router
+from mesh.cluster.api import ClusterApi
+from mesh.cluster.errors import (
     ApiDown,
     ApiRefused,
     ClusterError,
@@ -18,9 +17,10 @@ from mesh.cluster_errors import (
     TooManyConflicts,
     UnreadableRoute,
 )
-from mesh.cluster_options import Style
+from mesh.cluster.router import MANAGER
 from mesh.errors import InvalidMesh
 from mesh.model import Split, Weights
+from mesh.routing import Style
 from tests.mesh.cluster.routers import STYLES, at, kind_of, router, rule, rules, targets, weights
 from tests.support.kubeapi import Fault, KubeApi
 from tests.support.kubeapi.known import OWN

@@ -8,7 +8,7 @@ import pytest
 from modelstore import resolve
 from service.engine.select import conversions
 from tests.service.conftest import Tiny
-from tests.service.test_gunicorn import FILL, HTTP, failed_start, running_pod
+from tests.service.server.test_gunicorn import FILL, HTTP, failed_start, running_pod
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.slow

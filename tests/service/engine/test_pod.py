@@ -14,18 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelstore import resolve
-from service.app import wrap
-from service.deadline import Deadline
-from service.early import begin, first_model
+from service.api.app import wrap
+from service.batching.deadline import Deadline
 from service.engine.conversion import Conversion
 from service.engine.select import conversions
 from service.errors import UnsupportedModel
-from service.fill import FillMask
-from service.pod import Pod, build
-from service.predict import Predictor
-from service.settings import Settings
-from service.swap import Swapper
-from service.tasks import Answer, Features, Query, Similarity, Task
+from service.models.early import begin, first_model
+from service.pod.assembly import Pod, build
+from service.pod.predict import Predictor
+from service.pod.swap import Swapper
+from service.tasks.base import Answer, Features, Query, Similarity, Task
+from service.tasks.fill_mask import FillMask
 from tests.service.conftest import Tiny
 from tests.service.tiny import CHARACTERS
 
@@ -155,10 +154,10 @@ def test_an_engine_that_was_asked_for_and_is_not_there_stops_the_start(tiny: Tin
 
 
 def test_a_model_that_was_begun_early_is_the_one_that_serves(tiny: Tiny, cache: Path) -> None:
-    wanted: Settings = tiny.settings(cache_dir=cache, engine="f32")
+    wanted = tiny.settings(cache_dir=cache, engine="f32").source
     begin(wanted)
     assert first_model(wanted).chosen.name == "f32"
-    broken: Settings = tiny.settings(cache_dir=cache / "absent", engine="int8")
+    broken = tiny.settings(cache_dir=cache / "absent", engine="int8").source
     begin(broken)
     with pytest.raises(UnsupportedModel):
         first_model(broken)

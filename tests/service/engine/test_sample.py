@@ -1,8 +1,8 @@
 from random import Random
 
-from service.codec import Codec
 from service.engine.sample import Sample, splice, to_calibrate
-from service.sentences import SENTENCES
+from service.text.codec import Codec
+from service.text.sentences import SENTENCES
 from tests.service.conftest import Tiny
 
 MADE_UP = [(1, *range(10 * number, 10 * number + 8), 2) for number in range(1, 21)]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from service.codec import Codec
 from service.engine import half, select
 from service.engine.center import center
 from service.engine.conversion import Conversion
@@ -17,8 +16,10 @@ from service.engine.packed import PackedEngine
 from service.engine.select import Original, conversions, full_card, load, locked, ranked, reading
 from service.engine.torch import TorchEngine
 from service.errors import UnsupportedModel
+from service.text.codec import Codec
 from tests.service.conftest import Tiny
 from tests.service.engine.conftest import pretended
+from tests.support.processes import LIMIT_S
 
 
 def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
@@ -210,7 +211,7 @@ def test_whoever_replaces_a_conversion_waits_for_those_that_load_it(tmp_path: Pa
         thread = Thread(target=replace_one)
         thread.start()
         assert not done.wait(0.1)
-    assert done.wait(10)
+    assert done.wait(LIMIT_S)
     thread.join()
 
 

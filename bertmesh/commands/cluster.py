@@ -1,0 +1,79 @@
+"""A cluster as the command line sees it; imported only when a command is about one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from canary.cluster.api import ModelRollouts
+from canary.cluster.client import ClusterClient
+from canary.cluster.errors import WhichModelRollout
+from canary.cluster.wants import wants
+from canary.controller.client import Desk
+from canary.prometheus.promql import Want
+from canary.settings import Settings
+from mesh.cluster.kubeconfig import Place, find_place
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The ModelRollouts of one namespace."""
+
+    place: Place
+
+    @classmethod
+    def find(cls, context: str | None, namespace: str | None, kubeconfig: str | None) -> Self:
+        """Return the cluster that kubectl would mean.
+
+        Raises:
+            mesh.cluster.errors.ClusterError: there is none.
+        """
+        return cls(find_place(context, namespace, kubeconfig))
+
+    @property
+    def rollouts(self) -> ModelRollouts:
+        """Those of the namespace."""
+        return ModelRollouts(self.place.api, self.place.namespace)
+
+    @property
+    def everywhere(self) -> ModelRollouts:
+        """Those of all namespaces."""
+        return ModelRollouts(self.place.api, "")
+
+    def client(self, name: str | None) -> ClusterClient:
+        """Return the desk of a ModelRollout; without a name, of the only one there is.
+
+        Raises:
+            WhichModelRollout: there is not exactly one.
+            NoSuchModelRollout: there is none of that name.
+            mesh.cluster.errors.ClusterError: the API is down or refuses.
+        """
+        client = ClusterClient(self.rollouts, name or self.only())
+        client.read()
+        return client
+
+    def only(self) -> str:
+        """Return the name of the only ModelRollout; raises as `client` does."""
+        names = self.rollouts.names()
+        if len(names) != 1:
+            raise WhichModelRollout(self.place.namespace, names)
+        return names[0]
+
+    def who(self) -> str:
+        """Return who we are to the API server."""
+        return self.place.who()
+
+    def wants(self) -> Sequence[Want]:
+        """Return what the rollouts under way in the namespace ask of Prometheus.
+
+        Raises:
+            mesh.cluster.errors.ClusterError: the API is down or refuses.
+        """
+        return tuple(wants(self.rollouts.all()))
+
+    def settings(self, environment: Mapping[str, str], desk: Desk) -> Settings:
+        """Return how the operator asks for a rollout's metrics."""
+        service = Settings.service
+        if isinstance(desk, ClusterClient):
+            spec, metadata = desk.document["spec"], desk.document["metadata"]
+            service = f"{spec['service']}.{metadata['namespace']}.svc.cluster.local"
+        return Settings.from_environment({**environment, "BERTMESH_SERVICE": service})

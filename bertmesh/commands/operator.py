@@ -1,0 +1,48 @@
+"""`bertmesh operator`: the canary controller on Kubernetes."""
+
+import click
+
+from bertmesh.commands.options import stop_on_signals
+from canary.operator.settings import OperatorSettings
+
+
+@click.command("operator")
+@click.option("-n", "--namespace", "namespaces", multiple=True, envvar="BERTMESH_NAMESPACES",
+              help="Watch this namespace; may be given several times.")  # fmt: skip
+@click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces (needs the ClusterRole).")
+@click.option("--prometheus", envvar="BERTMESH_PROMETHEUS_URL", default="http://prometheus:9090",
+              show_default=True, help="Where the mesh's metrics are.")  # fmt: skip
+@click.option("--gateway", default=OperatorSettings.gateway, show_default=True,
+              help="Where golden sets are asked; {service} and {namespace} are filled in.")  # fmt: skip
+@click.option("--lease-namespace", envvar="POD_NAMESPACE", default=None,
+              help="Where the replicas' Lease is; by default the first watched namespace.")  # fmt: skip
+@click.option("--metrics-port", type=click.IntRange(0, 65535), default=9090, show_default=True,
+              help="Port of the operator's own metrics; 0 is any free one.")  # fmt: skip
+@click.option("--kubeconfig", envvar="KUBECONFIG", default=None, help="Outside a cluster: the kubeconfig.")
+def operator(  # noqa: PLR0913 - an argument an option
+    namespaces: tuple[str, ...],
+    *,
+    all_namespaces: bool,
+    prometheus: str,
+    gateway: str,
+    lease_namespace: str | None,
+    metrics_port: int,
+    kubeconfig: str | None,
+) -> None:
+    """Run the rollouts that ModelRollouts ask for, until told to stop.
+
+    Start as many replicas as you like: one works, the others stand by.
+    """
+    from canary.operator.process import run  # noqa: PLC0415 - kopf is in the extra `cluster`
+
+    if bool(namespaces) == all_namespaces:
+        message = "say which namespaces: --namespace NS (several times if need be), or --all-namespaces"
+        raise click.UsageError(message)
+    where = lease_namespace or next(iter(namespaces), None)
+    if where is None:
+        message = "with --all-namespaces, --lease-namespace must say where the Lease is"
+        raise click.UsageError(message)
+    settings = OperatorSettings(
+        prometheus, namespaces, where, metrics_port=metrics_port, gateway=gateway, kubeconfig=kubeconfig
+    )
+    run(settings, stop_on_signals())

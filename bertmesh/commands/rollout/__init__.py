@@ -1,0 +1,1 @@
+"""`bertmesh rollout ...`: start a canary, follow it, give it orders, ask why."""

@@ -1,0 +1,90 @@
+"""Starting a rollout on a cluster; imported only then, since it loads the package kubernetes."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from bertmesh.commands.output import answered, written
+from bertmesh.commands.target import Target
+from canary.cluster.client import ANSWER_WITHIN_S, ClusterClient
+from canary.cluster.errors import NoSuchModelRollout, OperatorSilent
+from canary.cluster.start import Wanted, begin, changes, create, new_document
+from canary.controller.client import Desk
+from canary.resource.spec import API_VERSION, GROUP, KIND
+from canary.rollout.commands import Start
+
+FOREIGN = {
+    "replicas": "the operator starts as many canary pods as the stable has, or as its autoscaler wants",
+    "golden": "spec.gates.golden names a ConfigMap with the sentences",
+}
+
+
+def start_on_cluster(
+    target: Target, output: str, name: str | None, options: Mapping[str, Any]
+) -> Desk | None:
+    """Begin a rollout, and return where it can be followed; None if it was not to begin.
+
+    Raises:
+        CanaryError, MeshError: it does not begin; the sentence says why.
+    """
+    for word, instead in FOREIGN.items():
+        if options.get(word) is not None:
+            message = f"--{word} is for the local mesh; on a cluster {instead}"
+            raise click.UsageError(message)
+    wanted = Wanted(
+        options["canary"],
+        options["stable"],
+        options["service"],
+        options["profile"],
+        options["steps"],
+        options["force"],
+        options["shadow"],
+        options["shadow_during"],
+    )
+    cluster = target.cluster
+    known = _existing(target, name, wanted)
+    if options["dry_run"]:
+        click.echo(written(_document(target, known, name, wanted), "json" if output == "json" else "yaml"))
+        return None
+    command = Start(uuid.uuid4().hex, target.who(), time.time(), wanted.canary)
+    within_s = None if options["wait"] else options["timeout"]
+    if known is not None:
+        answered(known, begin(known, wanted, command, within_s=within_s), output)
+        return known
+    document = _document(target, None, name, wanted)
+    create(cluster.rollouts, document, command)
+    made = cluster.client(document["metadata"]["name"])
+    patience = within_s or ANSWER_WITHIN_S
+    answer = made.awaited(command, time.time() + patience)
+    if answer is None:
+        fate = "it is made, and begins as soon as there is one"
+        raise OperatorSilent(made.place, patience, fate)
+    answered(made, answer, output)
+    return made
+
+
+def _existing(target: Target, name: str | None, wanted: Wanted) -> ClusterClient | None:
+    """Return the ModelRollout that is meant, or None if a new one is."""
+    if name is None and wanted.service is None:
+        return target.cluster.client(None)
+    try:
+        return target.cluster.client(name or wanted.service)
+    except NoSuchModelRollout:
+        if wanted.service is None:
+            raise
+        return None
+
+
+def _document(
+    target: Target, known: ClusterClient | None, name: str | None, wanted: Wanted
+) -> dict[str, Any]:
+    """Return what is to be applied."""
+    namespace = target.cluster.place.namespace
+    if known is None:
+        return new_document(wanted, name or wanted.service or "", namespace)
+    head = {"apiVersion": f"{GROUP}/{API_VERSION}", "kind": KIND}
+    metadata = {"name": known.name, "namespace": namespace}
+    return {**head, "metadata": metadata, "spec": changes(wanted, known.document)}

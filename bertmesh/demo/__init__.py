@@ -1,0 +1,1 @@
+"""`make run`: four rollouts under real traffic on one machine, and what came of them."""

@@ -1,0 +1,99 @@
+"""What the demo measured, computed from the answers and the moves; no I/O."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from bertmesh.demo.traffic import Answer
+
+MAX_PERCENT = 100
+# Around a move some requests were routed before it and answered after it.
+SETTLE_S = 0.3
+# A split is called wrong if chance would produce a worse one in fewer than one of a million acts; 20 % where
+# 5 % was asked has p < 1e-6 after 60 requests.
+SMALLEST_P = 1e-6
+# Below this the chi-square distribution is none: the textbook's rule.
+FEWEST_EXPECTED = 5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A time in which one canary weight was live; times are unix seconds."""
+
+    weight: int
+    begin: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class SplitSeen:
+    """Requests that stable and canary answered while ``weight`` per cent was asked."""
+
+    weight: int
+    seconds: float
+    stable: int
+    canary: int
+
+    @property
+    def share(self) -> float:
+        """Per cent of the requests that the canary answered."""
+        return MAX_PERCENT * self.canary / max(1, self.stable + self.canary)
+
+
+def seen_in(stage: Stage, answers: Iterable[Answer], *, canary: str) -> SplitSeen:
+    """Count who answered the requests that were sent well within a stage."""
+    inside = [
+        answer
+        for answer in answers
+        if stage.begin + SETTLE_S <= answer.sent_at < stage.end - SETTLE_S and answer.version
+    ]
+    by_canary = Counter(answer.version == canary for answer in inside)
+    return SplitSeen(stage.weight, stage.seconds, by_canary[False], by_canary[True])
+
+
+def split_p(splits: Sequence[SplitSeen]) -> float | None:
+    """Return the chi-square p of all splits together, or None where nothing could differ.
+
+    One degree of freedom a stage; stages at 0 or 100 per cent leave nothing to chance and are left
+    out, as are stages in which too few requests were to be expected of a version.
+    """
+    free = [split for split in splits if _rarest(split) >= FEWEST_EXPECTED]
+    if not free:
+        return None
+    total = sum(_chi_square(split) for split in free)
+    return float(stats.chi2.sf(total, len(free)))
+
+
+def _rarest(split: SplitSeen) -> float:
+    """Return how many requests were to be expected of the version with the smaller share."""
+    return (split.stable + split.canary) * min(split.weight, MAX_PERCENT - split.weight) / MAX_PERCENT
+
+
+def _chi_square(split: SplitSeen) -> float:
+    requests = split.stable + split.canary
+    expected = requests * split.weight / MAX_PERCENT
+    return (split.canary - expected) ** 2 / (expected * (1 - split.weight / MAX_PERCENT))
+
+
+def misplaced(splits: Iterable[SplitSeen]) -> int:
+    """Count requests that went to a version whose weight was 0."""
+    return sum(
+        split.canary * (split.weight == 0) + split.stable * (split.weight == MAX_PERCENT) for split in splits
+    )
+
+
+def answered_by(version: str, answers: Iterable[Answer]) -> list[Answer]:
+    """Return what ``version`` answered."""
+    return [answer for answer in answers if answer.version == version]
+
+
+def failures(answers: Iterable[Answer]) -> int:
+    """Count the requests that failed in the client's eyes."""
+    return sum(answer.failed for answer in answers)

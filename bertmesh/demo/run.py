@@ -1,0 +1,113 @@
+"""The main job on one machine: four rollouts under real traffic, and what came of them."""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from random import Random
+
+from rich.console import Console
+
+from bertmesh.demo.acts import ACTS, PROFILE, Outcome
+from bertmesh.demo.capacity import measure_capacity
+from bertmesh.demo.pace import Needs
+from bertmesh.demo.play import Stagehand
+from bertmesh.demo.report import print_report
+from bertmesh.demo.screen import Screen
+from bertmesh.demo.sentences import review_sentences
+from bertmesh.demo.traffic import Traffic
+from bertmesh.errors import MeshNotRunning, MeshRunning
+from bertmesh.local.detached import end_mesh, start_detached
+from bertmesh.local.home import Home, MeshInfo
+from mesh.local.patience import Patience
+
+HISTORY_S, HISTORY_REQUESTS, HISTORY_LIMIT_S = 10.0, 200, 120.0
+"""Before the first rollout: so long, and so many answers, teach what is usual for the stable."""
+
+
+def run_demo(home: Home, *, rate: float | None, seed: int, stay: bool, console: Console) -> bool:
+    """Play all acts and print the report; return whether every promise was kept.
+
+    ``rate`` is requests a second; None asks for what the machine carries well.
+
+    Raises:
+        MeshRunning: a mesh already runs in this home.
+        DetachedStartFailed: the mesh could not be started.
+    """
+    _set_aside(home)
+    sentences = review_sentences()
+    begin = time.monotonic()
+    console.print(f"starting the local mesh in {home.root} ...", highlight=False)
+    info = start_detached(home, ["up", "--home", str(home.root)])
+    try:
+        start_s = time.monotonic() - begin
+        console.print(f"ready after {start_s:.1f} s: {info.gateway}", highlight=False)
+        rate = rate or _suitable_rate(info.gateway, sentences, seed, console)
+        traffic = Traffic(info.gateway, sentences, rate=rate, random=Random(seed))
+        with _flowing(traffic):
+            outcomes = _play_all(home, traffic, Needs.of(PROFILE, start_s), console)
+        kept = print_report(outcomes, traffic.answers(), traffic.pace, console)
+    except BaseException:
+        console.print(end_mesh(home), highlight=False)
+        raise
+    _finish(home, info, stay=stay, console=console)
+    return kept
+
+
+def _set_aside(home: Home) -> None:
+    """The demo begins with a new mesh; what a former one left is kept beside it."""
+    with suppress(MeshNotRunning):
+        home.info()
+        raise MeshRunning(home.root)
+    end_mesh(home)
+    if home.root.exists():
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        shutil.rmtree(home.prometheus, ignore_errors=True)
+        home.root.rename(home.root.with_name(f"{home.root.name}.{stamp}"))
+
+
+def _suitable_rate(gateway: str, sentences: Sequence[str], seed: int, console: Console) -> float:
+    capacity = measure_capacity(gateway, sentences, seed=seed)
+    console.print(capacity.words(), highlight=False, soft_wrap=True)
+    return capacity.rate
+
+
+@contextmanager
+def _flowing(traffic: Traffic) -> Iterator[None]:
+    traffic.start()
+    try:
+        yield
+    finally:
+        traffic.stop()
+
+
+def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> list[Outcome]:
+    rate = traffic.pace.chosen
+    with Screen(console) as screen:
+        screen.line(
+            f"a good canary is proved by about {needs.requests:.0f} requests, and starts and soaks: "
+            f"{needs.seconds(rate):.0f} s at this rate; the first rollout starts in "
+            f"{max(HISTORY_S, HISTORY_REQUESTS / rate):.0f} s"
+        )
+        time.sleep(HISTORY_S)
+        Patience(HISTORY_LIMIT_S).wait(lambda: len(traffic.answers()) >= HISTORY_REQUESTS)
+        return [Stagehand(home, traffic, needs, screen, act).play() for act in ACTS]
+
+
+def _finish(home: Home, info: MeshInfo, *, stay: bool, console: Console) -> None:
+    if not stay:
+        console.print(end_mesh(home), highlight=False)
+        return
+    folder = "" if home == Home.at(home.root.parent / ".bertmesh") else f" --home {home.root}"
+    console.print(
+        f"\nThe mesh stays up: {info.gateway} (Prometheus {info.prometheus}, Envoy {info.envoy_admin})\n"
+        "Three things to try:\n"
+        f"  curl -s {info.gateway}/fill-mask -H 'content-type: application/json' "
+        """-d '{"text": "这家酒店的服[MASK]很好。"}'\n"""
+        f"  bertmesh rollout history{folder}\n"
+        f"  bertmesh routes --istio{folder}\n"
+        f"`bertmesh down{folder}` ends it.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,85 @@
+"""The rollout console as the WSGI server loads it: of a local home, or of a cluster."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from flask import Flask
+
+from bertmesh.errors import BertmeshError
+from bertmesh.local.home import Home
+from canary.adapters.disagreements import Disagreement, worst
+from canary.console.app import Console, create_app
+from canary.console.local import LocalRollouts
+from canary.console.ports import Rollouts
+from canary.console.security import Guard
+from canary.console.settings import Settings
+from canary.console.traffic import PrometheusTraffic
+from canary.settings import Settings as CanarySettings
+
+SERVICE = "bert"
+SECRET_BYTES = 32
+
+Url = Callable[[], str | None]
+
+
+def create() -> Flask:
+    """Return the console of the home that BERTMESH_HOME names.
+
+    Raises:
+        canary.console.settings.BadSetting: as its text says.
+    """
+    home = Home.at(Path(os.environ["BERTMESH_HOME"]))
+    rollouts = LocalRollouts(home.rollout, SERVICE)
+    return _app(os.environ, rollouts, "bertmesh up", prometheus=partial(_address, home, "prometheus"),
+                redis=partial(_address, home, "redis"))  # fmt: skip
+
+
+def create_for_cluster() -> Flask:
+    """Return the console of the namespaces in BERTMESH_CONSOLE_NAMESPACES, none being all.
+
+    Raises:
+        canary.console.settings.BadSetting: as its text says.
+        mesh.cluster.errors.ClusterError: there is no such cluster.
+    """
+    from canary.console.cluster import ClusterRollouts  # noqa: PLC0415 - loads the package kubernetes
+    from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - the same
+
+    said = os.environ
+    named = {name: said.get(f"BERTMESH_CONSOLE_{name}", "") for name in ("CONTEXT", "KUBECONFIG")}
+    place = find_place(named["CONTEXT"] or None, None, named["KUBECONFIG"] or None)
+    spaces = tuple(filter(None, said.get("BERTMESH_CONSOLE_NAMESPACES", "").split(",")))
+    rollouts = ClusterRollouts(place.api, spaces, said.get("BERTMESH_CONSOLE_LEASE_NAMESPACE", ""))
+    return _app(
+        said,
+        rollouts,
+        "kubectl apply -f rollout.yaml",
+        prometheus=lambda: said.get("BERTMESH_PROMETHEUS_URL") or None,
+        redis=lambda: said.get("BERTMESH_REDIS_URL") or None,
+    )
+
+
+def _app(
+    environment: Mapping[str, str], rollouts: Rollouts, beginning: str, *, prometheus: Url, redis: Url
+) -> Flask:
+    settings = replace(Settings.from_environment(environment), beginning=beginning)
+    guard = Guard(settings, secrets.token_bytes(SECRET_BYTES))
+    traffic = PrometheusTraffic(prometheus, CanarySettings.from_environment(environment))
+
+    def disagreements(canary: str) -> Sequence[Disagreement]:
+        url = redis()
+        return worst(url, canary) if url else ()
+
+    return create_app(Console(rollouts, guard, traffic=traffic, disagreements=disagreements), settings)
+
+
+def _address(home: Home, part: str) -> str | None:
+    """Return where a part of the mesh is now: its port changes with every start."""
+    try:
+        found: str = getattr(home.info(), part)
+    except BertmeshError:
+        return None
+    return found

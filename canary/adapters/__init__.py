@@ -1,0 +1,1 @@
+"""Adapters that both homes use: pinned requests, gates over HTTP, the worst disagreements."""

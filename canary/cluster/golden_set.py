@@ -1,0 +1,57 @@
+"""The golden gate on a cluster: the set is in a ConfigMap, both versions are asked by their pin header."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from canary.controller.golden_gate import GoldenGate
+from canary.judge.golden import FLOOR, GoldenResult
+from canary.resource.gates import Golden
+from canary.rollout.model import Rollout
+from mesh.cluster.api import ClusterApi
+from modelstore.errors import BadGolden
+from modelstore.golden import SCHEMA, Sentence, read_golden
+
+LINES: Final = ".jsonl"
+HUNDRED: Final = 100
+OK: Final = 200
+
+
+@dataclass
+class CoveredGate(GoldenGate):
+    """The golden gate with a coverage of its own (a share of the set)."""
+
+    coverage: float = FLOOR
+
+    def _result(self, rollout: Rollout, sentences: Sequence[Sentence]) -> GoldenResult | None:
+        result = super()._result(rollout, sentences)
+        return None if result is None else replace(result, floor=self.coverage)
+
+
+def finder(api: ClusterApi, namespace: str, golden: Golden) -> Callable[[Rollout], Sequence[Sentence]]:
+    """Return what reads the set of a rollout.
+
+    It raises BadGolden where there is none, and ClusterError while the API is away.
+    """
+
+    def find(_rollout: Rollout) -> Sequence[Sentence]:
+        name = f"ConfigMap {namespace}/{golden.config_map}, key {golden.key}"
+        answer = api.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{golden.config_map}")
+        if answer.code != OK:
+            raise BadGolden(name, answer.reason)
+        text = answer.body.get("data", {}).get(golden.key)
+        if text is None:
+            raise BadGolden(name, "there is no such key")
+        return read_golden(_whole(text, name) if golden.key.endswith(LINES) else text.encode(), name)
+
+    return find
+
+
+def _whole(text: str, name: str) -> bytes:
+    """Return JSON lines as one golden set."""
+    try:
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError as error:
+        raise BadGolden(name, str(error)) from error
+    return json.dumps({"schema": SCHEMA, "sentences": rows}).encode()

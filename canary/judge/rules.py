@@ -1,0 +1,200 @@
+"""The judge: evidence in, a verdict out; the first of its questions that has an answer decides.
+
+The declared error rates hold because all evidence is made of e-values and because the thresholds never
+move: 100 to roll back (a good canary is rolled back in at most one of a hundred rollouts), 100 to promote.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from canary.judge import formatting, sentences
+from canary.judge.balance import Balance, fair_balance, lone_pod, whole_balance
+from canary.judge.claims import Claim, Forecast, claims, forecast, granted
+from canary.judge.evidence import MetricEvidence
+from canary.judge.ledger import Ledger
+from canary.judge.numbers import numbers
+from canary.judge.policy import Metric, Profile
+from canary.judge.stage import Stage
+from canary.judge.verdict import Verdict, advance, hold, roll_back
+
+ROLL_BACK_AT: Final = 100.0
+SUSPECT_AT: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the judge is asked: Unix seconds, and the seconds since the weight was proved to be live.
+
+    ``elapsed_s`` is None while there is no such proof. ``down`` is why the metrics system gave no answer,
+    "" if it did.
+    """
+
+    at: float
+    elapsed_s: float | None
+    down: str = ""
+
+
+def judge(ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> Verdict:
+    """Return the verdict on the evidence so far."""
+    case = _Hearing(ledger, profile, stage, moment)
+    questions = (
+        case.harmful,
+        case.silent,
+        case.unmeasured,
+        case.common_incident,
+        case.single_pod,
+        case.suspect,
+        case.unsoaked,
+        case.unproved,
+    )
+    verdict = next(filter(None, (ask() for ask in questions)), None) or case.cleared()
+    return replace(verdict, numbers=numbers(ledger, profile, stage, case.fair))
+
+
+class _Hearing:
+    """One judgement in the making: each method answers one question, None meaning "nothing to say"."""
+
+    def __init__(self, ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> None:
+        self.ledger, self.profile, self.stage, self.moment = ledger, profile, stage, moment
+        self.fair: Balance = fair_balance(ledger, profile)
+
+    def harmful(self) -> Verdict | None:
+        if self.fair.total < ROLL_BACK_AT:
+            return None
+        if self.fair.breaker >= ROLL_BACK_AT:
+            metric, known = next(row for row in self._rows if row[0].breaker)
+            return roll_back("breaker", sentences.conviction(metric, known, self.fair.total))
+        return roll_back("harm", self._conviction(self.fair))
+
+    def silent(self) -> Verdict | None:
+        presence = self.ledger.presence
+        if presence.silent_for < self.profile.silent_s:
+            return None
+        return roll_back("canary_silent", sentences.silence(presence))
+
+    def unmeasured(self) -> Verdict | None:
+        seconds = self.ledger.presence.blind_for(self.moment.at)
+        alert = seconds >= self.profile.no_data_s
+        if self.moment.down:
+            return hold("metrics_down", f"metrics system down: {self.moment.down}", alert=alert)
+        if seconds < self.profile.grace_s:
+            return None
+        return hold("no_data", sentences.blindness(seconds), alert=alert)
+
+    def common_incident(self) -> Verdict | None:
+        for metric, known in self._rows:
+            if known.watch.incident and not self.stage.alone:
+                return hold("common_incident", sentences.incident(metric, known, self.profile.incident_s))
+        return None
+
+    def single_pod(self) -> Verdict | None:
+        whole = whole_balance(self.ledger, self.profile)
+        if whole.total < ROLL_BACK_AT:
+            return None
+        pod = lone_pod(self._by_name[whole.heaviest][1])
+        rest = formatting.evidence(self.fair.total)
+        sentence = (
+            f"{self._conviction(whole)}; but without pod {pod} it is {rest}: restart or remove that pod"
+        )
+        return hold("single_pod", sentence, alert=True)
+
+    def suspect(self) -> Verdict | None:
+        if self.fair.total < SUSPECT_AT:
+            return None
+        return hold("suspect", f"{self._conviction(self.fair)}; waiting for more evidence")
+
+    def unsoaked(self) -> Verdict | None:
+        elapsed = self.moment.elapsed_s
+        if elapsed is None:
+            return hold(
+                "weight_unproved", f"the gateway has not proved yet that {self.stage.weight} % is live"
+            )
+        if self.stage.rehearsing:
+            return self._unrehearsed(elapsed)
+        if self.stage.baking:
+            return self._unbaked(elapsed)
+        soak = self.profile.steps[self.stage.step].soak_s
+        if elapsed >= soak:
+            return None
+        return hold("soak", f"{self.stage.weight} % for {elapsed:.0f} of at least {soak:g} s")
+
+    def unproved(self) -> Verdict | None:
+        elapsed = self.moment.elapsed_s or 0.0
+        for metric, known in self._rows:
+            if not must_be_proved(metric, known, self.stage) or self.stage.baking:
+                continue
+            wanted = claims(known, metric, self.profile, self.stage)
+            if granted(wanted, elapsed) is None:
+                return hold(f"collecting:{metric.name}", self._need(metric, known, wanted))
+        return None
+
+    def cleared(self) -> Verdict:
+        if self.stage.baking:
+            return advance("baked", f"{sentences.bake(self.stage)}; {self._comparison()}")
+        elapsed = self.moment.elapsed_s or 0.0
+        proofs = []
+        for metric, known in self._rows:
+            claim = granted(claims(known, metric, self.profile, self.stage), elapsed)
+            due = claim is not None and must_be_proved(metric, known, self.stage)
+            proofs += [sentences.proof(metric, claim, known)] if claim and due else []
+        if self.stage.rehearsing:
+            return advance("rehearsed", "; ".join(proofs) or sentences.rehearsal(self.stage))
+        return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
+
+    def _unrehearsed(self, elapsed: float) -> Verdict | None:
+        soak = self.profile.shadow.soak_s
+        if elapsed >= soak:
+            return None
+        return hold("soak", f"{sentences.rehearsal(self.stage)} for {elapsed:.0f} of at least {soak:g} s")
+
+    def _unbaked(self, elapsed: float) -> Verdict | None:
+        if elapsed < self.profile.bake_s:
+            return hold("bake", f"{sentences.bake(self.stage)}, {elapsed:.0f} of {self.profile.bake_s:g} s")
+        if not any(known.step.canary.requests for known in self.ledger.metrics):
+            return hold(
+                "collecting:bake",
+                f"no request was answered at {self.stage.weight} %: no data is never success",
+            )
+        return None
+
+    def _need(self, metric: Metric, known: MetricEvidence, wanted: tuple[Claim, ...]) -> str:
+        """Write about the claim that comes true first."""
+        elapsed = self.moment.elapsed_s or 0.0
+        waiting = next((claim for claim in wanted if claim.proved), None)
+        if waiting:
+            left = formatting.duration(waiting.valid_from_s - elapsed)
+            need = sentences.need(metric, wanted[0], self._forecast(wanted[0], known))
+            return f"{need}; proved not worse than {waiting.margin}, which is enough in {left}"
+        foreseen = [(claim, self._forecast(claim, known)) for claim in wanted]
+        soonest = min(foreseen, key=lambda pair: float("inf") if pair[1] is None else pair[1].requests)
+        return sentences.need(metric, *soonest)
+
+    def _forecast(self, claim: Claim, known: MetricEvidence) -> Forecast | None:
+        return forecast(claim, known, self.stage, self.profile.phi_max)
+
+    def _conviction(self, balance: Balance) -> str:
+        metric, known = self._by_name[balance.heaviest]
+        return sentences.conviction(metric, known, balance.total)
+
+    def _comparison(self) -> str:
+        rows = ((metric, known, known.dispersion.stable_rate) for metric, known in self._rows)
+        return "; ".join(sentences.comparison(metric, known.step, rate) for metric, known, rate in rows)
+
+    @property
+    def _rows(self) -> list[tuple[Metric, MetricEvidence]]:
+        return list(zip(self.profile.metrics, self.ledger.metrics, strict=True))
+
+    @property
+    def _by_name(self) -> dict[str, tuple[Metric, MetricEvidence]]:
+        return {metric.name: (metric, known) for metric, known in self._rows}
+
+
+def must_be_proved(metric: Metric, known: MetricEvidence, stage: Stage) -> bool:
+    """Tell whether a metric must be proved now.
+
+    Some must be only once the stable is seen to count such events, some only while requests are copied.
+    """
+    if not stage.counts(metric):
+        return False
+    counted = known.dispersion.requests > 0 or known.rollout.stable.requests > 0
+    return metric.required and (counted or not metric.if_counted)

@@ -1,0 +1,1 @@
+"""The state of a local home: files, and orders as files."""

@@ -1,0 +1,1 @@
+"""Cumulative counters in, counts of one interval out. Pure."""

@@ -1,0 +1,1 @@
+"""The metrics port over Prometheus."""

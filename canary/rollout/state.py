@@ -1,0 +1,74 @@
+"""Everything the controller must remember; written as one piece, so that no two parts can disagree."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from canary.judge.ledger import Ledger
+from canary.judge.stage import Stage
+from canary.measure.counters import Cursor
+from canary.rollout.commands import Answer
+from canary.rollout.history import Entry
+from canary.rollout.model import Rollout
+from mesh.model import Split
+
+SCHEMA: Final = 1
+MAX_ANSWERS: Final = 50
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A gate that was asked at one point of a rollout: since when (Unix seconds), and whether it said yes."""
+
+    point: str
+    since: float
+    passed: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """The stable version, the last or present rollout, its evidence, and what has happened.
+
+    ``live_since`` is when the gateway proved the present split to be live; None says that it has yet to be
+    applied. ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that
+    is no news and therefore not in the history. ``previous`` was stable before ``stable``, None as long as
+    nothing was promoted. Times are Unix seconds.
+    """
+
+    stable: str
+    schema: int = SCHEMA
+    live_since: float | None = None
+    rollout: Rollout | None = None
+    ledger: Ledger | None = None
+    cursor: Cursor | None = None
+    ticked_at: float | None = None
+    latest: Entry | None = None
+    history: tuple[Entry, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    entries: int = 0
+    rollouts: int = 0
+    gates: tuple[Asked, ...] = ()
+    previous: str | None = None
+
+    @property
+    def split(self) -> Split:
+        """The split that should be live."""
+        return self.active.split if self.active else Split(self.stable)
+
+    @property
+    def active(self) -> Rollout | None:
+        """The rollout in progress, if there is one."""
+        return None if self.rollout is None or self.rollout.ended else self.rollout
+
+    @property
+    def stage(self) -> Stage:
+        """What the judge must know of where the rollout in progress stands."""
+        stage = self.active.stage if self.active else Stage()
+        return replace(stage, live=self.live_since is not None)
+
+    def answer_to(self, command_id: str) -> Answer | None:
+        """Return the answer that was given to a command."""
+        return next((answer for answer in self.answers if answer.id == command_id), None)
+
+    def answered(self, answer: Answer) -> Self:
+        """Return the state that remembers an answer."""
+        return replace(self, answers=(*self.answers, answer)[-MAX_ANSWERS:])

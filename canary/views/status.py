@@ -1,0 +1,203 @@
+"""The status of a ModelRollout as people, kubectl and programs read it. Pure functions."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from canary.judge import formatting
+from canary.resource.spec import document
+from canary.resource.status import (
+    HISTORY_KEPT,
+    Condition,
+    Counts,
+    Evidence,
+    PhaseName,
+    Status,
+    Transition,
+)
+from canary.rollout.history import Entry
+from canary.rollout.model import Rollout
+from canary.rollout.state import State
+
+SPEC_PREFIX: Final = "spec-"
+MAX_TEXT: Final = 1000
+MOST: Final = 1e300
+"""JSON has no infinity."""
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a resource cannot be worked on: one word for machines, a sentence for people."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the status says beside the controller's state.
+
+    ``former`` is the status as it is; ``generation`` that of the spec; ``now`` is Unix seconds.
+    """
+
+    former: Json
+    generation: int
+    now: float
+    problem: Problem | None = None
+
+
+def status_of(state: State, around: Circumstances) -> dict[str, Any]:
+    """Return the status without the judge's memory."""
+    rollout, latest = state.rollout, state.latest
+    weight = rollout.weight if rollout else 0
+    status = Status(
+        observed_generation=around.generation,
+        phase=_phase(rollout, around),
+        stable=state.stable,
+        canary=rollout.canary if rollout else None,
+        previous=_previous(state, around),
+        step=max(0, rollout.step + 1) if rollout else None,
+        weight=weight,
+        weight_proved=weight if state.live_since is not None else around.former.get("weightProved"),
+        since=None if state.live_since is None else _time(state.live_since),
+        verdict=latest.reason[:256] if latest else None,
+        message=_message(latest, around),
+        evidence=_evidence(state),
+        conditions=tuple(_dated(_conditions(state, around), around)),
+        history=tuple(_transitions(state))[-HISTORY_KEPT:],
+    )
+    return document(status)
+
+
+def unusable(around: Circumstances) -> dict[str, Any]:
+    """Return the status of a resource of which nothing is known but its problem."""
+    problem = around.problem or Problem("Unknown", "nothing is known yet")
+    ready = _condition("Ready", "False", problem, around)
+    status = {key: value for key, value in around.former.items() if key != "conditions"}
+    conditions = [document(each) for each in _dated([ready], around)]
+    return {
+        **status,
+        "observedGeneration": around.generation,
+        "phase": status.get("phase", "Pending"),
+        "message": problem.sentence[:MAX_TEXT],
+        "conditions": conditions,
+    }
+
+
+def camel(reason: str) -> str:
+    """Return a reason as Kubernetes spells them: ``collecting:slow`` becomes ``CollectingSlow``."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", reason)) or "Unknown"
+
+
+def _phase(rollout: Rollout | None, around: Circumstances) -> PhaseName | None:
+    if rollout is None:
+        return "Pending" if around.problem else None
+    return rollout.phase.value
+
+
+def _previous(state: State, around: Circumstances) -> str | None:
+    known: str | None = state.previous or around.former.get("previous")
+    return known
+
+
+def _message(latest: Entry | None, around: Circumstances) -> str | None:
+    if around.problem is not None:
+        return around.problem.sentence[:MAX_TEXT]
+    return latest.sentence[:MAX_TEXT] if latest else None
+
+
+def _evidence(state: State) -> tuple[Evidence, ...]:
+    """Return what the metrics said when the rollout was judged last."""
+    said = (state.latest, *reversed(state.history))
+    rollout = state.rollout.id if state.rollout else ""
+    judged = (entry for entry in said if entry and entry.rollout == rollout and entry.numbers)
+    known: Mapping[str, Json] = next((entry.numbers for entry in judged), {}).get("metrics", {})
+    return tuple(_metric(name, numbers) for name, numbers in list(known.items())[:8])
+
+
+def _metric(name: str, numbers: Json) -> Evidence:
+    step = numbers.get("step", {})
+    stable, canary = (_counts(step.get(side, {})) for side in ("stable", "canary"))
+    rates = " vs ".join(
+        f"{side} {formatting.percent(counts.bad, counts.requests)}"
+        for side, counts in (("canary", canary), ("stable", stable))
+    )
+    return Evidence(
+        metric=name,
+        stable=stable,
+        canary=canary,
+        harm=min(float(numbers.get("evidence", 0.0)), MOST),
+        safe=min(max((float(claim["evidence"]) for claim in numbers.get("safe", ())), default=0.0), MOST),
+        needed=numbers.get("needed"),
+        words=f"{name}: {rates}; {formatting.count(canary.requests)} canary requests",
+    )
+
+
+def _counts(given: Json) -> Counts:
+    return Counts(requests=int(given.get("requests", 0)), bad=int(given.get("bad", 0)))
+
+
+def _conditions(state: State, around: Circumstances) -> Iterable[Condition]:
+    latest, active = state.latest, state.active
+    live = state.live_since is not None
+    said = Problem(camel(latest.reason), latest.sentence) if latest else Problem("Begun", "nothing yet")
+    if around.problem is not None:
+        yield _condition("Ready", "False", around.problem, around)
+    else:
+        fine = Problem("Serving", f"the route holds what the controller wants; {state.stable} is stable")
+        yield _condition("Ready", "True" if live else "False", fine if live else said, around)
+    phase = Problem(state.rollout.phase.value if state.rollout else "Idle", said.sentence)
+    yield _condition("Progressing", "True" if active else "False", phase, around)
+    alert = latest is not None and latest.alert
+    calm = Problem("AsExpected", "nothing needs a person")
+    yield _condition("Degraded", "True" if alert else "False", said if alert else calm, around)
+    answers = [answer for answer in state.answers if not answer.id.startswith(SPEC_PREFIX)]
+    if answers:
+        given = answers[-1]
+        heard = Problem("Obeyed" if given.ok else "Refused", f"{given.id}: {given.message}")
+        yield _condition("Commanded", "True" if given.ok else "False", heard, around)
+
+
+def _condition(kind: str, status: str, why: Problem, around: Circumstances) -> Condition:
+    return Condition(
+        type=kind,
+        status=status,  # type: ignore[arg-type] # one of the three words; checked by the model
+        reason=why.reason,
+        message=why.sentence[: 8 * MAX_TEXT],
+        last_transition_time=_time(around.now),
+        observed_generation=around.generation,
+    )
+
+
+def _dated(conditions: Iterable[Condition], around: Circumstances) -> Iterable[Condition]:
+    """Yield the conditions with the time of the last change of their ``status``."""
+    former = {each["type"]: each for each in around.former.get("conditions", ())}
+    for each in conditions:
+        old = former.get(each.type)
+        if old is not None and old["status"] == each.status:
+            since = datetime.fromisoformat(old["lastTransitionTime"])
+            yield each.model_copy(update={"last_transition_time": since})
+        else:
+            yield each
+
+
+def _transitions(state: State) -> Iterable[Transition]:
+    for entry in state.history:
+        if entry.phase:
+            yield Transition(
+                at=_time(entry.at),
+                phase=entry.phase,  # type: ignore[arg-type] # checked by the model
+                weight=entry.weight_to,
+                by=entry.who[:256],
+                reason=entry.reason[:256],
+                message=entry.sentence[:MAX_TEXT],
+            )
+
+
+def _time(at: float) -> datetime:
+    """Return a time as the API keeps it, in whole seconds."""
+    return datetime.fromtimestamp(int(at), UTC)

@@ -1,0 +1,1 @@
+"""Running all checks, and how findings are reported."""

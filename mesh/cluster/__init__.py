@@ -1,0 +1,1 @@
+"""Routes on Kubernetes: written by server-side apply, read back, owned."""

@@ -1,0 +1,1 @@
+"""Routes on one machine: Envoy's files, and proof from its statistics."""

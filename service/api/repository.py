@@ -1,0 +1,121 @@
+"""The model repository extension of the Open Inference Protocol, for the admin port.
+
+https://github.com/kserve/open-inference-protocol and, for load, unload and index,
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Protocol
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from service.api.schema import document, few, validated
+from service.errors import InvalidFields
+from service.http.body import json_body, json_response
+from service.pod.repository import Availability, Entry, Repository
+
+Scalar = bool | int | float | str
+
+
+_NOT_OFFERED: Mapping[str, str] = {
+    "config": "is not offered; a version in the models folder needed, as it is there: leave it out",
+    "unload_dependents": "is not offered; a model here has no dependents: leave it out",
+}
+"""The extension's own parameters: ``config`` and ``file:...`` of load, and ``unload_dependents``."""
+
+
+class Swaps(Repository, Protocol):
+    """A repository with a way back."""
+
+    def rollback(self) -> str:
+        """Put the former model back in service and return it as name:version.
+
+        Raises:
+            NothingToGoBackTo: There is none any more.
+            SwapUnderWay: Another swap has not ended.
+        """
+        ...
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class IndexRequest(_Strict):
+    """Which models to list."""
+
+    ready: bool = Field(False, description="List only what can be asked now.")  # noqa: FBT003 - pydantic's own
+
+
+class ChangeRequest(_Strict):
+    """Which version of a model to load or unload."""
+
+    parameters: Annotated[dict[str, Scalar], BeforeValidator(few)] | None = Field(
+        None, description="version: the newest by default. Others are refused.", examples=[{"version": "1.0"}]
+    )
+
+
+def model_repository(swaps: Swaps) -> Blueprint:
+    """Return the endpoints."""
+    blueprint = Blueprint("models", __name__)
+
+    @blueprint.post("/v2/repository/index")
+    def index() -> Response:
+        wanted = validated(IndexRequest, _optional_body())
+        entries = swaps.index()
+        ready = [each for each in entries if not wanted.ready or each.state is Availability.READY]
+        return json_response([listed(each) for each in ready])
+
+    @blueprint.post("/v2/repository/models/<name>/load")
+    def load(name: str) -> Response:
+        return _change(name, swaps.load)
+
+    @blueprint.post("/v2/repository/models/<name>/unload")
+    def unload(name: str) -> Response:
+        return _change(name, swaps.unload)
+
+    @blueprint.post("/rollback")
+    def rollback() -> Response:
+        """Put the former model back: not the protocol's, which knows no former one."""
+        return json_response({"model": swaps.rollback()})
+
+    return blueprint
+
+
+def listed(entry: Entry) -> dict[str, str]:
+    """Return an entry of the index as it is answered."""
+    return {
+        "name": entry.name,
+        "version": entry.version,
+        "state": entry.state.value,
+        "reason": entry.reason,
+    }
+
+
+def _change(name: str, action: Callable[[str, str | None], None]) -> Response:
+    sent = validated(ChangeRequest, _optional_body())
+    action(name, _version(sent.parameters or {}))
+    return json_response({})
+
+
+def _version(parameters: Mapping[str, Scalar]) -> str | None:
+    """Return the version that is named; what is not understood must not load another one instead."""
+    problems = {f"parameters.{name}": _refusal(name) for name in parameters if name != "version"}
+    version = parameters.get("version")
+    if not isinstance(version, str | None):
+        problems["parameters.version"] = 'is no string; one like "1.0" needed: put it in quotes'
+    if problems or not isinstance(version, str | None):
+        raise InvalidFields(problems)
+    return version
+
+
+def _refusal(name: str) -> str:
+    said = "config" if name.startswith("file:") else name
+    return _NOT_OFFERED.get(said, "is unknown; only version is taken: remove it or check its spelling")
+
+
+def _optional_body() -> dict[str, object]:
+    chunked = "Transfer-Encoding" in request.headers
+    sent = request.content_length or request.content_type or chunked
+    return document(json_body(request.environ)) if sent else {}

@@ -1,0 +1,250 @@
+"""What requests look like. Unknown fields are refused; what is wrong is said in sentences."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from service.api.complaints import complaints, kind
+from service.errors import InvalidFields, NotJson
+from service.tasks.base import Features, Pooling, Query, Similarity, Task
+from service.tasks.fill_mask import FillMask
+
+MAX_TEXTS = 32
+MAX_CHARACTERS = 8192
+MAX_CANDIDATES, DEFAULT_CANDIDATES = 100, 5
+MAX_TARGET_CHARACTERS = 64
+MAX_MEMBERS = 64
+"""Of an object: more than any has fields."""
+
+
+def _has_characters(text: str) -> str:
+    if not text.strip():
+        message = "is empty or blank; a text of at least one character needed: send text"
+        raise ValueError(message)
+    if len(text) > MAX_CHARACTERS:
+        message = (
+            f"has {len(text):,} characters; at most {MAX_CHARACTERS:,} needed: shorten or split the text"
+        )
+        raise ValueError(message)
+    return text
+
+
+def _is_batch(texts: list[object]) -> list[object]:
+    if not 1 <= len(texts) <= MAX_TEXTS:
+        do = "split the list over several requests" if texts else "send at least one"
+        message = f"has {len(texts):,} texts; 1 to {MAX_TEXTS} needed: {do}"
+        raise ValueError(message)
+    return texts
+
+
+def _is_choice(targets: object) -> object:
+    if isinstance(targets, list) and not 1 <= len(targets) <= MAX_CANDIDATES:
+        message = f"has {len(targets)} targets; 1 to {MAX_CANDIDATES} needed: leave it out, or send fewer"
+        raise ValueError(message)
+    return targets
+
+
+def _is_short(target: str) -> str:
+    if not 1 <= len(target) <= MAX_TARGET_CHARACTERS:
+        message = f"has {len(target):,} characters; 1 to {MAX_TARGET_CHARACTERS} needed: send one token"
+        raise ValueError(message)
+    return target
+
+
+def _form_of(value: object) -> str:
+    return "list" if isinstance(value, list) else "text"
+
+
+Model = TypeVar("Model", bound=BaseModel)
+Target = Annotated[
+    str,
+    AfterValidator(_is_short),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TARGET_CHARACTERS}),
+]
+_TEXT_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": r"\S"}
+Text = Annotated[str, AfterValidator(_has_characters)]
+# Length first, so that a list of a million texts is refused before its texts are looked at.
+Texts = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[list[Text], BeforeValidator(_is_batch), Tag("list")],
+    Discriminator(_form_of),
+    # What the validators hold to, in words that other tools read.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _TEXT_SCHEMA,
+                {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1, "maxItems": MAX_TEXTS},
+            ]
+        }
+    ),
+]
+
+
+class Request(BaseModel):
+    """Base of the requests: one text, or a list of up to 32."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    text: Texts = Field(description="A text, or a list of up to 32 texts.", examples=["中国的首都是[MASK]。"])
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a request's body.
+
+        Raises:
+            NotJson: It is not JSON in UTF-8; lone surrogates and NaN are not either.
+            InvalidFields: It does not have the fields that are needed.
+        """
+        return cls.of(document(body))
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Take the fields of a request.
+
+        Raises:
+            InvalidFields: They are not those that are needed.
+        """
+        return validated(cls, fields)
+
+    @property
+    def single(self) -> bool:
+        """Whether one text was sent, so that one result goes back, not a list."""
+        return isinstance(self.text, str)
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """What is asked, one by one."""
+        return tuple(Query(text) for text in _listed(self.text))
+
+    @property
+    def task(self) -> Task:
+        """What is to be done with each query."""
+        raise NotImplementedError
+
+
+class FillMaskRequest(Request):
+    """Texts with at least one [MASK] each."""
+
+    top_k: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] | None = Field(
+        None, description="How many candidates a mask gets; 5 by default, or one for each target."
+    )
+    targets: (
+        Annotated[
+            list[Target],
+            BeforeValidator(_is_choice),
+            Field(json_schema_extra={"minItems": 1, "maxItems": MAX_CANDIDATES}),
+        ]
+        | None
+    ) = Field(None, description="Give the scores of these tokens only.", examples=[["好", "坏"]])
+
+    @property
+    def task(self) -> Task:
+        """Fill the masks."""
+        if self.targets is None:
+            return FillMask(self.top_k or DEFAULT_CANDIDATES)
+        return FillMask(self.top_k or len(self.targets), tuple(self.targets))
+
+
+class SimilarityRequest(Request):
+    """Two texts, or two lists of texts that are compared one to one."""
+
+    text_pair: Texts = Field(description="What to compare with: a text, or a list as long as ``text``.")
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Take the fields of a request; the two sides must have the same form and length.
+
+        Raises:
+            InvalidFields: The fields are not as needed.
+        """
+        request = super().of(fields)
+        one, other = _form(request.text), _form(request.text_pair)
+        if one != other:
+            raise InvalidFields({"text_pair": f"is {other}; {one} needed, as in text: send pairs"})
+        return request
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """The pairs."""
+        return tuple(Query(*pair) for pair in zip(_listed(self.text), _listed(self.text_pair), strict=True))
+
+    @property
+    def task(self) -> Task:
+        """Compare the texts."""
+        return Similarity()
+
+
+class FeaturesRequest(Request):
+    """Texts to turn into vectors."""
+
+    pooling: Literal["cls", "mean", "max"] = Field(
+        "cls", description="Take the vector of [CLS], or the mean or the maximum over the tokens."
+    )
+    normalize: bool = Field(False, description="Give the vector the length 1.")  # noqa: FBT003 - pydantic's own
+
+    @property
+    def task(self) -> Task:
+        """Return the vectors."""
+        return Features(Pooling(self.pooling), self.normalize)
+
+
+REQUESTS: Mapping[str, type[Request]] = {
+    FillMask.name: FillMaskRequest,
+    Similarity.name: SimilarityRequest,
+    Features.name: FeaturesRequest,
+}
+"""What each endpoint takes, by the task's name, which is the path."""
+
+
+def _listed(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _form(texts: str | list[str]) -> str:
+    return "one text" if isinstance(texts, str) else f"a list of {len(texts)}"
+
+
+def validated(schema: type[Model], fields: Mapping[str, Any]) -> Model:
+    """Return the fields as a model; raise InvalidFields with a sentence for each that is wrong."""
+    if len(fields) > MAX_MEMBERS:  # then most are unknown, and there may be a hundred thousand
+        unknown = [name for name in fields if name not in schema.model_fields]
+        said = "is unknown; only known fields are taken: remove it or check its spelling"
+        raise InvalidFields(dict.fromkeys(unknown, said))
+    try:
+        return schema.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidFields(complaints(error, fields)) from None
+
+
+def few(members: object) -> object:
+    """Let an object pass that has no more members than anybody needs; for a `BeforeValidator`."""
+    if isinstance(members, dict) and len(members) > MAX_MEMBERS:
+        message = f"has {len(members):,} members; at most {MAX_MEMBERS} needed: leave out what is not known"
+        raise ValueError(message)
+    return members
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """Return a body's JSON object; raise NotJson, or InvalidFields if it is something else."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotJson(
+            seen=f"a body of {len(body):,} bytes that is not JSON ({error})",
+            needed="a JSON object in UTF-8",
+            do='send one like {"text": "中国的首都是[MASK]。"}',
+        ) from None
+    if not isinstance(content, dict):
+        raise InvalidFields({"body": f"is {kind(content)}; a JSON object needed: send one with named fields"})
+    return content

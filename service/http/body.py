@@ -1,0 +1,99 @@
+"""Bodies of requests and answers, as far as HTTP is concerned."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import orjson
+from flask import Response
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.wsgi import get_input_stream
+
+from service.errors import BodyTooSlow, WrongContentType
+from service.http.errors import WrongContentEncoding
+from service.http.limits import MAX_BODY_BYTES
+from service.http.refusals import translated
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+JSON = "application/json"
+_POURED_BYTES = 8 * MAX_BODY_BYTES
+_AT_ONCE = 1 << 16
+
+
+def json_body(environ: "WSGIEnvironment") -> bytes:
+    """Return the body of a request that says it is JSON.
+
+    Raises:
+        WrongContentType: It says something else.
+        WrongContentEncoding: It is compressed.
+        BodyTooSlow: It did not arrive in time, or not to its end.
+        MalformedRequest: Its chunks are not what HTTP has.
+        RequestEntityTooLarge: It has more than `MAX_BODY_BYTES` bytes.
+    """
+    _require_json(environ)
+    try:
+        body = get_input_stream(environ, max_content_length=MAX_BODY_BYTES).read()
+    except RequestEntityTooLarge:
+        _pour_away(environ)
+        raise
+    except ClientDisconnected:
+        raise BodyTooSlow from None
+    except ParseException as error:
+        raise translated(error) from error
+    announced = int(environ.get("CONTENT_LENGTH") or 0)
+    if len(body) < announced:
+        _give_up(environ)
+        seen = f"a body that ends after {len(body):,} of {announced:,} bytes"
+        raise BodyTooSlow(seen)
+    return body
+
+
+def _require_json(environ: "WSGIEnvironment") -> None:
+    kind = environ.get("CONTENT_TYPE", "")
+    if kind != JSON and not _is_json(kind):
+        raise WrongContentType(
+            seen=f"a body of type {kind or 'unknown'!r}",
+            needed="application/json in UTF-8",
+            do="send the header Content-Type: application/json",
+        )
+    coding = environ.get("HTTP_CONTENT_ENCODING")
+    if coding and coding.lower() != "identity":
+        raise WrongContentEncoding(
+            seen=f"a body with Content-Encoding: {coding[:40]}",
+            needed="the body as it is",
+            do="switch the client's compression of requests off",
+        )
+
+
+def _pour_away(environ: "WSGIEnvironment") -> None:
+    """Read a body that is too large, within reason: a client that still sends would not hear the answer."""
+    try:
+        stream = get_input_stream(environ, max_content_length=_POURED_BYTES)
+        while stream.read(_AT_ONCE):
+            pass
+    except (HTTPException, ParseException):  # more than is reasonable, too slow or broken: it hears nothing
+        _give_up(environ)
+
+
+def _give_up(environ: "WSGIEnvironment") -> None:
+    """Let the connection end with this answer: nobody knows where its next request would begin."""
+    with suppress(AttributeError):  # not gunicorn's, whose own mark this is
+        environ["wsgi.input"].failed = True
+
+
+def to_json(document: object) -> bytes:
+    """Return JSON; arrays of float32 are written as short as they can be read back."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def json_response(document: object) -> Response:
+    """Return a document as the answer of a view of Flask's."""
+    return Response(to_json(document), content_type=JSON)
+
+
+def _is_json(content_type: str) -> bool:
+    kind, options = parse_options_header(content_type)
+    return kind.lower() == JSON and options.get("charset", "utf-8").lower() in ("utf-8", "utf8")

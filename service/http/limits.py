@@ -1,0 +1,3 @@
+"""Limits of HTTP messages."""
+
+MAX_BODY_BYTES = 1 << 20

@@ -1,0 +1,122 @@
+"""Every failure as a problem document (RFC 9457), with a type that stays the same for good."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote
+
+import orjson
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from service.errors import ServiceError
+from service.http.limits import MAX_BODY_BYTES
+from service.http.middleware import begun, current
+from service.pod.exchange import Exchange
+
+TYPE_PREFIX = "urn:bertmesh:problem:"
+MEDIA_TYPE = "application/problem+json"
+_IN_A_PATH = "/:@!$&'()*+,;=~"
+"""What stands in the path of a URI as it is (RFC 3986, section 3.3)."""
+
+log = logging.getLogger(__name__)
+
+HTTP_PROBLEMS: dict[int, tuple[str, str]] = {
+    404: ("not-found", "there is nothing at {path}; GET / lists what there is"),
+    405: ("method-not-allowed", "{path} does not take {method}; allowed: {allow}"),
+    413: ("body-too-large", "a body of more than {limit:,} bytes; send less, in several requests"),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is answered to a request that failed."""
+
+    status: int
+    slug: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def line(self) -> str:
+        """The status as HTTP writes it."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+def install(app: Flask) -> None:
+    """Make the app answer every failure with a problem document."""
+
+    def answer(error: Exception) -> Response:
+        if not begun():
+            raise error  # the worker answers what fails outside of any request
+        problem = told(error, current())
+        return Response(problem.body, problem.status, problem.headers, content_type=MEDIA_TYPE)
+
+    app.register_error_handler(Exception, answer)
+
+
+def told(error: Exception, exchange: Exchange) -> Problem:
+    """Return what to answer, whatever went wrong, and note it in the exchange."""
+    if isinstance(error, HTTPException):
+        problem = _http_problem(error, exchange)
+    else:
+        problem = stated(error, exchange.path, exchange.request_id)
+    exchange.problem = problem.slug
+    return problem
+
+
+def stated(error: Exception, path: str, request_id: str) -> Problem:
+    """Return what to answer to an error of the pod, or to one that nobody foresaw."""
+    if isinstance(error, ServiceError):
+        said = (error.slug, error.title, str(error))
+        return _problem(path, request_id, error.status, said, extra=error.extra, headers=error.headers)
+    log.error("unexpected failure", exc_info=error, extra={"fields": {"request_id": request_id}})
+    detail = "the pod failed unexpectedly; its log has the cause under this request id"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return _problem(path, request_id, status, ("internal", "Internal error", detail))
+
+
+def _http_problem(error: HTTPException, exchange: Exchange) -> Problem:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    title = HTTPStatus(status).phrase
+    slug, template = HTTP_PROBLEMS.get(status, (title.lower().replace(" ", "-"), ""))
+    allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
+    detail = template.format(path=exchange.path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
+    said = (slug, title, detail or error.description or title)
+    headers = {"Allow": allowed} if allowed else {}
+    return _problem(exchange.path, exchange.request_id, status, said, headers=headers)
+
+
+def _problem(
+    path: str,
+    request_id: str,
+    status: int,
+    said: tuple[str, str, str],
+    *,
+    extra: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Problem:
+    """Write a problem; ``said`` is its slug, its title and its detail."""
+    slug, title, detail = said
+    document = {
+        "type": TYPE_PREFIX + slug,
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        **({"instance": quote(path, safe=_IN_A_PATH, errors="replace")} if path else {}),
+        "request_id": request_id,
+        **_in_the_protocols_words(path, status, slug, detail),
+        **(extra or {}),
+    }
+    return Problem(int(status), slug, orjson.dumps(document), headers or {})
+
+
+def _in_the_protocols_words(path: str, status: int, slug: str, detail: str) -> dict[str, object]:
+    """Return the member ``error`` that clients of the other protocols look for."""
+    if path.startswith("/v2"):
+        return {"error": detail}
+    if path.startswith("/v1"):
+        kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        return {"error": {"message": detail, "type": kind, "code": slug, "param": None}}
+    return {}

@@ -1,0 +1,1 @@
+"""Loading a model, and the two places for models in a pod."""

@@ -1,0 +1,1 @@
+"""What a pod is, whatever the protocol: settings, a request's way, metrics, swaps."""

@@ -1,0 +1,1 @@
+"""Gunicorn's configuration for a pod, and what it needs beside."""

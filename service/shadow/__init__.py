@@ -1,0 +1,1 @@
+"""A canary's answers to copies of requests, compared with the stable's."""

@@ -1,0 +1,71 @@
+"""Asking one version through a gateway."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from bertmesh.local.ports import free_port
+from canary.adapters.pinned import PinnedCandidates
+
+
+class Gateway(ThreadingHTTPServer):
+    """Answers like a pod of the pinned version, or as the test says."""
+
+    status = 200
+    answers_as: str | None = None
+    batches: list[int]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Gateway
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.batches.append(len(asked["text"]))
+        result = [[{"token": text[0], "score": 0.9}] * asked["top_k"] for text in asked["text"]]
+        version = self.server.answers_as or self.headers["x-model-version"]
+        body = json.dumps({"result": result, "model": {"name": "m", "version": version}}).encode()
+        self.send_response(self.server.status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    server = Gateway(("127.0.0.1", 0), Handler)
+    server.batches = []
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def fill(gateway: Gateway, texts: list[str]) -> list[tuple[str, ...] | None]:
+    return PinnedCandidates(f"http://127.0.0.1:{gateway.server_address[1]}").fill("1.1", texts, 3)
+
+
+def test_texts_are_asked_in_batches_and_answered_in_order(gateway: Gateway) -> None:
+    texts = [f"{chr(0x4E00 + k)}[MASK]" for k in range(20)]
+    assert fill(gateway, texts) == [(text[0],) * 3 for text in texts]
+    assert gateway.batches == [4, 4, 4, 4, 4]
+
+
+def test_an_error_is_no_answer(gateway: Gateway) -> None:
+    gateway.status = 503
+    assert fill(gateway, ["一[MASK]", "二[MASK]"]) == [None, None]
+
+
+def test_an_answer_of_another_version_is_none(gateway: Gateway) -> None:
+    gateway.answers_as = "1.0"
+    assert fill(gateway, ["一[MASK]"]) == [None]
+
+
+def test_a_gateway_that_is_gone_is_no_answer() -> None:
+    assert PinnedCandidates(f"http://127.0.0.1:{free_port()}").fill("1.1", ["一[MASK]"], 3) == [None]

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import service
+from service.api.operations import OPERATIONS
+from service.api.problem_types import _GRPC, _GRPC_BY_TYPE, page, problem_types
+from service.grpc.calls import CODES, CODES_BY_TYPE
+
+ERRORS_PAGE = Path(service.__file__).parents[1] / "docs" / "errors.md"
+
+
+def test_the_page_of_errors_is_that_of_the_code() -> None:
+    assert ERRORS_PAGE.read_text(encoding="utf-8") == page(), (
+        "write it anew: python -m service.api.problem_types > docs/errors.md"
+    )
+
+
+def test_a_type_has_one_name_and_one_status() -> None:
+    slugs = [each.slug for each in problem_types()]
+    assert len(set(slugs)) == len(slugs)
+    assert {"not-found", "body-too-large", "overloaded", "deadline-passed", "not-ready"} <= set(slugs)
+
+
+def test_every_status_of_a_problem_is_described_where_it_can_happen() -> None:
+    described = {status for operation in OPERATIONS for status in operation.problems}
+    # 409 is the admin port's, which is not described; what is no HTTP asks for no operation.
+    assert {each.status for each in problem_types() if not each.http_only} - {405, 409} <= described
+
+
+def test_the_page_names_the_grpc_codes_that_the_server_sends() -> None:
+    assert {status: code.name for status, code in CODES.items()} == _GRPC
+    assert {slug: code.name for slug, code in CODES_BY_TYPE.items()} == _GRPC_BY_TYPE
+    common = {each.status for each in problem_types() if not each.http_only}
+    assert common - {405, 408, 415} <= set(CODES)

@@ -1,0 +1,130 @@
+"""The connection to Redis, against a real one, and against one that speaks nonsense."""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.cache.redis import RedisStore
+from service.cache.resp import Address, Connection, RedisError
+from service.cache.store import Value
+from service.errors import SettingsError, StoreDown
+from tests.support.processes import redis_server
+
+WORD = "s3:cret/"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://cache:7000/3", Address(host="cache", port=7000, db=3)),
+        ("redis://cache", Address(host="cache", port=6379)),
+        ("redis://:pw%2Fx@cache", Address(host="cache", port=6379, password="pw/x")),
+        ("rediss://me:pw@cache/1", Address("cache", 6379, db=1, user="me", password="pw", tls=True)),
+        ("rediss://c?ssl_ca_certs=/ca.pem", Address("c", 6379, tls=True, authorities="/ca.pem")),
+        ("unix:///run/redis.sock?db=2", Address(path="/run/redis.sock", db=2)),
+    ],
+)
+def test_an_address_is_read_from_its_url(url: str, address: Address) -> None:
+    assert Address.parse(url) == address
+
+
+@pytest.mark.parametrize(
+    "url", ["", "cache:6379", "http://cache", "redis://", "redis://c/x", "redis://c:99999"]
+)
+def test_what_names_no_redis_is_refused_before_the_pod_starts(url: str) -> None:
+    with pytest.raises(SettingsError, match="BERTMESH_REDIS_URL"):
+        RedisStore.connect(url, 1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.binary(max_size=200_000)))
+def test_what_is_put_is_what_is_got(url: str, values: dict[str, bytes]) -> None:
+    store = RedisStore.connect(url, 5)
+    if values:
+        store.put({name: Value(content, 60) for name, content in values.items()}, ())
+        assert store.get([*values, "nothing\r\nhere"]) == [*values.values(), None]
+
+
+def test_many_threads_share_few_connections_and_get_their_own_answers(url: str) -> None:
+    store = RedisStore.connect(url, 5)
+    names = [f"mine:{number}" for number in range(200)]
+    store.put({name: Value(name.encode(), 60) for name in names}, ())
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda name: store.get([name]), names))
+    assert found == [[name.encode()] for name in names]
+    assert len(store._pool._idle) <= 8
+
+
+def test_a_password_and_a_database_are_asked_for_and_given(url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        client.execute_command("ACL", "SETUSER", "pod", "on", f">{WORD}", "~*", "+@all")
+        client.execute_command("CONFIG", "SET", "requirepass", WORD)
+        client.auth(WORD)
+        try:
+            place = url.removeprefix("redis://").removesuffix("/0")
+            for who in ("", "pod"):
+                store = RedisStore.connect(f"redis://{who}:s3%3Acret%2F@{place}/1", 1)
+                store.put({"here": Value(b"1", 60)}, ())
+                assert store.get(["here"]) == [b"1"]
+            with pytest.raises(StoreDown, match="NOAUTH"):
+                RedisStore.connect(url, 1).get(["here"])
+        finally:
+            client.execute_command("CONFIG", "SET", "requirepass", "")
+
+
+def test_a_refused_command_fails_alone_and_its_connection_goes_on(url: str) -> None:
+    connection = Connection(Address.parse(url), 1)
+    with pytest.raises(RedisError, match="unknown command"):
+        connection.ask(("SET", "kept", "1"), ("NONSENSE",))
+    assert connection.ask(("GET", "kept"), ("DEL", "kept")) == [b"1", 1]
+    connection.close()
+
+
+def test_a_restarted_redis_costs_no_call(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as url:
+        store = RedisStore.connect(url, 1)
+        assert store.get(["a"]) == [None]
+        with redis.Redis.from_url(url) as client:
+            client.client_kill_filter(skipme=True)
+        assert store.get(["a"]) == [None]
+    with pytest.raises(StoreDown):
+        store.get(["a"])
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$x\r\n", b"*2\r\n$1\r\na\r\n", b"", b"+"]
+)
+def test_a_server_that_speaks_no_redis_or_breaks_off_is_down(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def speak() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(said)
+
+        done = pool.submit(speak)
+        with pytest.raises(StoreDown):
+            RedisStore.connect(f"redis://127.0.0.1:{server.getsockname()[1]}", 1).get(["a"])
+        done.result()
+
+
+def test_a_silent_redis_is_given_up_after_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        started = time.monotonic()
+        with pytest.raises(StoreDown):
+            RedisStore.connect(f"redis://127.0.0.1:{server.getsockname()[1]}", 0.005).get(["a"])
+        assert time.monotonic() - started < 1  # far below what a socket waits by itself
