@@ -49,7 +49,7 @@ def test_what_names_no_redis_is_refused_before_the_pod_starts(url: str) -> None:
         RedisStore.connect(url, 1)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.binary(max_size=200_000)))
 def test_what_is_put_is_what_is_got(url: str, values: dict[str, bytes]) -> None:
     store = RedisStore.connect(url, 5)

@@ -1,28 +1,15 @@
 """A jump of the wall clock moves no deadline, queue, breaker, lease or rate: nothing measures by it."""
 
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-import service
 from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.server.test_gunicorn import HTTP, Running, real_redis, redis_url, running_pod
 from tests.support.processes import wait_until
-
-WALL = re.compile(r"\btime\.time\(|\bfrom time import .*\btime\b|\bdatetime\.(?:utc)?now\(|\.timestamp\(")
-STAMPS = {"service/api/routes.py"}
-"""Modules that tell the time of day to people, and do nothing else with it."""
-
-
-def test_the_wall_clock_is_only_read_for_stamps_in_answers() -> None:
-    root = Path(service.__file__).parent
-    files = {path.relative_to(root.parent).as_posix(): path.read_text("utf-8") for path in root.rglob("*.py")}
-    assert {name for name, text in files.items() if WALL.search(text)} == STAMPS
-
 
 CLOCK = """
 import time
