@@ -6,17 +6,19 @@ https://platform.openai.com/docs/api-reference/embeddings
 from base64 import b64encode
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.schema import Texts, document, validated
+from service.engine import Array
 from service.errors import InvalidFields, UnknownModel
 from service.http.body import json_body, json_response
 from service.http.middleware import current
 from service.pod.assembly import Pod
 from service.pod.predict import Predictor
-from service.tasks.base import Answer, Features, Pooling, Query
+from service.tasks.base import Query
+from service.tasks.features import Features, Vector
+from service.tasks.pooling import Pooling
+from service.tasks.request import Texts, document, validated
 
 TASK = Features(Pooling.MEAN, normalize=True)
 
@@ -58,7 +60,7 @@ def embeddings(pod: Pod) -> Blueprint:
         _require(predictor, asked.model)
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
         outcome = exchange.ask(predictor, TASK, [Query(text) for text in texts])
-        vectors = [np.asarray(answer, dtype="<f4") for answer in outcome.answers]
+        vectors = [answer.numbers for answer in outcome.answers if isinstance(answer, Vector)]
         _require_width(asked.dimensions, len(vectors[0]))
         tokens = sum(len(predictor.reader.codec.encode(text).ids) for text in texts)
         return json_response(
@@ -93,9 +95,9 @@ def _require_width(dimensions: int | None, width: int) -> None:
         raise InvalidFields({"dimensions": said})
 
 
-def _embedding(index: int, vector: Answer, asked: EmbeddingsRequest) -> dict[str, object]:
-    array = np.asarray(vector, dtype="<f4")
-    content: Any = array if asked.encoding_format == "float" else b64encode(array.tobytes()).decode()
+def _embedding(index: int, vector: Array, asked: EmbeddingsRequest) -> dict[str, object]:
+    little = vector.astype("<f4")
+    content: Any = vector if asked.encoding_format == "float" else b64encode(little.tobytes()).decode()
     return {"object": "embedding", "index": index, "embedding": content}
 
 

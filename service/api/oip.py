@@ -4,6 +4,7 @@ https://github.com/kserve/open-inference-protocol
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import Annotated, Final
@@ -20,14 +21,15 @@ from pydantic import (
 )
 
 from service.api import tensors
-from service.api.schema import document, few, validated
-from service.api.tensors import Asked, Input, Output
+from service.api.tensors import Asked, Input
 from service.errors import UnknownModel, WrongContentType
 from service.http.body import json_body, json_response
 from service.http.middleware import current, require_ready
 from service.pod.assembly import Pod
 from service.pod.exchange import Exchange
 from service.pod.predict import Predictor
+from service.tasks.request import document, few, validated
+from service.tasks.tensors import Output, Tensor
 
 BINARY = "Inference-Header-Content-Length"
 EXTENSIONS: tuple[str, ...] = ()
@@ -105,12 +107,14 @@ def server_metadata() -> dict[str, object]:
 
 def model_metadata(predictor: Predictor) -> dict[str, object]:
     """Return the tensors of a model."""
-    inputs, outputs = (
-        [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in table]
-        for table in (tensors.INPUTS, tensors.OUTPUTS)
-    )
-    head = {"name": predictor.name, "versions": [predictor.version], "platform": predictor.platform}
-    return {**head, "inputs": inputs, "outputs": outputs}
+    inputs = [Tensor(name, "BYTES", (-1,)) for name in tensors.input_names()]
+    return {
+        "name": predictor.name,
+        "versions": [predictor.version],
+        "platform": predictor.platform,
+        "inputs": [asdict(each) for each in inputs],
+        "outputs": [asdict(each) for each in tensors.output_tensors()],
+    }
 
 
 def require(predictor: Predictor, name: str, version: str | None) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from service.api import documents
 from service.api.embeddings import EmbeddingsRequest
 from service.api.oip import InferRequest
-from service.api.schema import FeaturesRequest, FillMaskRequest, SimilarityRequest
+from service.tasks.table import ENDPOINTS
 
 TASKS, PROBES, OIP, OPENAI = "Tasks", "Probes", "Open Inference Protocol", "OpenAI"
 TAGS: Mapping[str, str] = {
@@ -44,10 +44,7 @@ class Operation:
 
 _ASKED = (400, 404, 408, 413, 415, 422, 429, 500, 503)
 _MODEL = (404, 500, 503)
-_MASKED = {"text": "中国的首都是[MASK]。", "top_k": 5}
-_TEXT = {"text": "今天天气很好。", "pooling": "mean", "normalize": True}
 _INPUT = {"input": "今天天气很好。", "model": "zh-small"}
-_PAIR = {"text": "今天天气很好。", "text_pair": "今天是个晴天。"}
 _TENSORS = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["今天天气很好。"]}]}
 
 
@@ -79,10 +76,9 @@ def _models() -> tuple[Operation, ...]:
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    _asked("/fill-mask", "Fill the masks of texts", _MASKED, FillMaskRequest, documents.FillMaskAnswer),
-    _asked("/semantic-similarity", "Compare texts", _PAIR, SimilarityRequest, documents.SimilarityAnswer),
-    _asked(
-        "/feature-extraction", "Turn texts into vectors", _TEXT, FeaturesRequest, documents.FeaturesAnswer
+    *(
+        _asked(f"/{each.name}", each.summary, each.example, each.request, documents.answer_to(each))
+        for each in ENDPOINTS.values()
     ),
     _asked("/v1/embeddings", "Turn texts into unit vectors", _INPUT, EmbeddingsRequest, documents.Embeddings),
     Operation(

@@ -4,16 +4,11 @@ import orjson
 from flask import Blueprint, Response, request
 from prometheus_client.exposition import choose_encoder
 
-from service.api.schema import REQUESTS
 from service.http.middleware import require, require_ready
 from service.pod.assembly import Pod, Served
+from service.tasks.table import ENDPOINTS
 
 _PATHS = ["/", "/version", "/livez", "/startupz", "/readyz", "/metrics"]
-_EXAMPLES = {
-    "fill-mask": {"text": "中国的首都是[MASK]。", "top_k": 5},
-    "semantic-similarity": {"text": "今天天气很好。", "text_pair": "今天是个晴天。"},
-    "feature-extraction": {"text": "今天天气很好。"},
-}
 
 
 def probes(pod: Pod) -> Blueprint:
@@ -51,7 +46,7 @@ def probes(pod: Pod) -> Blueprint:
     @blueprint.get("/")
     def index() -> Response:
         """Say what there is and what to send."""
-        examples = {f"POST /{name}": _EXAMPLES[name] for name in REQUESTS}
+        examples = {f"POST /{name}": each.example for name, each in ENDPOINTS.items()}
         return _json({"service": "bertmesh pod", "examples": examples, "GET": _PATHS})
 
     return blueprint

@@ -10,10 +10,10 @@ from typing import Annotated, Protocol
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.schema import document, few, validated
 from service.errors import InvalidFields
 from service.http.body import json_body, json_response
 from service.pod.repository import Availability, Entry, Repository
+from service.tasks.request import document, few, validated
 
 Scalar = bool | int | float | str
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import MethodNotAllowed
 
-from service.api.schema import REQUESTS, Request
 from service.http.body import JSON, json_body, to_json
 from service.http.middleware import entered, finished
 from service.http.problems import MEDIA_TYPE, told
 from service.pod.assembly import Pod
 from service.pod.exchange import Exchange
 from service.pod.predict import Outcome, Predictor
+from service.tasks.request import Request
+from service.tasks.table import ENDPOINTS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,7 +33,9 @@ class Predictions:
     def __init__(self, pod: Pod, rest: "WSGIApplication") -> None:
         self._pod = pod
         self._rest = rest
-        self._schemas: Mapping[str, type[Request]] = {f"/{name}": each for name, each in REQUESTS.items()}
+        self._schemas: Mapping[str, type[Request]] = {
+            f"/{name}": each.request for name, each in ENDPOINTS.items()
+        }
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer a request."""
@@ -72,8 +75,9 @@ def _answer(exchange: Exchange, schema: type[Request], environ: "WSGIEnvironment
 def _document(
     predictor: Predictor, asked: Request, outcome: Outcome, prediction_id: str | None
 ) -> Mapping[str, object]:
+    results = [answer.document() for answer in outcome.answers]
     return {
-        "result": outcome.answers[0] if asked.single else outcome.answers,
+        "result": results[0] if asked.single else results,
         "windows": outcome.windows[0] if asked.single else outcome.windows,
         "model": {"name": predictor.name, "version": predictor.version},
         "prediction_id": prediction_id,

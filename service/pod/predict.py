@@ -94,7 +94,7 @@ class Predictor:
                 raise error.at(keys.index(names[error.index or 0]), len(keys)) from None
             return dict(zip(names, fresh, strict=True))
 
-        return cache.answers(keys, compute, work.deadline.left_s())
+        return cache.answers(task.answer, keys, compute, work.deadline.left_s())
 
     def _computed(
         self,

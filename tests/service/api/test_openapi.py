@@ -18,9 +18,9 @@ from schemathesis.checks import load_all_checks
 
 from service.api.app import wrap
 from service.api.operations import OPERATIONS, TAGS, Operation
-from service.api.schema import REQUESTS
 from service.http.middleware import METHODS
 from service.pod.assembly import Pod
+from service.tasks.table import ENDPOINTS
 from tests.service.api.test_app import json_of
 from tests.service.conftest import Tiny
 from tests.service.server.test_gunicorn import running_pod
@@ -107,7 +107,7 @@ def test_every_path_of_the_pod_is_described_and_nothing_else(app: Flask) -> None
         (method, re.sub("<(.*?)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) & METHODS - {"HEAD", "OPTIONS"}
-    } | {("POST", f"/{task}") for task in REQUESTS}
+    } | {("POST", f"/{task}") for task in ENDPOINTS}
     pages = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
     assert served - pages == {(each.method, each.path) for each in OPERATIONS}
 

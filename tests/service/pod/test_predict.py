@@ -13,8 +13,11 @@ from service.batching.deadline import Deadline
 from service.cache.answers import CacheStatus
 from service.engine import Array, Item
 from service.errors import DeadlinePassed, NoMask, Overloaded, TextEmpty
-from service.tasks.base import Answer, Features, Query, Reader, Similarity, Task
+from service.tasks.base import Query, Reader, Task
+from service.tasks.features import Features
 from service.tasks.fill_mask import FillMask
+from service.tasks.filled import Candidate, Filled
+from service.tasks.similarity import Similarity
 from service.text.codec import Codec
 from service.text.normalise import normaliser
 from tests.service.cache.test_answers import MemoryStore, ask, cache_over, predictor, soon
@@ -83,15 +86,16 @@ def test_whose_time_is_up_behind_an_equal_request_is_told_so_and_not_that_the_po
     assert refused.value.headers == {"Retry-After": "7"}  # as the queue says
 
 
-def test_an_answer_that_is_too_large_to_be_kept_is_not_packed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    packed: list[Answer] = []
+def test_an_answer_that_is_too_large_to_be_kept_is_not_packed() -> None:
+    packed: list[Filled] = []
 
-    def noting(answer: Answer) -> bytes:
-        packed.append(answer)
-        return b""
+    class Noting(Filled):
+        """Notes that it is packed."""
 
-    monkeypatch.setattr("service.cache.answers.pack", noting)
-    cache_over(MemoryStore()).keep({"large": [{"sequence": "好" * 100_000}], "small": [1.0]})
-    assert packed == [[1.0]]
+        def pack(self) -> bytes:
+            packed.append(self)
+            return b""
+
+    large, small = (Noting(((Candidate("好", 0.5, "好" * count, 0),),), ()) for count in (100_000, 1))
+    cache_over(MemoryStore()).keep({"large": large, "small": small})
+    assert packed == [small]
