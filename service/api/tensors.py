@@ -46,7 +46,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """What is to be computed, and which outputs are wanted (all if None)."""
 
     task: Task
@@ -54,7 +54,7 @@ class Asked:
     outputs: tuple[str, ...] | None
 
 
-def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Sequence[str] | None) -> Asked:
+def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Sequence[str] | None) -> Wanted:
     """Return what the tensors of a request ask for.
 
     Raises:
@@ -67,12 +67,12 @@ def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Seq
             raise InvalidFields({tensor.name: "is sent twice; one such input needed: remove the other"})
         fields[tensor.name] = list(tensor.strings)
     request = _request(parameters, fields)
-    asked = Asked(request.task.for_tensors(), request.queries, None if outputs is None else tuple(outputs))
+    asked = Wanted(request.task.for_tensors(), request.queries, None if outputs is None else tuple(outputs))
     _check_outputs(asked)
     return asked
 
 
-def write(asked: Asked, outcome: Outcome) -> list[Output]:
+def write(asked: Wanted, outcome: Outcome) -> list[Output]:
     """Return the output tensors that were asked for, in the order of `output_tensors`."""
     made = [*asked.task.answer.outputs(outcome.answers), integers(_WINDOWS.name, outcome.windows)]
     return [output for output in made if asked.outputs is None or output.name in asked.outputs]
@@ -113,7 +113,7 @@ def _check(tensor: Input) -> None:
         raise InvalidFields({f"inputs.{tensor.name}": f"{said}: make the shape say how many texts there are"})
 
 
-def _check_outputs(asked: Asked) -> None:
+def _check_outputs(asked: Wanted) -> None:
     known = [tensor.name for tensor in (*asked.task.answer.tensors, _WINDOWS)]
     for name in asked.outputs or ():
         if name not in known:

@@ -85,7 +85,6 @@ class Exchange:
             InvalidHeader: The deadline is no number.
             ServiceError: See `Predictor.predict`.
         """
-        self.task = task.name
         deadline = Deadline.starting(self.pod.clock, self.started, predictor.timeout_s, self.timeout)
         witness = self._witness(task, queries)
         try:

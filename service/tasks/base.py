@@ -18,7 +18,8 @@ from service.engine import Array, Item
 from service.errors import TextEmpty
 from service.tasks.agreement import Agreement
 from service.tasks.tensors import Output, Tensor
-from service.text.codec import Codec, Encoded
+from service.text.codec import Encoded
+from service.text.tokenizer import Tokenizer
 from service.text.windows import windows
 
 _SPECIAL: Final = 2  # [CLS] and [SEP]
@@ -47,7 +48,7 @@ class Reader:
     they are compared.
     """
 
-    codec: Codec
+    codec: Tokenizer
     temperature: float
     center: Array
 
@@ -128,7 +129,7 @@ class Task(ABC):
     def steps(self, query: Query, reader: Reader) -> Steps:
         """Ask for arrays and return the answer; raises RequestError at the first step."""
 
-    def check(self, queries: Sequence[Query], codec: Codec) -> None:  # noqa: B027 - most accept any text
+    def check(self, queries: Sequence[Query], codec: Tokenizer) -> None:  # noqa: B027 - most accept any text
         """Raise RequestError if a request's queries cannot be served, as far as it can be told cheaply."""
 
     def normalised(self, change: Callable[[str], str]) -> Self:  # noqa: ARG002 - most have no texts
@@ -154,7 +155,7 @@ def reading(form: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
     return TypeAdapter(form)
 
 
-def encode(text: str, codec: Codec, name: str = "text") -> Encoded:
+def encode(text: str, codec: Tokenizer, name: str = "text") -> Encoded:
     """Turn a text into token ids; ``name`` is the field it came in.
 
     Raises:
@@ -168,12 +169,12 @@ def encode(text: str, codec: Codec, name: str = "text") -> Encoded:
     return encoded
 
 
-def window_count(query: Query, codec: Codec) -> int:
+def window_count(query: Query, codec: Tokenizer) -> int:
     """Return into how many windows the longer text of a query is cut; 1 is a text that fits."""
     return max(_windows(text, codec) for text in query.texts)
 
 
-def _windows(text: str, codec: Codec) -> int:
+def _windows(text: str, codec: Tokenizer) -> int:
     # Most texts are far shorter than the model: they need not be encoded to know that.
     if len(text) * _TOKENS_A_CHARACTER + _SPECIAL <= codec.limit:
         return 1

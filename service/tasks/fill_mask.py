@@ -13,7 +13,7 @@ from service.tasks.beam import BEAM, Ranking, fill_together, item
 from service.tasks.endpoint import Endpoint
 from service.tasks.filled import Filled, candidate, characters, require_room, whole
 from service.tasks.request import Request
-from service.text.codec import Codec
+from service.text.tokenizer import Tokenizer
 from service.text.windows import home, windows
 
 MAX_MASKS: Final = 16
@@ -43,7 +43,7 @@ class FillMask(Task):
     name: ClassVar[str] = "fill-mask"
     answer = Filled
 
-    def check(self, queries: Sequence[Query], codec: Codec) -> None:
+    def check(self, queries: Sequence[Query], codec: Tokenizer) -> None:
         """Count the masks and what there would be to answer, and look the targets up."""
         allowed = self._allowed(codec)
         candidates = self.top_k if allowed is None else min(self.top_k, len(allowed))
@@ -92,7 +92,7 @@ class FillMask(Task):
         ]
         return Filled(tuple(masks), tuple(sequences))
 
-    def _allowed(self, codec: Codec) -> tuple[int, ...] | None:
+    def _allowed(self, codec: Tokenizer) -> tuple[int, ...] | None:
         """Return the targets' ids, each once."""
         if self.targets is None:
             return None
@@ -109,7 +109,7 @@ def _miscounted(masks: int, token: str) -> TextError:
     return TooManyMasks(seen=f"a text with {masks} masks", needed=f"at most {MAX_MASKS}", do="split the text")
 
 
-def _target(target: str, codec: Codec) -> int:
+def _target(target: str, codec: Tokenizer) -> int:
     ids = codec.ids_of(target)
     if len(ids) != 1 or codec.token(ids[0]) is None:
         raise InvalidTarget(

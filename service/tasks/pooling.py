@@ -7,7 +7,7 @@ import numpy as np
 
 from service.engine import Array, Item, Want
 from service.tasks.base import encode
-from service.text.codec import Codec
+from service.text.tokenizer import Tokenizer
 from service.text.windows import windows
 
 
@@ -25,7 +25,7 @@ class Pooling(Enum):
 _WANTS = {Pooling.CLS: Want.FIRST, Pooling.MEAN: Want.MEAN, Pooling.MAX: Want.MAX}
 
 
-def items(text: str, codec: Codec, pooling: Pooling, name: str = "text") -> tuple[Item, ...]:
+def items(text: str, codec: Tokenizer, pooling: Pooling, name: str = "text") -> tuple[Item, ...]:
     """Return an item for each window of a text; ``name`` is the field it came in.
 
     Raises:

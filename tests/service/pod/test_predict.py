@@ -18,8 +18,8 @@ from service.tasks.features import Features
 from service.tasks.fill_mask import FillMask
 from service.tasks.filled import Candidate, Filled
 from service.tasks.similarity import Similarity
-from service.text.codec import Codec
 from service.text.normalise import normaliser
+from service.text.tokenizer import Tokenizer
 from tests.service.cache.test_answers import MemoryStore, ask, cache_over, predictor, soon
 from tests.service.tiny import WIDTH, reader
 
@@ -36,7 +36,7 @@ def test_targets_are_normalised_as_texts_are(tiny_reader: Reader, sent: str, wor
     class Noting(FillMask):
         """Notes the task that is checked in the end."""
 
-        def check(self, queries: Sequence[Query], codec: Codec) -> None:  # noqa: ARG002 - the port's
+        def check(self, queries: Sequence[Query], codec: Tokenizer) -> None:  # noqa: ARG002 - the port's
             asked.append(self)
             raise NoMask(seen="", needed="", do="")
 

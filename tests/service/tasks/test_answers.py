@@ -190,7 +190,9 @@ def test_an_answer_is_unsure_of_each_mask_whose_best_candidate_is_a_guess() -> N
     assert Filled((mask("京", 0.9), mask("京", 0.09)), ()).unsure == [False, True]
 
 
-@pytest.mark.parametrize("answer", [Filled((), ()), named(""), Likeness(0.3), Vector(np.zeros(4))])
+@pytest.mark.parametrize(
+    "answer", [Filled((), ()), named(""), Likeness(0.3), Vector(np.zeros(4, dtype=np.float32))]
+)
 def test_answers_without_a_probability_do_not_count(answer: Answer) -> None:
     assert list(answer.unsure) == []
 
