@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Event
+from urllib.parse import urlsplit
 
 from bertmesh.errors import StartFailed
 from bertmesh.local import backends
@@ -94,7 +95,7 @@ class LocalMesh:
         files.write_envoy(stable, self._endpoints())
         envoy = self._keep("envoy", Command(files.envoy_command(tools.envoy), {}))
         admin = Admin(info.envoy_admin)
-        self._await("envoy", envoy, admin.is_ready, stop)
+        self._await("envoy", envoy, lambda: _serves(admin, info.gateway), stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
         controller = self._keep("controller", backends.controller_command(self.home))
         console = self._keep("console", backends.console_command(self.home, info))
@@ -197,6 +198,18 @@ class LocalMesh:
         for group in (front, self._pods.children(), back):
             stop_all(group, patience_s=STOP_PATIENCE_S)
         self.home.info_file.unlink(missing_ok=True)
+
+
+def _serves(admin: Admin, gateway: str) -> bool:
+    """Tell whether the gateway listens at its address.
+
+    Raises:
+        PortTaken: somebody else has taken its port while the pods were starting.
+    """
+    with suppress(EnvoyDown):
+        if admin.cannot_listen():
+            gateway_port(urlsplit(gateway).port)
+    return admin.is_ready()
 
 
 def _has_pods(admin: Admin, version: str) -> bool:

@@ -92,10 +92,10 @@ class GoldenGate:
         if result is None:
             words = f"golden set: asking {len(sentences)} sentences of {rollout.stable} and {rollout.canary}"
             return Decision(Action.HOLD, REASON, words)
-        numbers = {**decision.numbers, "golden": result.numbers}
+        known = replace(decision, golden=result)
         if not result.passed:
-            return Decision(Action.FAIL, REASON, str(result), numbers=numbers)
-        return replace(decision, sentence=f"{decision.sentence}; {result}", numbers=numbers)
+            return replace(known, action=Action.FAIL, reason=REASON, sentence=str(result))
+        return replace(known, sentence=f"{decision.sentence}; {result}")
 
     def _result(self, rollout: Rollout, sentences: Sequence[Sentence]) -> GoldenResult | None:
         asked = self._asked.get(rollout.id)

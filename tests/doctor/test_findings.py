@@ -145,7 +145,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), JSON, JSON), max_size=5), st.sampled_from(Place))
 def test_no_document_makes_the_doctor_stumble(documents: list[tuple[str, Any, Any]], place: Place) -> None:
     groups = {each["kind"]: each["apiVersion"] for each in World().documents.values()}

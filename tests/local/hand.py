@@ -28,6 +28,8 @@ class Hand:
         self.home = home
         self.info = info
         self.gateway = info.gateway
+        self.carries = 0.0
+        """Requests a second that leave room on this machine."""
         self._store = FileStore(home.rollout)
 
     def command(
@@ -122,6 +124,6 @@ class Hand:
             f"{self.gateway}/{task}",
             body=json.dumps(body).encode(),
             headers={"content-type": "application/json", **named},
-            timeout=10,
+            timeout=LIMIT_S,
             retries=False,
         )

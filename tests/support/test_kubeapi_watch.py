@@ -20,7 +20,7 @@ Event = tuple[str, str]
 def told(client: ApiClient, **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - what a list takes
     core = untyped(CoreV1Api(client))
     return iter(
-        untyped(Watch)().stream(core.list_namespaced_config_map, "default", timeout_seconds=5, **options)
+        untyped(Watch)().stream(core.list_namespaced_config_map, "default", timeout_seconds=60, **options)
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from canary.controller.golden_gate import GoldenGate
 from canary.judge.golden import GoldenResult, compare
 from canary.rollout.model import Rollout
+from canary.views.rollout import entry_view
 from mesh.model import Split
 from modelstore.errors import BadGolden
 from modelstore.golden import Sentence, read_golden
@@ -81,7 +82,7 @@ def test_a_canary_as_good_as_the_stable_gets_traffic_and_the_numbers_are_kept() 
     assert scene.play() == "Progressing"
     assert scene.candidates.asked == ["1.0", "1.1"]
     [entry] = [e for e in scene.world.state.history if "golden set: canary" in e.sentence]
-    assert entry.numbers["golden"]["both"] == 35
+    assert entry_view(entry)["numbers"]["golden"]["both"] == 35
 
 
 def test_a_canary_that_has_forgotten_too_much_never_gets_a_request() -> None:

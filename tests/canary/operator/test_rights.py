@@ -8,6 +8,8 @@ import pytest
 from canary.cluster.golden_set import finder
 from canary.operator.keeper import Keeper
 from canary.resource.gates import Golden, Notification
+from canary.rollout.decision import Action
+from canary.rollout.history import Entry
 from modelstore.errors import BadGolden
 from tests.canary.operator.clusters import Cluster
 from tests.canary.operator.replicas import RBAC, documents, role, running
@@ -81,9 +83,9 @@ def work(cluster: Cluster) -> None:
         assert (ready["type"], ready["status"]) == ("Ready", "True"), ready
     with pytest.raises(BadGolden):
         finder(tools.api, "default", Golden(config_map="golden"))(untyped(None))
-    entry = {"phase": "Promoted", "action": "advance", "stable": "1.0", "canary": "1.1", "weight_to": 100}
+    entry = Entry(1, 0.0, Action.ADVANCE, "baked", "done", "controller", phase="Promoted", weight_to=100)
     secret = Notification(name="chat", secret="slack")
-    tools.notifier.tell("default", "bert", (secret,), {**entry, "sentence": "done"})
+    tools.notifier.tell("default", "bert", (secret,), entry)
     tools.notifier.close()
 
 

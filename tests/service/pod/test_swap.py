@@ -119,11 +119,13 @@ def test_the_way_back_is_instant_and_gives_the_same_answers_as_before(bench: Ben
     assert bench.vector()[0] == "1.1"
 
 
-def test_the_way_back_reads_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_back_reads_no_file(models: Path, tmp_path: Path) -> None:
+    bench = bench_for(shutil.copytree(models, tmp_path / "store"))
     first = bench.pod.slots.newest
     bench.swapper.activate("tiny:1.1")
-    monkeypatch.setattr("service.pod.swap.find", lambda *_: pytest.fail("a file was looked for"))
+    shutil.rmtree(bench.models / "tiny" / "1.0")
     assert bench.swapper.activate("tiny:1.0") is first
+    bench.pod.close()
 
 
 def test_a_model_that_is_in_a_slot_is_not_loaded_again(bench: Bench) -> None:
