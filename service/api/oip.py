@@ -57,7 +57,7 @@ Data = Annotated[
 class InputTensor(_Strict):
     """Texts, flat or one to a row."""
 
-    name: str = Field(description="text, text_pair or targets.", examples=["text"])
+    name: str = Field(description="text, or what else of the task's request holds texts.", examples=["text"])
     shape: Annotated[list[int], Field(fail_fast=True)] = Field(description="[n] or [n, 1].", examples=[[1]])
     datatype: str = Field(description="BYTES.", examples=["BYTES"])
     data: Data = Field(description="The texts.", examples=[["今天天气很好。"]])
@@ -77,10 +77,10 @@ class InferRequest(_Strict):
     id: str | None = Field(None, description="Comes back in the answer.")
     parameters: Parameters | None = Field(
         None,
-        description="task (default feature-extraction) and what it takes: top_k, pooling, normalize.",
+        description=f"task (default {tensors.DEFAULT}) and what it takes beside its texts.",
     )
     inputs: Annotated[list[Annotated[InputTensor, BeforeValidator(few)]], Field(fail_fast=True)] = Field(
-        description="text, and text_pair or targets where the task takes it."
+        description="text, and the other inputs that the task takes."
     )
     outputs: (
         Annotated[list[Annotated[RequestedOutput, BeforeValidator(few)]], Field(fail_fast=True)] | None

@@ -10,7 +10,7 @@ from service.http.router import Handler, Route
 
 TASKS, PROBES, OIP, OPENAI = "Tasks", "Probes", "Open Inference Protocol", "OpenAI"
 TAGS: Final[Mapping[str, str]] = {
-    TASKS: "The pod's own endpoints: fill masks, compare texts, turn texts into vectors.",
+    TASKS: "The pod's own endpoints, one a task.",
     OPENAI: "For clients of OpenAI's embeddings.",
     OIP: "For clients of the Open Inference Protocol, version 2 (KServe, Triton).",
     PROBES: "For machines that watch the pod.",
