@@ -23,13 +23,16 @@ def test_a_resource_is_taken_up_and_let_go_by_its_finalizer_with_all_traffic_on_
     with running(cluster) as (replica, _):
         wait_until(lambda: cluster.condition("Ready")["status"] == "True")
         assert "bertmesh.dev/traffic" in cluster.api.get("ModelRollout", "bert")["metadata"]["finalizers"]
-        text = generate_latest(replica.telemetry.registry).decode()
-        assert 'bertmesh_rollout_weight{namespace="default",rollout="bert"} 0.0' in text
-        assert "bertmesh_rollout_leader 1.0" in text
+
+        def metrics() -> str:
+            return generate_latest(replica.telemetry.registry).decode()
+
+        # The status is written before a pass is over, and counted after it.
+        wait_until(lambda: 'bertmesh_rollout_weight{namespace="default",rollout="bert"} 0.0' in metrics())
+        assert "bertmesh_rollout_leader 1.0" in metrics()
         cluster.api.delete("ModelRollout", "bert")
         wait_until(lambda: not cluster.api.has("ModelRollout", "bert"))
-        gone = generate_latest(replica.telemetry.registry).decode()
-        assert 'rollout="bert"' not in gone.replace("bertmesh_rollout_reconcile_errors", "")
+        wait_until(lambda: 'rollout="bert"' not in metrics().replace("bertmesh_rollout_reconcile_errors", ""))
     assert cluster.split.shares == (("1.0", 100),)
     assert cluster.api.get("Lease", "bertmesh-controller")["spec"]["holderIdentity"] == ""
 
