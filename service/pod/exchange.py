@@ -119,7 +119,7 @@ class Exchange:
 
     def _count_confidence(self, task: Task, outcome: Outcome) -> None:
         """Count sure and unsure answers under the version that the judge knows this pod by."""
-        if task.name != TASK or outcome.cache is CacheStatus.HIT:
+        if task.name != TASK or outcome.cache.found:
             return
         flags = unsure(outcome.answers)
         labels = (self.route, self.pod.deployed)
