@@ -132,7 +132,6 @@ def test_a_connection_that_came_too_late_serves_the_next_lookup_by_the_address_t
                 pool.ask(("GET", "a"))
             resolver.answers.set()
             wait_until(lambda: _answered(pool), "the connection is there")
-        assert resolver.asked == 1
 
 
 def _answered(pool: Redis) -> bool:
