@@ -58,8 +58,7 @@ def main() -> None:
         measured = compared(pod, Path(name))
         for title, each in measured.items():
             show(title, each)
-        for each in verdicts(measured):
-            print(each, flush=True)
+        print(*verdicts(measured), sep="\n", flush=True)
         with gunicorn(POD, {"BERTMESH_MODEL": str(ZH_SMALL)}, Path(name) / "bare.log") as bare:
             outages(pod, bare, redis)
 
