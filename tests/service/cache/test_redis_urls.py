@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,7 @@ def test_a_cluster_keeps_each_answer_where_it_belongs(tmp_path: Path) -> None:
         bus = nodes[1].config_get("cluster-port")["cluster-port"]
         nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", ports[1], bus)
         for node in nodes:
-            wait_until(
-                lambda node=node: node.cluster("INFO")["cluster_state"] == "ok", "the cluster is whole"
-            )
+            wait_until(partial(whole, node), "the cluster is whole")
         url = f"redis+cluster://127.0.0.1:{ports[0]}"
         store = RedisStore.connect(url, PATIENT_S)
         wait_until(lambda: keeps(store), "the cluster answers")
@@ -94,6 +93,11 @@ def test_a_cluster_keeps_each_answer_where_it_belongs(tmp_path: Path) -> None:
         board.post({"a": b"1", "b": b"2"}, 60)
         assert board.take(["b", "a", "b"]) == [b"2", b"1", None]
         board.close()
+
+
+def whole(node: redis.Redis) -> bool:
+    """Tell whether all slots have a node that answers."""
+    return bool(node.cluster("INFO")["cluster_state"] == "ok")
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
