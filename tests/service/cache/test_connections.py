@@ -61,7 +61,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
 
     with speaking(trickle) as (pool, hung_up):
         with pytest.raises(StoreDown, match="Redis has not answered to the end within 20 ms"):
-            pool.ask(("GET", "a"))
+            connected_ask(pool, "GET", "a")
         assert hung_up()
 
 
@@ -79,8 +79,18 @@ def test_a_request_that_is_taken_bit_by_bit_is_given_up() -> None:
 
     with speaking(sip) as (pool, hung_up):
         with pytest.raises(StoreDown, match="Redis has not taken what was sent within 20 ms"):
-            pool.ask(("SET", "a", bytes(size)))
+            connected_ask(pool, "SET", "a", bytes(size))
         assert hung_up()
+
+
+def connected_ask(pool: Redis, *command: str | bytes) -> None:
+    """Ask once there is a connection, which on a busy machine takes longer than the limit."""
+    while True:
+        try:
+            pool.ask(command)
+        except StoreDown as error:
+            if "no connection to Redis" not in str(error):
+                raise
 
 
 class Resolver:
@@ -125,7 +135,7 @@ def test_a_connection_that_came_too_late_serves_the_next_lookup_by_the_address_t
         dead = closed.getsockname()
         closed.close()
         resolver = Resolver(dead, ("127.0.0.1", port))
-        pool = redis_at("redis://cache", TIMEOUT_S)
+        pool = redis_at("redis://cache", 1.0)
         with monkeypatch.context() as patched:
             patched.setattr(socket, "getaddrinfo", resolver)
             with pytest.raises(StoreDown, match="no connection to Redis"):

@@ -28,7 +28,7 @@ from service.shadow.redis import RedisBoard
 from tests.support.processes import pings, redis_server, running, wait_until
 
 pytestmark = pytest.mark.slow
-PATIENT_S = 5.0
+PATIENT_S = 60.0
 NAMES = [f"answer:{number}" for number in range(20)]
 
 
