@@ -68,7 +68,7 @@ def test_the_master_is_found_through_sentinels_also_after_it_has_died(tmp_path: 
         store = RedisStore.connect(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{watch}/main/0", PATIENT_S)
         assert keeps(store)
         master.kill()
-        wait_until(lambda: keeps(store), "the replica has become the master", 60)
+        wait_until(lambda: keeps(store), "the replica has become the master")
         assert sentinel.sentinel_get_master_addr_by_name("main")[1] == second
 
 
