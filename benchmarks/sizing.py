@@ -203,7 +203,8 @@ The values of the chart for the second and the fourth line of the first table, w
 
 {values}
 
-Redis: a cached vector of {numbers} numbers is {bytes:,} bytes and its key. What the controller needs is
+Redis: a cached vector of {numbers} numbers is {bytes:,} bytes and its key. A pod keeps the last answers too,
+in at most 32 MiB (`BERTMESH_CACHE_LOCAL_BYTES`), which the table is without. What the controller needs is
 measured by `python -m benchmarks.controller`; the proxies' share is Istio's to say.
 """
 

@@ -73,6 +73,7 @@ def environment(tiny: Tiny, port: int, changes: Mapping[str, str]) -> dict[str, 
         "BERTMESH_CACHE_DIR": str(tiny.folder.parent),
         "BERTMESH_THREADS": "1",
         "BERTMESH_HOME_KIND": "local",
+        "BERTMESH_CACHE_LOCAL_BYTES": "0",  # so that each request comes to Redis, or to the model
         "BERTMESH_REDIS_TIMEOUT_MS": "1000",  # a busy machine is no cache that is away
     }
     return defaults | dict(changes)
