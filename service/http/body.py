@@ -35,7 +35,7 @@ def json_body(environ: "WSGIEnvironment") -> bytes:
     try:
         _require_json(environ)
         return _whole_body(environ)
-    except RequestEntityTooLarge:
+    except (RequestEntityTooLarge, WrongContentType, WrongContentEncoding):
         _pour_away(environ)
         raise
     except ServiceError:
@@ -79,7 +79,7 @@ def _require_json(environ: "WSGIEnvironment") -> None:
 
 
 def _pour_away(environ: "WSGIEnvironment") -> None:
-    """Read a body that is too large, within reason: a client that still sends would not hear the answer."""
+    """Read a body that nobody wants, within reason: a client that still sends would not hear the answer."""
     try:
         stream = get_input_stream(environ, max_content_length=_POURED_BYTES)
         while stream.read(_AT_ONCE):
