@@ -105,7 +105,7 @@ types: setup-all ## mypy, strict
 contracts: setup-all ## Who may import whom
 	$(BIN)/lint-imports
 
-.PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache
+.PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache bench-losses
 bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
 	$(BIN)/python -m benchmarks.judge --write
 bench-judge-quick: setup-all ## The same with few runs (a minute)
@@ -116,6 +116,8 @@ bench-inside: setup-all ## Where the pod's time goes: tokenizer, queue, engine, 
 	$(BIN)/python -m benchmarks.serving.inside
 bench-cache: setup-all ## The cache: hit ratio, and a cached answer against a constant
 	$(BIN)/python -m benchmarks.cache
+bench-losses: setup-all ## What a pod loses at its end and to strangers, and what gunicorn by itself loses
+	$(BIN)/python -m benchmarks.losses
 
 .PHONY: bench-shadow bench-swap bench-controller soak sizing
 bench-shadow: setup-all ## How soon copies convict or clear a canary, and what comparing costs a pod
