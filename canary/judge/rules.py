@@ -142,7 +142,7 @@ class _Hearing:
         return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
 
     def _unrehearsed(self, elapsed: float) -> Verdict | None:
-        soak = self.profile.shadow.soak_s
+        soak = self.profile.shadow.duration_s
         if elapsed >= soak:
             return None
         return hold("soak", f"{sentences.rehearsal(self.stage)} for {elapsed:.0f} of at least {soak:g} s")
@@ -197,4 +197,4 @@ def must_be_proved(metric: Metric, known: MetricEvidence, stage: Stage) -> bool:
     if not stage.counts(metric):
         return False
     counted = known.dispersion.requests > 0 or known.rollout.stable.requests > 0
-    return metric.required and (counted or not metric.if_counted)
+    return metric.use == "required" and (counted or not metric.if_counted)

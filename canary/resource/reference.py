@@ -4,6 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from canary.judge.policy import Profile
+from canary.judge.profiles import PROFILES, shadowed
+from canary.resource.fields import json_name
+from mesh import duration
+
 Schema = Mapping[str, Any]
 BOUNDS: Final = (
     ("minimum", "from {}"),
@@ -32,14 +37,42 @@ def reference(kind: str, description: str, schema: Schema) -> str:
             "|---|---|---|---|",
             *rows,
             "",
+            "## Profiles",
+            "",
+            "What `spec.policy` and `spec.shadow` leave out is the profile's. A metric's margins stand as",
+            "tolerated; tight; stated.",
+            "",
+            *_profiles(),
+            "",
             "## Rules between fields",
             "",
-            "The API server refuses an object that breaks one of these:",
+            "The API server refuses an object that breaks one of these as it is stated; the controller says",
+            "in `status.conditions` when what is stated does not go with what is left to the profile.",
             "",
             *(f"- `{path or 'spec'}`: {message}." for path, message in _rules("", schema)),
             "",
         ]
     )
+
+
+def _profiles() -> Iterator[str]:
+    """Yield a table with a column for each profile."""
+    chosen = list(PROFILES.values())
+    yield f"| | {' | '.join(f'`{profile.name}`' for profile in chosen)} |"
+    yield "|---" * (len(chosen) + 1) + "|"
+    values = [dict(_values(profile)) for profile in chosen]
+    for name in values[0]:
+        yield f"| {name} | {' | '.join(each.get(name, 'off') for each in values)} |"
+
+
+def _values(profile: Profile) -> Iterator[tuple[str, str]]:
+    yield "`steps`", ", ".join(f"{step.weight} % {duration.text(step.soak_s)}" for step in profile.steps)
+    for name in ("fallback_s", "bake_s", "holdback", "progress_deadline_s"):
+        value = getattr(profile, name)
+        yield f"`{json_name(name)}`", duration.text(value) if name.endswith("_s") else f"{value} %"
+    yield "`shadow.duration`", duration.text(profile.shadow.duration_s)
+    for metric in shadowed(profile, 1).metrics:
+        yield f"`{metric.name}`", f"{metric.use}: {metric.tolerated}; {metric.tight}; {metric.stated}"
 
 
 def _rows(path: str, schema: Schema) -> Iterator[str]:

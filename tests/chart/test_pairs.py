@@ -60,7 +60,7 @@ def values(draw: st.DrawFn) -> dict[str, Any]:
         "rateLimit": {"enabled": mode != "ambient" and draw(st.booleans())},
         "mtls": {"mode": draw(st.sampled_from(["STRICT", "PERMISSIVE", "none"]))},
         "telemetry": {"samplingPercent": draw(st.sampled_from([0, 0.5, 100]))},
-        "connections": {"warmupSeconds": draw(st.integers(0, 60))},
+        "warmup": draw(st.sampled_from(["", "30s", "1m"])),
     }
     return {
         "models": [{**draw(MODEL), "version": name} for name in names],

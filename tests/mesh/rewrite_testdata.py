@@ -13,11 +13,16 @@ import yaml
 from mesh import envoy, istio
 from mesh.local.files import to_yaml
 from mesh.model import Endpoint, Mesh, Split, Version, Weights
-from mesh.policy import Jwt, Outlier, Policy, Pool, Retries
+from mesh.policy import ConnectionPool, Jwt, OutlierDetection, Policy, Retries
 
 TESTDATA = Path(__file__).parent / "testdata"
 OPTIONS = envoy.Options("/srv/envoy", 8080, 9901, "/srv/access.log", "http://127.0.0.1:4318")
-PARTS = {"retries": Retries, "outlier": Outlier, "pool": Pool, "jwt": Jwt}
+PARTS = {
+    "retries": Retries,
+    "outlier_detection": OutlierDetection,
+    "connection_pool": ConnectionPool,
+    "jwt": Jwt,
+}
 
 RENDERERS: dict[str, Callable[[Mesh], str]] = {
     "istio": lambda mesh: to_yaml(istio.render(mesh)),

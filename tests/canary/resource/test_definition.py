@@ -11,7 +11,9 @@ from canary.resource import crd
 from canary.resource.schema import NotStructural, structural_schema
 from tests.canary.resource.typed_rules import type_error
 from tests.support.kubeapi import cel
+from tests.support.kubeapi.cel import broken_rules
 from tests.support.kubeapi.known import OWN, ROOT
+from tests.support.kubeapi.schema import problems
 
 Schema = Mapping[str, Any]
 PAGE = ROOT / "docs" / "reference" / "modelrollout.md"
@@ -64,6 +66,14 @@ def test_a_schema_is_structural(path: str) -> None:
     assert ("items" in schema) == (schema["type"] == "array")
     known = set(schema.get("properties", {}))
     assert set(schema.get("required", ())) <= known
+
+
+@pytest.mark.parametrize("path", [path for path, schema in ALL.items() if "default" in schema])
+def test_a_default_keeps_the_rules_before_those_below_it_are_filled_in(path: str) -> None:
+    """The API server asks so when the definition is created, also the rules about a change."""
+    default = ALL[path]["default"]
+    assert list(problems(ALL[path], default)) == []
+    assert list(broken_rules(ALL[path], default, default)) == []
 
 
 def test_unknown_fields_are_kept_in_the_judges_memory_alone() -> None:

@@ -26,7 +26,7 @@ from bertmesh.local.ports import free_port
 from bertmesh.local.processes import Child, Command
 from mesh.local.binaries import find_redis
 from mesh.local.settings import Settings as MeshSettings
-from mesh.model import Pool
+from mesh.model import ConnectionPool
 from tests.service.conftest import Tiny
 from tests.support.processes import answers, pings, running, wait_until
 
@@ -106,7 +106,7 @@ def test_keep_alive_outlasts_envoys_idle_time() -> None:
     text = (Path(service.__file__).parent / "server" / "gunicorn_conf.py").read_text(encoding="utf-8")
     keepalive = re.search(r"^keepalive = (\d+)$", text, re.MULTILINE)
     assert keepalive is not None
-    assert int(keepalive[1]) > Pool().idle_timeout_s
+    assert int(keepalive[1]) > ConnectionPool().idle_timeout_s
 
 
 def test_a_pod_that_is_told_to_end_turns_unready_first_and_loses_no_request(
