@@ -12,8 +12,7 @@ from bertmesh.commands.cli import cli
 from bertmesh.commands.routes import example_mesh
 from bertmesh.local import inventory
 from bertmesh.local.home import Home, MeshInfo, VersionSpec, process_start, write_json
-from doctor.examine import reference
-from doctor.examine.run import all_checks, examine
+from doctor.examine.run import examine
 from doctor.model import Inventory, Object, Severity
 from doctor.sources.files import objects
 from mesh import gateway_api, istio
@@ -93,13 +92,6 @@ def test_files_go_where_the_namespace_says() -> None:
     result = run("-", "-n", "elsewhere", stdin="{apiVersion: v1, kind: Service, metadata: {name: redis}, "
                  "spec: {ports: [{port: 6379}]}}")  # fmt: skip
     assert "kubectl -n elsewhere" in result.output
-
-
-def test_the_reference_page_is_what_the_checks_say() -> None:
-    written = (ROOT / "docs" / "doctor.md").read_text("utf-8")
-    assert written == reference.page(all_checks()), (
-        "docs/doctor.md is old: python -m doctor.examine.reference docs/doctor.md"
-    )
 
 
 def test_the_projects_own_istio_objects_have_no_errors() -> None:

@@ -12,11 +12,9 @@ from canary.resource.schema import NotStructural, structural_schema
 from tests.canary.resource.typed_rules import type_error
 from tests.support.kubeapi import cel
 from tests.support.kubeapi.cel import broken_rules
-from tests.support.kubeapi.known import OWN, ROOT
 from tests.support.kubeapi.schema import problems
 
 Schema = Mapping[str, Any]
-PAGE = ROOT / "docs" / "reference" / "modelrollout.md"
 # https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation
 FORBIDDEN = {
     "$ref", "$defs", "definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties",
@@ -38,19 +36,6 @@ def fields(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 ALL = dict(fields(crd.resource_schema()))
 OURS = {path: schema for path, schema in ALL.items() if path.startswith((".spec", ".status"))}
 RULES = [(path, rule) for path, schema in OURS.items() for rule in schema.get("x-kubernetes-validations", ())]
-
-
-def test_the_definition_in_the_repository_is_current() -> None:
-    assert crd.as_yaml() == OWN.read_text("utf-8"), (
-        "run: python -m canary.resource.crd > deploy/crd/modelrollouts.yaml"
-    )
-
-
-def test_the_reference_page_is_current(capsys: pytest.CaptureFixture[str]) -> None:
-    crd.main(["--reference"])
-    assert capsys.readouterr().out == PAGE.read_text("utf-8"), (
-        "run: python -m canary.resource.crd --reference > docs/reference/modelrollout.md"
-    )
 
 
 def test_kubernetes_own_schema_accepts_the_definition() -> None:
