@@ -4,10 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from canary.judge.policy import Profile
 from canary.judge.profiles import PROFILES, shadowed
-from canary.resource.fields import json_name
-from mesh import duration
+from canary.resource.effective import effective
 
 Schema = Mapping[str, Any]
 BOUNDS: Final = (
@@ -60,19 +58,9 @@ def _profiles() -> Iterator[str]:
     chosen = list(PROFILES.values())
     yield f"| | {' | '.join(f'`{profile.name}`' for profile in chosen)} |"
     yield "|---" * (len(chosen) + 1) + "|"
-    values = [dict(_values(profile)) for profile in chosen]
+    values = [effective(shadowed(profile, 1)) for profile in chosen]
     for name in values[0]:
-        yield f"| {name} | {' | '.join(each.get(name, 'off') for each in values)} |"
-
-
-def _values(profile: Profile) -> Iterator[tuple[str, str]]:
-    yield "`steps`", ", ".join(f"{step.weight} % {duration.text(step.soak_s)}" for step in profile.steps)
-    for name in ("fallback_s", "bake_s", "holdback", "progress_deadline_s"):
-        value = getattr(profile, name)
-        yield f"`{json_name(name)}`", duration.text(value) if name.endswith("_s") else f"{value} %"
-    yield "`shadow.duration`", duration.text(profile.shadow.duration_s)
-    for metric in shadowed(profile, 1).metrics:
-        yield f"`{metric.name}`", f"{metric.use}: {metric.tolerated}; {metric.tight}; {metric.stated}"
+        yield f"| `{name}` | {' | '.join(each.get(name, 'off') for each in values)} |"
 
 
 def _rows(path: str, schema: Schema) -> Iterator[str]:
