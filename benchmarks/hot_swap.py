@@ -26,9 +26,9 @@ from benchmarks.pods import POD, ZH_SMALL, end_on_sigterm, gunicorn, linked_tree
 from benchmarks.serving.material import CACHE, sentences, write_model
 from bertmesh.local.ports import free_port
 from modelstore import resolve
+from modelstore.golden import FILE as GOLDEN
 from service.engine import Item, Want, select
 from service.engine.select import Original, conversions
-from service.models.golden import FILE as GOLDEN
 from service.text.codec import Codec
 
 LOADS = {"idle": (0, 0.0), "half": (2, 1.0), "full": (8, 0.0)}

@@ -105,16 +105,6 @@ class BadPolicy(CanaryError):
         )
 
 
-class BadGolden(CanaryError):
-    """A golden set that cannot be used."""
-
-    def __init__(self, name: str, seen: str) -> None:
-        super().__init__(
-            f"{name} is no golden set ({seen}): it needs JSON like "
-            '{"schema": 1, "sentences": [{"text": "中国的首都是北[MASK]。", "answers": ["京"]}]}'
-        )
-
-
 class NoController(CanaryError):
     """Nobody answered a command."""
 

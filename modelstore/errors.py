@@ -49,3 +49,14 @@ class RemoteError(ModelStoreError):
 
 class ChecksumMismatch(ModelStoreError):
     """What was fetched is not what was wanted."""
+
+
+class BadGolden(ModelStoreError):
+    """A golden set that cannot be used."""
+
+    def __init__(self, name: str, seen: str) -> None:
+        super().__init__(
+            seen=f"{name} is no golden set ({seen})",
+            needed='{"schema": 1, "sentences": [{"text": "今天天[MASK]很好。", "answers": ["气"]}]}',
+            do="mend it, or name another",
+        )

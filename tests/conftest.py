@@ -1,10 +1,15 @@
 """How the suite is spread over processes: a file stays together, and so does all that shares the mesh."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 LOCAL = "tests/local/"
+
+# How long an example takes is the machine's business.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 class ByFile(LoadScopeScheduling):

@@ -146,13 +146,13 @@ class Panel:
         for logs, null, divisor, cap in limits:
             if null is None:
                 continue
-            gains = _log_harm(tick, n_c, x_c, null) / divisor[:, None, None]
+            gains = log_harm(tick, n_c, x_c, null) / divisor[:, None, None]
             gains = np.minimum(gains, (cap / np.sqrt(divisor))[:, None, None])
             if gains.shape[1] > 2:  # noqa: PLR2004 - the whole and two pods
                 lone = gains[:, 1:]
                 tops = lone.min(axis=1, keepdims=True)
                 if logs is self._breaker:
-                    tops = _log_harm(tick, *_better_half(tick), null) / divisor[:, None, None]
+                    tops = log_harm(tick, *_better_half(tick), null) / divisor[:, None, None]
                     tops = np.minimum(tops, (cap / np.sqrt(divisor))[:, None, None])
                 gains[:, 1:] = np.minimum(lone, tops + self.profile.lone_gain)
             gains = np.where(incident[:, None, None], np.minimum(gains, 0.0), gains)
@@ -169,7 +169,7 @@ class Panel:
             (metric.stated.ratio, np.full(len(n_c), metric.stated.added)),
         )
         for k, (ratio, extra) in enumerate(margins):
-            gains = _log_safe(tick, n_c, x_c, ratio, extra) / phi[:, None]
+            gains = log_safe(tick, n_c, x_c, ratio, extra) / phi[:, None]
             self._safe[k] += np.where(incident[:, None], 0.0, gains)
 
     def _listen(self, at: float, n_s: Floats, n_c: Floats) -> None:
@@ -221,7 +221,7 @@ def _better_half(tick: Counts) -> tuple[Floats, Floats]:
     return half, bad.sum(axis=1, keepdims=True)
 
 
-def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
+def log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
     """Return ln e by run, case and alternative (see `canary.judge.statistics.log_harm`)."""
     n_s, x_s = tick.stable_n[:, None, None], tick.stable_x[:, None, None]
     n, x = n_c[:, :, None], x_c[:, :, None]
@@ -232,7 +232,7 @@ def _log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
     return np.where(some, x * np.log1p(bet) + x_s * np.log(before / whole) - bet * n * null.added, 0.0)
 
 
-def _log_safe(tick: Counts, n_c: Floats, x_c: Floats, ratio: float, extra: Floats) -> Floats:
+def log_safe(tick: Counts, n_c: Floats, x_c: Floats, ratio: float, extra: Floats) -> Floats:
     """Return ln e by run and bet (see `canary.judge.statistics.log_safe`)."""
     n_s, x_s, n, x = tick.stable_n[:, None], tick.stable_x[:, None], n_c[:, None], x_c[:, None]
     some = (n > 0) & (n_s > 0)

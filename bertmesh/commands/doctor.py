@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import click
 
-from bertmesh.commands.options import home_option, output_option
+from bertmesh.commands.options import home_option
+from bertmesh.commands.output import emit, form_option
 from bertmesh.errors import BertmeshError
 from bertmesh.local import inventory
 from bertmesh.local.home import Home
@@ -38,7 +39,7 @@ class CouldNotLook(click.ClickException):
     "--ignore", multiple=True, metavar="CODE", help="Leave this check out; may be given several times."
 )
 @click.option("--strict", is_flag=True, help="Let warnings count as errors.")
-@output_option
+@form_option()
 @home_option
 def doctor(  # noqa: PLR0913 - an argument an option
     paths: tuple[str, ...],
@@ -66,7 +67,7 @@ def doctor(  # noqa: PLR0913 - an argument an option
         found = run.examine(seen, ignore)
     except (DoctorError, MeshError, BertmeshError) as error:
         raise CouldNotLook(str(error) + _hint(error)) from error
-    click.echo(report.as_json(found, seen) if output == "json" else report.as_text(found, seen))
+    emit(report.as_document(found, seen), output, lambda: report.as_text(found, seen))
     bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     sys.exit(FOUND if any(each.severity in bad for each in found) else CLEAN)
 

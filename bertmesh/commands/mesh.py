@@ -1,14 +1,14 @@
 """`bertmesh status`, `down`, `demo` and the controller's own entry point."""
 
-import json
 import signal
 import sys
 
 import click
 from rich.console import Console
 
-from bertmesh.commands.options import home_option, output_option, stop_on_signals
-from bertmesh.commands.status import mesh_status, print_status
+from bertmesh.commands.options import home_option, stop_on_signals
+from bertmesh.commands.output import emit, form_option
+from bertmesh.commands.status import mesh_status, status_text
 from bertmesh.local.detached import end_mesh
 from bertmesh.local.home import Home
 
@@ -17,14 +17,11 @@ TERMINATED = 128 + signal.SIGTERM
 
 @click.command()
 @home_option
-@output_option
+@form_option()
 def status(home: Home, output: str) -> None:
     """Show what runs: processes, versions, pods and the split."""
     document = mesh_status(home)
-    if output == "json":
-        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
-    else:
-        print_status(document, Console())
+    emit(document, output, lambda: status_text(document))
 
 
 @click.command()
@@ -39,10 +36,14 @@ def down(home: Home, *, quiet: bool) -> None:
 
 @click.command()
 @home_option
-@click.option("--rate", default=60.0, show_default=True, help="Requests a second.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(1),
+    help="Requests a second [default: half of what is carried, at most 60].",
+)
 @click.option("--seed", default=7, show_default=True, help="Seed of the traffic.")
 @click.option("--keep/--no-keep", default=None, help="Leave the mesh up afterwards [default: on a terminal].")
-def demo(home: Home, rate: float, seed: int, *, keep: bool | None) -> None:
+def demo(home: Home, rate: float | None, seed: int, *, keep: bool | None) -> None:
     """Run the main job: promote a canary, take two bad ones back, survive a kill (about 3 minutes)."""
     from bertmesh.demo.run import run_demo  # noqa: PLC0415 - scipy's import is paid by the demo alone
 

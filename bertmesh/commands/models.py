@@ -1,15 +1,14 @@
 """`bertmesh models`: what the store ships, and which versions a mesh knows."""
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from bertmesh.commands.conversions import NAMES, as_rows, as_table, convert, verdict
-from bertmesh.commands.options import home_option, output_option
+from bertmesh.commands.options import home_option
+from bertmesh.commands.output import aligned, emit, form_option, written
 from bertmesh.errors import MeshNotRunning
 from bertmesh.local.home import DEFAULT_REPLICAS, Home, VersionSpec
 from bertmesh.local.pod_models import PodModels, url_of
@@ -31,7 +30,7 @@ def models() -> None:
 
 @models.command("list")
 @home_option
-@output_option
+@form_option()
 def list_models(home: Home, output: str) -> None:
     """List the versions of the store and those that the mesh knows."""
     rows = [
@@ -39,17 +38,19 @@ def list_models(home: Home, output: str) -> None:
         for version in list_versions(models_dir())
     ]
     known = {name: vars(spec) for name, spec in home.versions().items()}
-    if output == "json":
-        click.echo(json.dumps({"store": rows, "mesh": known}, ensure_ascii=False, indent=1))
-        return
-    table = Table("model", "version", "base", "digest", box=None)
-    for row in rows:
-        table.add_row(row["name"], row["version"], row["base"] or "-", str(row["digest"])[:19])
-    Console().print(table)
-    for name, spec in home.versions().items():
-        click.echo(
-            f"mesh: {name} = {spec.model} x {spec.replicas}{f' fault {spec.fault}' if spec.fault else ''}"
-        )
+    emit({"store": rows, "mesh": known}, output, lambda: _listed(rows, known))
+
+
+def _fault(spec: Mapping[str, Any]) -> str:
+    return f" fault {spec['fault']}" if spec["fault"] else ""
+
+
+def _listed(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]) -> str:
+    cells = [(row["name"], row["version"], row["base"] or "-", str(row["digest"])[:19]) for row in rows]
+    mesh = [
+        f"mesh: {name} = {spec['model']} x {spec['replicas']}{_fault(spec)}" for name, spec in known.items()
+    ]
+    return "\n".join([aligned([("model", "version", "base", "digest"), *cells]), *mesh])
 
 
 @models.command()
@@ -67,7 +68,7 @@ def verify(ref: str) -> None:
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="For measuring; all CPUs by default.")
 @click.option("--again", is_flag=True, help="Convert anew what is there already.")
-@output_option
+@form_option()
 def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: bool, output: str) -> None:  # noqa: FBT001 - a click option
     """Convert a version for faster engines, judge each against torch, and say which one pods take.
 
@@ -84,12 +85,8 @@ def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: 
         again=again,
         tell=lambda line: click.echo(line, err=True),
     )
-    if output == "json":
-        document = {"folder": str(folder), "digest": version.digest, "conversions": as_rows(folder)}
-        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
-        return
-    Console().print(as_table(folder))
-    click.echo(f"{verdict(folder)}\nin {folder}")
+    document = {"folder": str(folder), "digest": version.digest, "conversions": as_rows(folder)}
+    emit(document, output, lambda: f"{as_table(folder)}\n{verdict(folder)}\nin {folder}")
 
 
 @models.command()
@@ -97,13 +94,7 @@ def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: 
 def card(ref: str) -> None:
     """Print a version's model card as JSON, with the fidelity of its conversions on this kind of machine."""
     version = resolve(ref, root=models_dir(), cache=cache_dir())
-    click.echo(
-        json.dumps(
-            full_card(version.card, conversions(cache_dir(), version.digest)) or {},
-            ensure_ascii=False,
-            indent=1,
-        )
-    )
+    click.echo(written(full_card(version.card, conversions(cache_dir(), version.digest)) or {}, "json"))
 
 
 @models.command()

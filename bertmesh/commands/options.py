@@ -17,9 +17,6 @@ home_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     callback=lambda _context, _parameter, value: Home.at(value),
 )
-output_option = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
-)
 
 
 def stop_on_signals() -> Event:

@@ -1,6 +1,7 @@
 """The forms in which a command's answer is printed, the same for every command."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -38,6 +39,11 @@ def written(document: Document, form: str) -> str:
         return json.dumps(document, ensure_ascii=False, indent=1)
     plain = json.loads(json.dumps(document))  # tuples and numbers of numpy are none of YAML's business
     return yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=110).rstrip()
+
+
+def clock(at: float) -> str:
+    """Return Unix seconds as the time of day here."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from bertmesh.commands.output import aligned
 from bertmesh.local.envoy_files import split_on_disk
 from bertmesh.local.home import Home
 from bertmesh.local.workloads import WorkloadFiles
@@ -47,17 +45,21 @@ def mesh_status(home: Home) -> dict[str, Any]:
     }
 
 
-def print_status(document: dict[str, Any], console: Console) -> None:
-    """Print the document for people."""
+def status_text(document: dict[str, Any]) -> str:
+    """Return the document for people."""
     urls = document["urls"]
-    console.print(f"console {urls['console']} (rollouts: look, pause, promote, abort)")
-    console.print(f"gateway {urls['gateway']}   Prometheus {urls['prometheus']}   Envoy {urls['envoy']}")
     split = ", ".join(f"{share['version']} {share['weight']} %" for share in document["split"])
-    console.print(f"split   {split or 'none yet'}{'' if document['ready'] else '   (starting)'}")
-    table = Table("version", "model", "pods ready", "note", box=None)
+    rows = [("version", "model", "pods ready", "note")]
     for name, version in document["versions"].items():
         note = version["message"] or (f"fault {version['fault']}" if version["fault"] else "")
-        table.add_row(name, version["model"], f"{version['ready']}/{version['wanted']}", note)
-    console.print(table)
+        rows.append((name, version["model"], f"{version['ready']}/{version['wanted']}", note))
     restarts = {name: one["restarts"] for name, one in document["processes"].items() if one["restarts"]}
-    console.print("restarts " + (", ".join(f"{name} {count}" for name, count in restarts.items()) or "none"))
+    return "\n".join(
+        [
+            f"console {urls['console']} (rollouts: look, pause, promote, abort)",
+            f"gateway {urls['gateway']}   Prometheus {urls['prometheus']}   Envoy {urls['envoy']}",
+            f"split   {split or 'none yet'}{'' if document['ready'] else '   (starting)'}",
+            aligned(rows),
+            "restarts " + (", ".join(f"{name} {count}" for name, count in restarts.items()) or "none"),
+        ]
+    )

@@ -1,32 +1,58 @@
 """The acts of the demo: what is done, what is promised, and whether it was kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bertmesh.demo.facts import SMALLEST_P, SplitSeen, Stage, failures, last_on, misplaced, seen_in, split_p
+from bertmesh.demo.facts import (
+    SMALLEST_P,
+    SplitSeen,
+    Stage,
+    answered_by,
+    failures,
+    misplaced,
+    seen_in,
+    split_p,
+)
+from bertmesh.demo.proofs import Succession, jumps, unexplained, waits
 from bertmesh.demo.traffic import Answer
 from bertmesh.local.home import VersionSpec
+from canary.judge.profiles import FAST
+from canary.rollout.history import Entry
+from canary.rollout.model import Rollout
 
 TUNED = "zh-small:1.1-reviews"
-# Typical are 6 to 12 s at 3 canary requests a second; the promise leaves room for bad luck.
-OUT_WITHIN_S = 30.0
+PROFILE = replace(FAST, holdback=5, ready_s=600.0)
+"""The bake, too, is compared with the stable in the same seconds: a busy machine convicts nobody."""
+# Evidence is requests: 20 to 40 of the canary's are typical, the promise leaves room for bad luck.
+OUT_AFTER = 90
+MS = 1000
 
 
 @dataclass(frozen=True)
 class Act:
     """One act: a canary, what it is started with, and how the rollout must end.
 
-    ``out_within_s`` bounds the seconds from the canary's first request to its last one;
-    ``kill_controller`` kills the controller once the canary has reached 20 per cent.
+    ``out_after`` bounds the requests that the canary gets while it can be judged, which it cannot while the
+    stable itself is bad or nothing is measured; ``kill_controller`` kills the controller once the canary has
+    reached 20 per cent. ``slower_s`` is what the canary adds to every answer.
     """
 
     title: str
     canary: str
     spec: VersionSpec | None
     ends: str
-    out_within_s: float | None = None
+    out_after: int | None = None
     no_failures: bool = False
     kill_controller: bool = False
+    slower_s: float | None = None
+
+    def hidden_by(self, rollout: Rollout) -> bool:
+        """Whether so many of the stable's answers took so long lately that a slow canary's would be usual."""
+        return (
+            self.slower_s is not None
+            and rollout.edge is not None
+            and float(rollout.edge) >= MS * self.slower_s
+        )
 
 
 ACTS = (
@@ -36,15 +62,16 @@ ACTS = (
         "1.2-failing",
         VersionSpec(TUNED, fault="error=0.3"),
         "RolledBack",
-        out_within_s=OUT_WITHIN_S,
+        out_after=OUT_AFTER,
     ),
     Act(
         "Act 3: a canary that is 1.2 s slower",
         "1.2-slow",
         VersionSpec(TUNED, fault="latency=1200ms"),
         "RolledBack",
-        out_within_s=OUT_WITHIN_S,
+        out_after=OUT_AFTER,
         no_failures=True,
+        slower_s=1.2,
     ),
     Act(
         "Act 4: the controller is killed in mid-rollout",
@@ -58,24 +85,13 @@ ACTS = (
 
 
 @dataclass(frozen=True)
-class Resumption:
-    """What the kill of the controller left: numbers before it and after the resumption."""
-
-    down_s: float
-    weight_before: int
-    weight_after: int
-    judged_before: int
-    judged_after: int
-
-    @property
-    def kept(self) -> bool:
-        """Whether no weight moved and no evidence was lost."""
-        return self.weight_after == self.weight_before and self.judged_after >= self.judged_before
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """How an act went. Times are unix seconds; ``stages`` are the weights in their order."""
+    """How an act went.
+
+    Times are Unix seconds. ``stages`` are the weights in their order; ``history`` is what was decided;
+    ``written`` are the canary's weights in the route file, in their order, as far as they were seen.
+    ``takes`` is how often the act was begun.
+    """
 
     act: Act
     begin: float
@@ -84,7 +100,10 @@ class Outcome:
     sentence: str
     stages: tuple[Stage, ...]
     answers: Sequence[Answer]
-    resumption: Resumption | None = None
+    history: tuple[Entry, ...] = ()
+    written: tuple[int, ...] = ()
+    succession: Succession | None = None
+    takes: int = 1
 
     @property
     def splits(self) -> list[SplitSeen]:
@@ -102,10 +121,17 @@ class Outcome:
         return split_p(self.splits)
 
     @property
-    def seconds_on_canary(self) -> float:
-        """Seconds from the canary's first request to its last one."""
-        sent = [answer.sent_at for answer in self.answers if answer.version == self.act.canary]
-        return (last_on(self.act.canary, self.answers) or 0.0) - min(sent) if sent else 0.0
+    def on_canary(self) -> list[Answer]:
+        """What the canary answered."""
+        return answered_by(self.act.canary, self.answers)
+
+    @property
+    def before_it_was_out(self) -> int:
+        """Requests that the canary answered while it could be judged."""
+        spans = waits(self.history, self.end)
+        return sum(
+            not any(since <= answer.sent_at < until for since, until in spans) for answer in self.on_canary
+        )
 
     def broken_promises(self) -> list[str]:
         """Return the promises that the act did not keep, in words."""
@@ -114,14 +140,22 @@ class Outcome:
             found.append(f"ended {self.phase}, promised {act.ends}")
         if act.no_failures and self.failures:
             found.append(f"{self.failures} requests failed, promised 0")
-        if act.out_within_s is not None and self.seconds_on_canary > act.out_within_s:
-            found.append(
-                f"{self.seconds_on_canary:.1f} s on the bad canary, promised {act.out_within_s:.0f} s"
-            )
+        if act.out_after is not None and self.before_it_was_out > act.out_after:
+            found.append(f"the bad canary got {self.before_it_was_out} requests, promised {act.out_after}")
         if self.p is not None and self.p < SMALLEST_P:
             found.append(f"the split was not the one asked for (p {self.p:.1e})")
         if misplaced(self.splits):
             found.append(f"{misplaced(self.splits)} requests went to a version of weight 0")
-        if act.kill_controller and not (self.resumption and self.resumption.kept):
-            found.append(f"the controller did not resume where it was: {self.resumption}")
-        return found
+        return found + self._unaccounted()
+
+    def _unaccounted(self) -> list[str]:
+        """Return what the controller did that its history does not account for."""
+        found = [
+            f"{weight} % was written and never decided" for weight in unexplained(self.written, self.history)
+        ]
+        found += jumps(self.history)
+        if not self.act.kill_controller:
+            return found
+        if self.succession is None:
+            return [*found, "the controller was not killed"]
+        return [*found, *(f"the new controller lost something: {loss}" for loss in self.succession.losses())]

@@ -3,45 +3,53 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from uuid import uuid4
 
-from bertmesh.demo.acts import Act, Outcome, Resumption
+from bertmesh.demo.acts import PROFILE, Act, Outcome
 from bertmesh.demo.facts import Stage
-from bertmesh.demo.screen import WINDOW_S, Screen
+from bertmesh.demo.pace import Needs
+from bertmesh.demo.proofs import OnFile, Succession, verdict_on, waited_s
+from bertmesh.demo.screen import Screen
 from bertmesh.demo.traffic import Traffic
-from bertmesh.errors import ActStuck, ControllerSilent, RolloutRefused
+from bertmesh.demo.watch import Watch
+from bertmesh.errors import ActStuck, RolloutRefused
 from bertmesh.local.home import Home
 from canary.local.client import Client
 from canary.local.store import FileStore
-from canary.rollout.commands import Start
-from canary.rollout.decision import Action
+from canary.rollout.commands import Order, Start
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
 
 POLL_S = 0.1
-ACT_LIMIT_S = 150.0
+ANSWER_WITHIN_S = 60.0
 KILL_AT_WEIGHT = 20
 KILL_AFTER_S = 3.0
-TURNS = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})
+TAKES, AGAIN_AFTER_S = 4, 20.0
+# A stable that is bad for so long has no incident: the machine has become slower than the rollout knows it.
+SLOWER_AFTER_S = 45.0
 
 
 class Stagehand:
     """Plays one act."""
 
-    def __init__(self, home: Home, traffic: Traffic, screen: Screen, act: Act) -> None:
+    def __init__(self, home: Home, traffic: Traffic, needs: Needs, screen: Screen, act: Act) -> None:
         """Prepare; nothing happens yet."""
         self._home = home
         self._traffic = traffic
+        self._needs = needs
         self._screen = screen
         self._act = act
-        self._store = FileStore(home.rollout)
+        self._watch = Watch(home, act.canary)
+        self._client = Client(home.rollout)
         self._begin = time.time()
         self._shown = 0
-        self._resumption: Resumption | None = None
+        self._killed: tuple[float, float, OnFile] | None = None
 
     def play(self) -> Outcome:
         """Start the rollout, watch it to its end, and return how it went.
+
+        Where the machine becomes slower for good, nothing can be proved by what was usual before: the rollout
+        is then begun anew.
 
         Raises:
             ActStuck: it had not ended in time.
@@ -49,98 +57,121 @@ class Stagehand:
         self._screen.title(self._act.title)
         if self._act.spec:
             self._home.add_versions({self._act.canary: self._act.spec})
-        self._shown = self._state().entries
+        self._shown = self._watch.state().entries
         self._begin = time.time()
-        self._start()
-        rollout = self._watch(lambda seen: seen.ended and seen.settled)
-        end = time.time()
-        return Outcome(
-            act=self._act,
-            begin=self._begin,
-            end=end,
-            phase=rollout.phase.value,
-            sentence=self._last_sentence(),
-            stages=_stages(rollout, end),
-            answers=self._traffic.answers(self._begin, end),
-            resumption=self._resumption,
-        )
+        takes = 1
+        while (rollout := self._take(last=takes == TAKES)) is None:
+            takes += 1
+            time.sleep(AGAIN_AFTER_S)
+        return self._outcome(rollout, takes)
 
-    def _watch(self, is_over: Callable[[Rollout], bool]) -> Rollout:
-        deadline = time.monotonic() + ACT_LIMIT_S
-        while time.monotonic() < deadline:
-            state = self._state()
+    def _take(self, *, last: bool) -> Rollout | None:
+        """Play once; return the rollout that has ended, or None if it was broken off."""
+        self._watch.written.clear()
+        self._start()
+        self._killed, broken_off, begin = None, False, time.time()
+        while True:
+            state = self._watch.state()
             self._show(state)
             rollout = state.rollout
             if rollout and rollout.canary == self._act.canary:
-                if is_over(rollout):
-                    return rollout
+                if rollout.ended and rollout.settled:
+                    return None if broken_off else rollout
                 if self._time_to_kill(state, rollout):
-                    self._kill_controller(state, rollout)
+                    self._kill_controller()
+                if not last and not broken_off and (why := self._senseless(state, rollout)):
+                    broken_off = self._break_off(why)
+            self._stop_if_stuck(begin)
             time.sleep(POLL_S)
-        raise ActStuck(self._act.title, ACT_LIMIT_S, self._home.log("controller"))
 
     def _start(self) -> None:
-        command = Start(id=uuid4().hex, by="demo", at=time.time(), canary=self._act.canary, profile="fast")
-        answer = Client(self._home.rollout).send(command)
+        command = Start(
+            id=uuid4().hex,
+            by="demo",
+            at=time.time(),
+            canary=self._act.canary,
+            profile=PROFILE.name,
+            policy=PROFILE,
+        )
+        answer = self._client.send(command, within_s=ANSWER_WITHIN_S)
         if not answer.ok:
             raise RolloutRefused(answer.message)
+
+    def _stop_if_stuck(self, begin: float) -> None:
+        """Give up after what the act takes at the rate at which requests were really answered."""
+        spent = time.time() - begin
+        limit = self._needs.limit_s(self._traffic.pace.chosen)
+        if spent > limit and spent > self._needs.limit_s(len(self._traffic.answers(begin)) / spent):
+            raise ActStuck(self._act.title, spent, self._home.log("controller"))
+
+    def _senseless(self, state: State, rollout: Rollout) -> str:
+        """Return why nothing can be proved by what was usual when the rollout began, or nothing."""
+        if rollout.weighted and waited_s(OnFile.of(state).history, time.time()) > SLOWER_AFTER_S:
+            return "the machine is slower than when this began"
+        if not rollout.ended and self._act.hidden_by(rollout):
+            return f"the machine stalls so that {self._act.slower_s} s more would not be told"
+        return ""
+
+    def _break_off(self, why: str) -> bool:
+        order = Order(id=uuid4().hex, by="demo", at=time.time(), verb="abort")
+        taken_back = self._client.send(order, within_s=ANSWER_WITHIN_S).ok
+        if taken_back:
+            self._screen.line(f"         {why}: once more in {AGAIN_AFTER_S:.0f} s, by what is usual then")
+        return taken_back
 
     def _show(self, state: State) -> None:
         for entry in state.history:
             if entry.number > self._shown:
                 self._screen.entry(entry, since=self._begin)
                 self._shown = entry.number
-        if state.rollout:
-            recent = self._traffic.answers(since=time.time() - WINDOW_S)
-            self._screen.tick(self._act, state.rollout, state.latest, recent)
+        self._screen.tick(self._act, state, self._traffic, time.time())
 
     def _time_to_kill(self, state: State, rollout: Rollout) -> bool:
         live = state.live_since
         return (
             self._act.kill_controller
-            and self._resumption is None
+            and self._killed is None
             and rollout.weight >= KILL_AT_WEIGHT
             and live is not None
             and time.time() - live > KILL_AFTER_S
         )
 
-    def _kill_controller(self, state: State, rollout: Rollout) -> None:
+    def _kill_controller(self) -> None:
         pid = self._home.processes()["controller"].pid
         if pid is None:
             return
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has ended by itself; its successor will do
+            return
         killed_at = time.time()
+        before = OnFile.of(self._watch.state())
         self._screen.line(f"{killed_at - self._begin:6.1f} s  kill -9 {pid}: the controller is gone")
-        beaten = self._watch_beat(killed_at)
-        resumed = self._state()
-        after = resumed.rollout or rollout
-        self._resumption = Resumption(
-            down_s=beaten - killed_at,
-            weight_before=rollout.weight,
-            weight_after=after.weight,
-            judged_before=state.ledger.ticks if state.ledger else 0,
-            judged_after=resumed.ledger.ticks if resumed.ledger else 0,
-        )
+        self._killed = killed_at, self._await_successor(pid), before
 
-    def _watch_beat(self, since: float) -> float:
-        deadline = time.monotonic() + ACT_LIMIT_S
-        while time.monotonic() < deadline:
-            beat = self._store.last_beat()
-            if beat and beat["at"] > since:
-                return float(beat["at"])
+    def _await_successor(self, killed: int) -> float:
+        """Return when another controller than ``killed`` gave its first sign of life."""
+        store, begin = FileStore(self._home.rollout), time.time()
+        while (beat := store.last_beat()) is None or beat["pid"] == killed:
+            self._stop_if_stuck(begin)
             time.sleep(POLL_S)
-        raise ActStuck(self._act.title, ACT_LIMIT_S, self._home.log("controller"))
+        return float(beat["at"])
 
-    def _state(self) -> State:
-        state = self._store.load()
-        if state is None:
-            raise ControllerSilent(self._home.log("controller"))
-        return state
-
-    def _last_sentence(self) -> str:
-        mine = [entry for entry in self._state().history if entry.canary == self._act.canary]
-        moves = [entry for entry in mine if entry.action in TURNS and entry.weight_from != entry.weight_to]
-        return moves[-1].sentence if moves else "no weight was moved"
+    def _outcome(self, rollout: Rollout, takes: int) -> Outcome:
+        end, told = time.time(), OnFile.of(self._watch.state())
+        return Outcome(
+            act=self._act,
+            begin=self._begin,
+            end=end,
+            phase=rollout.phase.value,
+            sentence=verdict_on(told.history),
+            stages=_stages(rollout, end),
+            answers=self._traffic.answers(self._begin, end),
+            history=told.history,
+            written=tuple(self._watch.written),
+            succession=Succession(*self._killed, told) if self._killed else None,
+            takes=takes,
+        )
 
 
 def _stages(rollout: Rollout, end: float) -> tuple[Stage, ...]:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bertmesh.demo.acts import Outcome
+from bertmesh.demo.acts import PROFILE, Outcome
+from bertmesh.demo.pace import Pace
+from bertmesh.demo.proofs import Succession
 from bertmesh.demo.traffic import Answer
-from mesh.policy import MAX_PERCENT
 
 
-def print_report(outcomes: Sequence[Outcome], answers: Sequence[Answer], console: Console) -> bool:
+def print_report(
+    outcomes: Sequence[Outcome], answers: Sequence[Answer], pace: Pace, console: Console
+) -> bool:
     """Print what was measured and which promises were kept; return whether all were."""
     console.print("\n[bold]What was measured[/bold]", highlight=False)
     console.print(_overview(outcomes))
@@ -18,10 +21,16 @@ def print_report(outcomes: Sequence[Outcome], answers: Sequence[Answer], console
     console.print(_steps(outcomes))
     for outcome in outcomes:
         console.print(f"{outcome.act.canary}: {outcome.sentence}", highlight=False, soft_wrap=True)
-        if outcome.resumption:
-            console.print(_resumed(outcome), highlight=False, soft_wrap=True)
+        if outcome.succession:
+            console.print(_succeeded(outcome.succession), highlight=False, soft_wrap=True)
     failed = sum(answer.failed for answer in answers)
     console.print(f"{len(answers)} requests in all, {failed} of them failed for the client", highlight=False)
+    if pace.eased_to:
+        console.print(
+            f"the machine was full at times: instead of {pace.chosen:.0f} requests/s "
+            f"as few as {pace.eased_to:.0f} were sent",
+            highlight=False,
+        )
     broken = [f"{outcome.act.title}: {words}" for outcome in outcomes for words in outcome.broken_promises()]
     for words in broken:
         console.print(f"[red]promise broken[/red] {words}", highlight=False, soft_wrap=True)
@@ -31,7 +40,7 @@ def print_report(outcomes: Sequence[Outcome], answers: Sequence[Answer], console
 
 
 def _overview(outcomes: Sequence[Outcome]) -> Table:
-    headings = ("canary", "ended", "seconds", "requests", "failed", "on canary for", "split p")
+    headings = ("canary", "ended", "seconds", "requests", "failed", "on the canary", "split p")
     table = Table(*headings, box=None)
     for outcome in outcomes:
         table.add_row(
@@ -40,7 +49,7 @@ def _overview(outcomes: Sequence[Outcome]) -> Table:
             f"{outcome.end - outcome.begin:.0f}",
             str(len(outcome.answers)),
             str(outcome.failures),
-            f"{outcome.seconds_on_canary:.1f} s",
+            str(len(outcome.on_canary)),
             "-" if outcome.p is None else f"{outcome.p:.2f}",
         )
     return table
@@ -52,16 +61,15 @@ def _steps(outcomes: Sequence[Outcome]) -> Table:
         for split in outcome.splits:
             seen = f"{split.share:.1f} %" if split.stable + split.canary else "-"
             asked, requests = f"{split.weight} %", f"{split.canary}/{split.stable + split.canary}"
-            bake = " (bake)" if split.weight == MAX_PERCENT else ""
+            bake = " (bake)" if split.weight == PROFILE.bake_weight else ""
             table.add_row(outcome.act.canary, asked + bake, seen, requests, f"{split.seconds:.1f}")
     return table
 
 
-def _resumed(outcome: Outcome) -> str:
-    seen = outcome.resumption
-    if seen is None:
-        return ""
+def _succeeded(seen: Succession) -> str:
+    first = seen.added[0] if seen.added else None
+    then = f"; its first decision was {first.weight_from} -> {first.weight_to} %" if first else ""
     return (
-        f"  its controller was killed at {seen.weight_before} % with {seen.judged_before} ticks of evidence; "
-        f"it went on {seen.down_s:.1f} s later at {seen.weight_after} % with {seen.judged_after} ticks"
+        f"  its controller was killed at {seen.before.weight} %, {seen.before.ticks} ticks of evidence on "
+        f"file; {seen.back_at - seen.killed_at:.1f} s later another was at work with these{then}"
     )

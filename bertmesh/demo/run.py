@@ -2,14 +2,16 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from random import Random
 
 from rich.console import Console
 
-from bertmesh.demo.acts import ACTS, Outcome
+from bertmesh.demo.acts import ACTS, PROFILE, Outcome
+from bertmesh.demo.capacity import measure_capacity
+from bertmesh.demo.pace import Needs
 from bertmesh.demo.play import Stagehand
 from bertmesh.demo.report import print_report
 from bertmesh.demo.screen import Screen
@@ -18,12 +20,16 @@ from bertmesh.demo.traffic import Traffic
 from bertmesh.errors import MeshNotRunning, MeshRunning
 from bertmesh.local.detached import end_mesh, start_detached
 from bertmesh.local.home import Home, MeshInfo
+from mesh.local.patience import Patience
 
-HISTORY_S = 15.0
+HISTORY_S, HISTORY_REQUESTS, HISTORY_LIMIT_S = 10.0, 200, 120.0
+"""Before the first rollout: so long, and so many answers, teach what is usual for the stable."""
 
 
-def run_demo(home: Home, *, rate: float, seed: int, stay: bool, console: Console) -> bool:
+def run_demo(home: Home, *, rate: float | None, seed: int, stay: bool, console: Console) -> bool:
     """Play all acts and print the report; return whether every promise was kept.
+
+    ``rate`` is requests a second; None asks for what the machine carries well.
 
     Raises:
         MeshRunning: a mesh already runs in this home.
@@ -35,11 +41,13 @@ def run_demo(home: Home, *, rate: float, seed: int, stay: bool, console: Console
     console.print(f"starting the local mesh in {home.root} ...", highlight=False)
     info = start_detached(home, ["up", "--home", str(home.root)])
     try:
-        console.print(f"ready after {time.monotonic() - begin:.1f} s: {info.gateway}", highlight=False)
+        start_s = time.monotonic() - begin
+        console.print(f"ready after {start_s:.1f} s: {info.gateway}", highlight=False)
+        rate = rate or _suitable_rate(info.gateway, sentences, seed, console)
         traffic = Traffic(info.gateway, sentences, rate=rate, random=Random(seed))
         with _flowing(traffic):
-            outcomes = _play_all(home, traffic, rate, console)
-        kept = print_report(outcomes, traffic.answers(), console)
+            outcomes = _play_all(home, traffic, Needs.of(PROFILE, start_s), console)
+        kept = print_report(outcomes, traffic.answers(), traffic.pace, console)
     except BaseException:
         console.print(end_mesh(home), highlight=False)
         raise
@@ -59,6 +67,12 @@ def _set_aside(home: Home) -> None:
         home.root.rename(home.root.with_name(f"{home.root.name}.{stamp}"))
 
 
+def _suitable_rate(gateway: str, sentences: Sequence[str], seed: int, console: Console) -> float:
+    capacity = measure_capacity(gateway, sentences, seed=seed)
+    console.print(capacity.words(), highlight=False, soft_wrap=True)
+    return capacity.rate
+
+
 @contextmanager
 def _flowing(traffic: Traffic) -> Iterator[None]:
     traffic.start()
@@ -68,11 +82,17 @@ def _flowing(traffic: Traffic) -> Iterator[None]:
         traffic.stop()
 
 
-def _play_all(home: Home, traffic: Traffic, rate: float, console: Console) -> list[Outcome]:
+def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> list[Outcome]:
+    rate = traffic.pace.chosen
     with Screen(console) as screen:
-        screen.line(f"{rate:g} requests/s of review sentences; the first rollout starts in {HISTORY_S:.0f} s")
+        screen.line(
+            f"a good canary is proved by about {needs.requests:.0f} requests, and starts and soaks: "
+            f"{needs.seconds(rate):.0f} s at this rate; the first rollout starts in "
+            f"{max(HISTORY_S, HISTORY_REQUESTS / rate):.0f} s"
+        )
         time.sleep(HISTORY_S)
-        return [Stagehand(home, traffic, screen, act).play() for act in ACTS]
+        Patience(HISTORY_LIMIT_S).wait(lambda: len(traffic.answers()) >= HISTORY_REQUESTS)
+        return [Stagehand(home, traffic, needs, screen, act).play() for act in ACTS]
 
 
 def _finish(home: Home, info: MeshInfo, *, stay: bool, console: Console) -> None:

@@ -10,9 +10,10 @@ from rich.table import Table
 
 from bertmesh.demo.acts import Act
 from bertmesh.demo.facts import failures
-from bertmesh.demo.traffic import Answer
+from bertmesh.demo.traffic import Answer, Traffic
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
+from canary.rollout.state import State
 
 WINDOW_S = 5.0
 FEW = 2
@@ -50,10 +51,11 @@ class Screen:
         move = f"{entry.weight_from} -> {entry.weight_to} %" if entry.weight_from != entry.weight_to else ""
         self.line(f"{entry.at - since:6.1f} s  {entry.phase:<12} {move:<12} {entry.sentence}")
 
-    def tick(self, act: Act, rollout: Rollout, latest: Entry | None, answers: Sequence[Answer]) -> None:
-        """Show the present state; ``answers`` are those of the last five seconds."""
-        if self._live:
-            self._live.update(_table(act, rollout, latest, answers))
+    def tick(self, act: Act, state: State, traffic: Traffic, now: float) -> None:
+        """Show the present state, if anybody sees it."""
+        if self._live and state.rollout:
+            recent = traffic.answers(since=now - WINDOW_S)
+            self._live.update(_table(act, state.rollout, state.latest, recent))
 
 
 def _table(act: Act, rollout: Rollout, latest: Entry | None, answers: Sequence[Answer]) -> Table:

@@ -1,4 +1,7 @@
-"""Steady open-loop traffic through the gateway, with a record of every answer."""
+"""Traffic through the gateway at a chosen rate, with a record of every answer.
+
+It eases off where the machine is busy: what cannot be sent in time is left out, not piled up.
+"""
 
 import json
 import threading
@@ -6,15 +9,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from random import Random
 
 import urllib3
 
+from bertmesh.demo.pace import Pace, look
 from bertmesh.demo.sentences import masked
 from observability.names import VERSION_HEADER
 
 SERVER_ERROR = 500
 CLIENT_THREADS = 24
+LOOK_EVERY_S = 1.0
+# So much of a delay is made up for; what was due before is left out.
+CATCH_UP_S = 0.1
 # Shares of the three endpoints in the traffic.
 TASKS = (("fill-mask", 0.6), ("semantic-similarity", 0.2), ("feature-extraction", 0.2))
 
@@ -41,8 +49,65 @@ class Answer:
         return self.sent_at + self.seconds
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is asked of one of the three endpoints."""
+
+    task: str
+    body: Mapping[str, str]
+
+
+class Sender:
+    """Makes requests of sentences and sends them to ``gateway`` (a URL); any thread may send."""
+
+    def __init__(
+        self,
+        gateway: str,
+        sentences: Sequence[str],
+        *,
+        random: Random,
+        headers: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._gateway = gateway
+        self._sentences = sentences
+        self._random = random
+        self._headers = {"content-type": "application/json", **(headers or {})}
+        self._clock = clock
+        self._http = urllib3.PoolManager(maxsize=CLIENT_THREADS, retries=False, timeout=10.0)
+
+    def request(self) -> Request:
+        """Draw the next request."""
+        task = self._random.choices([name for name, _ in TASKS], [share for _, share in TASKS])[0]
+        text = self._random.choice(self._sentences)
+        if task == "fill-mask":
+            return Request(task, {"text": masked(text, self._random)})
+        if task == "semantic-similarity":
+            return Request(task, {"text": text, "text_pair": self._random.choice(self._sentences)})
+        return Request(task, {"text": text})
+
+    def send(self, request: Request) -> Answer:
+        """Send a request and wait for its answer."""
+        sent_at, begin = self._clock(), time.perf_counter()
+        status, version, problem = self._post(request)
+        return Answer(sent_at, time.perf_counter() - begin, request.task, status, version, problem)
+
+    def _post(self, request: Request) -> tuple[int, str, str]:
+        try:
+            response = self._http.request(
+                "POST",
+                f"{self._gateway}/{request.task}",
+                body=json.dumps(request.body, ensure_ascii=False).encode(),
+                headers=self._headers,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            return 0, "", type(error).__name__
+        problem = response.data.decode("utf-8", "replace")[:300] if response.status >= SERVER_ERROR else ""
+        return response.status, response.headers.get(VERSION_HEADER, ""), problem
+
+
 class Traffic:
-    """Sends requests at a steady rate from a thread of its own until stopped."""
+    """Sends requests from a thread of its own until stopped."""
 
     def __init__(
         self,
@@ -55,17 +120,21 @@ class Traffic:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to send ``rate`` requests a second, with exponential gaps, to ``gateway`` (a URL)."""
-        self._gateway = gateway
-        self._sentences = sentences
-        self._rate = rate
+        self._sender = Sender(gateway, sentences, random=random, headers=headers, clock=clock)
+        self._pace = Pace(rate, rate)
         self._random = random
-        self._headers = {"content-type": "application/json", **(headers or {})}
         self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._answers: list[Answer] = []
-        self._http = urllib3.PoolManager(maxsize=CLIENT_THREADS, retries=False, timeout=10.0)
+        self._under_way = 0
+        self._left_out = 0
         self._thread = threading.Thread(target=self._send_all, name="traffic")
+
+    @property
+    def pace(self) -> Pace:
+        """What is sent now, and the least that has been sent."""
+        return self._pace
 
     def start(self) -> None:
         """Begin to send."""
@@ -79,41 +148,41 @@ class Traffic:
     def answers(self, since: float = 0.0, until: float = float("inf")) -> list[Answer]:
         """Return the answers to requests that were sent in [since, until)."""
         with self._lock:
-            return [answer for answer in self._answers if since <= answer.sent_at < until]
+            known = list(self._answers)
+        return [answer for answer in known if since <= answer.sent_at < until]
 
     def _send_all(self) -> None:
         with ThreadPoolExecutor(CLIENT_THREADS) as pool:
-            due = time.monotonic()
+            due = looked = time.monotonic()
             while not self._stop.is_set():
-                pool.submit(self._send, *self._next_request())
-                due += self._random.expovariate(self._rate)
+                now = time.monotonic()
+                if now - looked >= LOOK_EVERY_S:
+                    self._look(now - looked)
+                    looked = now
+                self._send_one(pool)
+                due = max(due, now - CATCH_UP_S) + self._random.expovariate(self._pace.rate)
                 self._stop.wait(max(0.0, due - time.monotonic()))
 
-    def _next_request(self) -> tuple[str, dict[str, str]]:
-        task = self._random.choices([name for name, _ in TASKS], [share for _, share in TASKS])[0]
-        text = self._random.choice(self._sentences)
-        if task == "fill-mask":
-            return task, {"text": masked(text, self._random)}
-        if task == "semantic-similarity":
-            return task, {"text": text, "text_pair": self._random.choice(self._sentences)}
-        return task, {"text": text}
+    def _look(self, seconds: float) -> None:
+        since = self._clock() - seconds
+        with self._lock:
+            # The list is in the order in which the answers came.
+            recent = [
+                answer.seconds for answer in takewhile(lambda a: a.at >= since, reversed(self._answers))
+            ]
+            under_way, left_out, self._left_out = self._under_way, self._left_out, 0
+        self._pace = self._pace.after(look(recent, seconds, waiting=under_way, left_out=left_out))
 
-    def _send(self, task: str, body: dict[str, str]) -> None:
-        sent_at, begin = self._clock(), time.perf_counter()
-        status, version, problem = self._post(task, body)
-        answer = Answer(sent_at, time.perf_counter() - begin, task, status, version, problem)
+    def _send_one(self, pool: ThreadPoolExecutor) -> None:
+        with self._lock:
+            if self._under_way >= CLIENT_THREADS:
+                self._left_out += 1
+                return
+            self._under_way += 1
+        pool.submit(self._send, self._sender.request())
+
+    def _send(self, request: Request) -> None:
+        answer = self._sender.send(request)
         with self._lock:
             self._answers.append(answer)
-
-    def _post(self, task: str, body: dict[str, str]) -> tuple[int, str, str]:
-        try:
-            response = self._http.request(
-                "POST",
-                f"{self._gateway}/{task}",
-                body=json.dumps(body, ensure_ascii=False).encode(),
-                headers=self._headers,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            return 0, "", type(error).__name__
-        problem = response.data.decode("utf-8", "replace")[:300] if response.status >= SERVER_ERROR else ""
-        return response.status, response.headers.get(VERSION_HEADER, ""), problem
+            self._under_way -= 1

@@ -15,7 +15,8 @@ from bertmesh.local.logs import last_words
 from bertmesh.local.processes import kill_strays
 
 STOP_LIMIT_S = 45.0
-START_LIMIT_S = 120.0
+# The mesh gives up by itself where a part hangs, and says which; this is for a supervisor that hangs.
+START_LIMIT_S = 900.0
 
 
 def start_detached(home: Home, words: Sequence[str]) -> MeshInfo:

@@ -7,11 +7,10 @@ import click
 
 from bertmesh.local.home import Home
 from bertmesh.local.pods import models_dir
-from canary.errors import BadGolden
-from canary.judge.golden import Sentence, read_golden
 from canary.rollout.model import Rollout
+from modelstore.errors import BadGolden
+from modelstore.golden import FILE, Sentence, read_golden
 
-FILE = "golden.json"
 NONE = "none"
 
 

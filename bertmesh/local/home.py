@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter
 
 from bertmesh.errors import CorruptState, MeshNotRunning, MeshRunning, UnknownVersion
 from mesh.policy import Policy
+from modelstore.files import write_whole
 
 DEFAULT_REPLICAS = 2
 POLICY = TypeAdapter(Policy)
@@ -21,10 +21,7 @@ POLICY = TypeAdapter(Policy)
 
 def write_json(path: Path, value: object) -> None:
     """Replace ``path`` in one step, so that a reader sees the old or the new file, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type

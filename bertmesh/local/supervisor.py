@@ -3,8 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Event
+from urllib.parse import urlsplit
 
 from bertmesh.errors import StartFailed
 from bertmesh.local import backends
@@ -16,13 +18,15 @@ from bertmesh.local.ports import LOOPBACK, free_ports, gateway_port
 from bertmesh.local.processes import Command, kill_strays, stop_all
 from bertmesh.local.workloads import WorkloadFiles
 from canary.local.store import FileStore
+from mesh.errors import EnvoyDown
 from mesh.local.admin import Admin
 from mesh.local.binaries import find_all
 from mesh.model import Endpoint
 from mesh.policy import Policy
 
 POLL_S = 0.1
-START_LIMIT_S = 90.0
+# What ends is noticed at once; this is for what hangs, and a slow machine may need minutes to load a model.
+START_LIMIT_S = 300.0
 STOP_PATIENCE_S = 10.0
 
 
@@ -61,18 +65,22 @@ class LocalMesh:
         """
         with self.home.locked():
             kill_strays(self.home.root)
-            try:
-                info = self._start(stop)
-                if not stop.is_set():
-                    on_ready(info)
-                while not stop.wait(POLL_S):
-                    self._poll()
-            finally:
-                self._stop()
+            with gateway_port(self._options.port) as port:
+                self._keep_up(port, stop, on_ready)
 
-    def _start(self, stop: Event) -> MeshInfo:
+    def _keep_up(self, port: int, stop: Event, on_ready: Callable[[MeshInfo], None]) -> None:
+        try:
+            info = self._start(stop, port)
+            if not stop.is_set():
+                on_ready(info)
+            while not stop.wait(POLL_S):
+                self._poll()
+        finally:
+            self._stop()
+
+    def _start(self, stop: Event, port: int) -> MeshInfo:
         tools = find_all()
-        info = self._listen_where()
+        info = self._listen_where(port)
         write_json(self.home.info_file, asdict(info))
         self.home.tell_policy(self._options.policy)
         stable = self._know_versions()
@@ -87,23 +95,23 @@ class LocalMesh:
         files.write_envoy(stable, self._endpoints())
         envoy = self._keep("envoy", Command(files.envoy_command(tools.envoy), {}))
         admin = Admin(info.envoy_admin)
-        self._await("envoy", envoy, admin.is_ready, stop)
+        self._await("envoy", envoy, lambda: _serves(admin, info.gateway), stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
         controller = self._keep("controller", backends.controller_command(self.home))
         console = self._keep("console", backends.console_command(self.home, info))
-        self._await("the gateway", envoy, lambda: admin.members(stable).healthy > 0, stop)
+        self._await("the gateway", envoy, lambda: _has_pods(admin, stable), stop)
         self._await("controller", controller, lambda: self._beats(controller), stop)
         self._await("console", console, backends.answers_http(f"{info.console}/livez"), stop)
         ready = replace(info, ready=True)
         write_json(self.home.info_file, asdict(ready))
         return ready
 
-    def _listen_where(self) -> MeshInfo:
+    def _listen_where(self, port: int) -> MeshInfo:
         admin, prometheus, redis, console = free_ports(4)
         return MeshInfo(
             pid=os.getpid(),
             started=process_start(os.getpid()) or 0.0,
-            gateway=f"http://{LOOPBACK}:{gateway_port(self._options.port)}",
+            gateway=f"http://{LOOPBACK}:{port}",
             envoy_admin=f"http://{LOOPBACK}:{admin}",
             prometheus=f"http://{LOOPBACK}:{prometheus}",
             redis=f"redis://{LOOPBACK}:{redis}/0",
@@ -190,3 +198,22 @@ class LocalMesh:
         for group in (front, self._pods.children(), back):
             stop_all(group, patience_s=STOP_PATIENCE_S)
         self.home.info_file.unlink(missing_ok=True)
+
+
+def _serves(admin: Admin, gateway: str) -> bool:
+    """Tell whether the gateway listens at its address.
+
+    Raises:
+        PortTaken: somebody else has taken its port while the pods were starting.
+    """
+    with suppress(EnvoyDown):
+        if admin.cannot_listen():
+            gateway_port(urlsplit(gateway).port)
+    return admin.is_ready()
+
+
+def _has_pods(admin: Admin, version: str) -> bool:
+    """Tell whether Envoy would send a request to a version; a busy Envoy may answer late."""
+    with suppress(EnvoyDown):
+        return admin.members(version).healthy > 0
+    return False

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from canary.errors import CanaryError
 from canary.rollout.decision import Action
+from canary.rollout.history import Entry
+from canary.rollout.model import Phase
 from mesh.cluster.api import ClusterApi
 from mesh.errors import MeshError
 
@@ -30,16 +32,16 @@ SPEC_REFUSED, COMMAND_REFUSED, POLICY_EDITED = "SpecRefused", "CommandRefused", 
 BAD: Final = frozenset({Action.ROLL_BACK, Action.ROLLED_BACK, Action.FAIL, Action.PUT_BACK})
 
 
-def reason_of(entry: Mapping[str, Any]) -> str:
+def reason_of(entry: Entry) -> str:
     """Return the typed reason of a history entry."""
-    if entry["phase"] == "Promoted" and entry["action"] == Action.ADVANCE:
+    if entry.phase == Phase.PROMOTED and entry.action is Action.ADVANCE:
         return PROMOTED
-    return REASONS[Action(entry["action"])]
+    return REASONS[entry.action]
 
 
-def is_warning(entry: Mapping[str, Any]) -> bool:
+def is_warning(entry: Entry) -> bool:
     """Tell whether a person should look."""
-    return bool(entry["alert"]) or Action(entry["action"]) in BAD
+    return entry.alert or entry.action in BAD
 
 
 class Events:
@@ -57,9 +59,9 @@ class Events:
             **{key: metadata[key] for key in ("name", "namespace", "uid") if key in metadata},
         }
 
-    def entry(self, entry: Mapping[str, Any]) -> None:
+    def entry(self, entry: Entry) -> None:
         """Tell of a history entry, once it is stored."""
-        self.tell(reason_of(entry), str(entry["sentence"]), warning=is_warning(entry))
+        self.tell(reason_of(entry), entry.sentence, warning=is_warning(entry))
 
     def tell(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Write one Event, unless the same was said within the last minutes."""

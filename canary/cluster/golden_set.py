@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from canary.controller.golden_gate import GoldenGate
-from canary.errors import BadGolden
-from canary.judge.golden import FLOOR, SCHEMA, GoldenResult, Sentence, read_golden
+from canary.judge.golden import FLOOR, GoldenResult
 from canary.resource.gates import Golden
 from canary.rollout.model import Rollout
 from mesh.cluster.api import ClusterApi
+from modelstore.errors import BadGolden
+from modelstore.golden import SCHEMA, Sentence, read_golden
 
 LINES: Final = ".jsonl"
 HUNDRED: Final = 100

@@ -12,7 +12,6 @@ from canary.judge import formatting
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 from canary.rollout.model import Phase
-from canary.rollout.state import State
 from canary.views.findings import Evidence, evidence
 from canary.views.runs import Run
 from canary.views.scale import since
@@ -84,7 +83,7 @@ class Detail:
     unread: str = ""
 
 
-def detail(service: str, state: State, run: Run, now: float) -> Detail:
+def detail(service: str, run: Run, now: float) -> Detail:
     """Return all about one rollout; ``now`` is in Unix seconds."""
     end = run.ended_at or now
     return Detail(
@@ -96,7 +95,7 @@ def detail(service: str, state: State, run: Run, now: float) -> Detail:
         proof=_proof(run, now),
         age=formatting.duration(max(0.0, end - run.started_at)),
         drawing=drawing(run, now),
-        evidence=evidence(run, state),
+        evidence=evidence(run),
         steps=_steps(run, now),
         events=tuple(_event(entry, run) for entry in reversed(run.entries)),
         buttons=verbs.fitting(run.rollout),

@@ -9,7 +9,6 @@ from canary.console.detail import Detail, detail, phase_of, tone_of
 from canary.console.errors import NoSuchRollout
 from canary.console.ports import Reading
 from canary.judge import formatting
-from canary.rollout.state import State
 from canary.views.runs import Run, runs
 
 
@@ -75,7 +74,8 @@ Choice = tuple[str, str] | None
 """The service and the rollout that somebody asked for."""
 
 
-Known = tuple[str, State, Run]
+Known = tuple[str, Run]
+"""A service, and one of its rollouts."""
 
 
 def page(readings: Sequence[Reading], choice: Choice, now: float) -> Page:
@@ -85,8 +85,8 @@ def page(readings: Sequence[Reading], choice: Choice, now: float) -> Page:
         NoSuchRollout: the chosen one is not known.
     """
     states = [(reading.service, reading.state) for reading in readings if reading.state]
-    known = [(service, state, run) for service, state in states for run in runs(state)]
-    known.sort(key=lambda each: (not each[2].ended, each[2].started_at), reverse=True)
+    known = [(service, run) for service, state in states for run in runs(state)]
+    known.sort(key=lambda each: (not each[1].ended, each[1].started_at), reverse=True)
     shown = _choose(known, choice)
     listed = _listed(known, shown[0] if shown else "")
     return Page(
@@ -100,15 +100,15 @@ def page(readings: Sequence[Reading], choice: Choice, now: float) -> Page:
 
 def _listed(known: Sequence[Known], service: str) -> Sequence[Known]:
     """Return every rollout of the service that is shown, and the newest one of each other."""
-    newest = {name: run.id for name, _, run in reversed(known)}
-    return [each for each in known if each[0] == service or newest[each[0]] == each[2].id]
+    newest = {name: run.id for name, run in reversed(known)}
+    return [each for each in known if each[0] == service or newest[each[0]] == each[1].id]
 
 
 def _choose(known: Sequence[Known], choice: Choice) -> Known | None:
     if choice is None:
         return known[0] if known else None
     for each in known:
-        if (each[0], each[2].id) == choice:
+        if (each[0], each[1].id) == choice:
             return each
     raise NoSuchRollout(*choice)
 
@@ -129,7 +129,7 @@ def _notices(reading: Reading, now: float) -> list[Notice]:
 
 
 def _card(known: Known, now: float, *, chosen: bool) -> Card:
-    service, _, run = known
+    service, run = known
     at = run.ended_at
     when = "in progress" if at is None else f"{formatting.duration(max(0.0, now - at))} ago"
     return Card(service, run.id, f"{run.stable} → {run.canary}", phase_of(run), tone_of(run), when, chosen)

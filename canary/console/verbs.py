@@ -102,7 +102,7 @@ def _undo(rollout: Rollout) -> Verb:
         "undo",
         "Undo",
         f"Go back from {canary} to {stable}?",
-        f"The pods of {stable} are started again, and traffic moves back in the steps of the profile fast. "
+        f"The pods of {stable} are started again, and traffic moves back in steps that are judged. "
         f"{canary} stays warm until {stable} has all of it.",
     )
 

@@ -19,6 +19,7 @@ from canary.judge.verdict import Outcome, Verdict
 from canary.rollout.decision import Action, decide
 from canary.rollout.model import Phase, Rollout
 from canary.rollout.transition import transition
+from canary.views.rollout import numbers
 
 MAX_TICKS: Final = 100_000
 UNDECIDED: Final = "undecided"
@@ -66,7 +67,7 @@ class Finding:
             "outcome": verdict.outcome.value,
             "reason": verdict.reason,
             "sentence": verdict.sentence,
-            "numbers": dict(verdict.numbers),
+            "numbers": numbers(verdict),
         }
 
 

@@ -15,6 +15,7 @@ from canary.resource.gates import Gates, Webhook
 from canary.rollout.decision import Action, Decision
 from canary.rollout.model import Phase, Rollout
 from canary.rollout.state import Asked, State
+from canary.views.rollout import numbers
 
 UNJUDGED = frozenset({"metrics_down", "no_data"})
 MANUAL = "manual"
@@ -67,7 +68,7 @@ class Question:
             "step": self.rollout.step + 1,
             "weight": self.rollout.weight,
             "verdict": self.decision.sentence,
-            "numbers": dict(self.decision.numbers),
+            "numbers": numbers(self.decision),
         }
 
 
@@ -132,7 +133,7 @@ class GateKeeper:
             f"no step for {duration(stood)}, progressDeadline is {duration(deadline_s)}: all traffic "
             f"goes to the stable; last was: {decision.sentence}"
         )
-        return Decision(Action.FAIL, "progress_deadline", sentence, numbers=decision.numbers)
+        return Decision(Action.FAIL, "progress_deadline", sentence, report=decision.report)
 
 
 def occasions(rollout: Rollout) -> set[str]:
@@ -149,7 +150,7 @@ def occasions(rollout: Rollout) -> set[str]:
 
 def _pause(decision: Decision) -> Decision:
     sentence = f"waits for a person to resume it; it would go on: {decision.sentence}"
-    return Decision(Action.PAUSE, "gate:manual", sentence, numbers=decision.numbers)
+    return replace(decision, action=Action.PAUSE, reason="gate:manual", sentence=sentence)
 
 
 def _why(words: str) -> str:

@@ -12,11 +12,12 @@ from typing import Final, Protocol
 
 from canary.controller.ports import Review
 from canary.controller.world import as_judged
-from canary.errors import BadGolden
-from canary.judge.golden import FLOOR, TOP, GoldenResult, Hit, Sentence, compare
+from canary.judge.golden import FLOOR, TOP, GoldenResult, Hit, compare
 from canary.rollout.decision import Action, Decision
 from canary.rollout.model import Phase, Rollout
 from canary.rollout.state import State
+from modelstore.errors import BadGolden
+from modelstore.golden import Sentence
 
 TRIES: Final = 5
 BETWEEN_S: Final = 1.0
@@ -91,10 +92,10 @@ class GoldenGate:
         if result is None:
             words = f"golden set: asking {len(sentences)} sentences of {rollout.stable} and {rollout.canary}"
             return Decision(Action.HOLD, REASON, words)
-        numbers = {**decision.numbers, "golden": result.numbers}
+        known = replace(decision, golden=result)
         if not result.passed:
-            return Decision(Action.FAIL, REASON, str(result), numbers=numbers)
-        return replace(decision, sentence=f"{decision.sentence}; {result}", numbers=numbers)
+            return replace(known, action=Action.FAIL, reason=REASON, sentence=str(result))
+        return replace(known, sentence=f"{decision.sentence}; {result}")
 
     def _result(self, rollout: Rollout, sentences: Sequence[Sentence]) -> GoldenResult | None:
         asked = self._asked.get(rollout.id)

@@ -1,11 +1,15 @@
 """What commands make of the state."""
 
+from dataclasses import replace
+
 from canary.controller.ports import Workloads
 from canary.errors import BadCommand, NoRollout, NothingToUndo, RolloutInProgress, UnknownVersion
-from canary.judge.profiles import AT_ONCE, FAST, profile, shadowed
+from canary.judge.policy import Profile, Shadow
+from canary.judge.profiles import AT_ONCE, DEFAULT, profile, shadowed
 from canary.judge.verdict import Outcome, Verdict
 from canary.rollout.commands import Command, Order, Start, Undo
 from canary.rollout.decision import decide
+from canary.rollout.model import Phase
 from canary.rollout.reducer import begun, decided, undone
 from canary.rollout.state import State
 
@@ -41,8 +45,21 @@ def _undo(state: State, undo: Undo, workloads: Workloads, now: float) -> State:
     if state.previous is None:
         raise NothingToUndo(state.stable)
     _check(state, state.previous, workloads)
-    profile = AT_ONCE if undo.at_once else FAST
-    return undone(state, undo, state.previous, profile, undo.replicas or _size(state, workloads), now)
+    policy = AT_ONCE if undo.at_once else _unshadowed(undo.policy or _former(state))
+    return undone(state, undo, state.previous, policy, undo.replicas or _size(state, workloads), now)
+
+
+def _former(state: State) -> Profile:
+    """Return the policy of the rollout that is undone, or the default one if it is not kept or had none."""
+    last = state.rollout
+    judged = last is not None and last.phase is Phase.PROMOTED and not last.at_once
+    return last.profile if last is not None and judged else DEFAULT
+
+
+def _unshadowed(profile: Profile) -> Profile:
+    """Return a policy under which nothing is copied: on the way back answers are meant to differ."""
+    compared = tuple(metric for metric in profile.metrics if not metric.mirrored)
+    return replace(profile, shadow=Shadow(), metrics=compared)
 
 
 def _check(state: State, canary: str, workloads: Workloads) -> None:
@@ -71,4 +88,4 @@ def _standing(state: State) -> Verdict:
     latest = state.latest
     if latest is None:
         return Verdict(Outcome.HOLD, "unjudged", "nothing yet")
-    return Verdict(Outcome.HOLD, latest.reason, latest.sentence, numbers=latest.numbers)
+    return Verdict(Outcome.HOLD, latest.reason, latest.sentence, report=latest.report)

@@ -17,7 +17,6 @@ from canary.rollout.decision import Action, Decision, decide
 from canary.rollout.model import Phase
 from canary.rollout.reducer import decided, noted, proved, put_back
 from canary.rollout.state import State
-from canary.views.rollout import entry_view
 from mesh.errors import MeshError
 from mesh.model import Split
 
@@ -147,4 +146,4 @@ class Reconciler:
         news = state.history[-1:] if state.entries > self.state.entries else ()
         self.state = state
         for entry in news:
-            self._world.log(entry_view(entry))
+            self._world.log(entry)

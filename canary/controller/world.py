@@ -3,15 +3,16 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from canary.controller.ports import Clock, Metrics, Review, Router, Store, Workloads
 from canary.rollout.decision import Decision
+from canary.rollout.history import Entry
 from canary.rollout.state import State
+from canary.views.rollout import entry_view
 
-Log = Callable[[Mapping[str, Any]], None]
+Log = Callable[[Entry], None]
 _logger = logging.getLogger("canary")
 
 
@@ -24,10 +25,10 @@ class SystemClock:
         return time.time()
 
 
-def log_line(entry: Mapping[str, Any]) -> None:
+def log_line(entry: Entry) -> None:
     """Write a decision as one line of JSON."""
-    level = logging.WARNING if entry.get("alert") else logging.INFO
-    _logger.log(level, "%s", json.dumps({"event": "decision", **entry}, ensure_ascii=False))
+    level = logging.WARNING if entry.alert else logging.INFO
+    _logger.log(level, "%s", json.dumps({"event": "decision", **entry_view(entry)}, ensure_ascii=False))
 
 
 def as_judged(state: State, decision: Decision, _now: float) -> tuple[State, Decision]:
@@ -37,7 +38,7 @@ def as_judged(state: State, decision: Decision, _now: float) -> tuple[State, Dec
 
 @dataclass(frozen=True)
 class World:
-    """The ports of one controller; ``log`` takes one history entry as a JSON object."""
+    """The ports of one controller; ``log`` is told every new entry of the history."""
 
     router: Router
     metrics: Metrics

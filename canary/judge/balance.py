@@ -1,4 +1,7 @@
-"""The total evidence of harm: a weighted mean of e-values, which is an e-value whatever their dependence."""
+"""The total evidence of harm: a weighted mean of e-values, which is an e-value whatever their dependence.
+
+What metrics have a part in it that nobody counts: see `canary.judge.stakes`.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

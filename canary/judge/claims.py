@@ -57,6 +57,17 @@ def claims(known: MetricEvidence, metric: Metric, profile: Profile, stage: Stage
     )
 
 
+def must_be_proved(metric: Metric, known: MetricEvidence, stage: Stage) -> bool:
+    """Tell whether a metric must be proved now.
+
+    Some must be only once the stable is seen to count such events, some only while requests are copied.
+    """
+    if not stage.counts(metric):
+        return False
+    counted = known.dispersion.requests > 0 or known.rollout.stable.requests > 0
+    return metric.required and (counted or not metric.if_counted)
+
+
 def granted(known: tuple[Claim, ...], elapsed_s: float) -> Claim | None:
     """Return the first claim that is proved and that counts by now."""
     return next((claim for claim in known if claim.proved and elapsed_s >= claim.valid_from_s), None)

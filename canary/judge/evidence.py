@@ -63,11 +63,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Context:
-    """What is the same for all metrics of a tick: the policy, the weight step, the change-point mass."""
+    """What a tick is weighed by: the policy, the weight step, the change-point mass.
+
+    ``stake`` is how many times the mass a metric has for HARM (see `canary.judge.stakes`).
+    """
 
     profile: Profile
     stage: Stage
     mass: float
+    stake: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,12 @@ class MetricEvidence:
     def fair(self) -> tuple[Case, ...]:
         """The cases of which the weakest counts: no single pod may convict the version."""
         return self.without if len(self.without) > 1 else (self.whole,)
+
+    @property
+    def counted(self) -> bool:
+        """Whether such events have been counted of any version at all."""
+        seen = (self.dispersion.requests, self.rollout.stable.requests, self.rollout.canary.requests)
+        return any(seen)
 
     def phi(self, limit: float) -> float:
         """Return by what HARM and SAFE divide ln e."""
@@ -152,11 +162,10 @@ class Weighing:
 
     def case(self, case: Case, pair: Pair, gains: Gains) -> Case:
         """Return a case against the canary with this tick's gains."""
-        mass = self.context.mass
+        mass, stake = self.context.mass, self.context.stake
         breaker = grow(case.breaker, gains.breaker, mass) if self.metric.breaker else case.breaker
-        return replace(
-            case, harm=grow(case.harm, gains.harm, mass), breaker=breaker, bad=case.bad + pair.canary_x
-        )
+        harm = grow(case.harm, gains.harm, stake * mass)
+        return replace(case, harm=harm, breaker=breaker, bad=case.bad + pair.canary_x)
 
     def safety(self, safety: Safety, pair: Pair) -> Safety:
         """Return the case for the canary; an incident, or a bake without a control, proves nothing."""

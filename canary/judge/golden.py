@@ -1,34 +1,20 @@
 """The golden gate's arithmetic: both versions answer the same sentences, pair by pair; pure functions.
 
-A golden set is a JSON file: ``{"schema": 1, "sentences": [{"text": "中国的首都是北[MASK]。", "answers":
-["京"]}, ...]}``. Each text has one [MASK]; a version has a hit if one of the answers is among its three best
-candidates. Other keys (``domain``, ``note``) are for people.
+A version has a hit if one of a sentence's answers is among its three best candidates.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from canary.errors import BadGolden
 from canary.judge.statistics import mcnemar
 
 TOP: Final = 3
 SIGNIFICANT: Final = 0.01
 FLOOR: Final = 0.85
-SCHEMA: Final = 1
-MASK: Final = "[MASK]"
 
 Hit = bool | None
 """Whether a version hit a sentence; None: it gave no answer."""
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A text with one mask, and the tokens that are right for it."""
-
-    text: str
-    answers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -104,27 +90,3 @@ def compare(stable: Sequence[Hit], canary: Sequence[Hit], floor: float = FLOOR) 
         canary_only=pairs.count((False, True)),
         floor=floor,
     )
-
-
-def read_golden(data: bytes, name: str) -> tuple[Sentence, ...]:
-    """Return the sentences of a golden set; ``name`` is what the error calls it.
-
-    Raises:
-        BadGolden: it is none.
-    """
-    try:
-        document = json.loads(data)
-        rows = document["sentences"]
-        sentences = tuple(Sentence(row["text"], tuple(row["answers"])) for row in rows)
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadGolden(name, f"{type(error).__name__}: {error}") from error
-    if document.get("schema") != SCHEMA:
-        raise BadGolden(name, f"schema {document.get('schema')}, this is {SCHEMA}")
-    for sentence in sentences:
-        if not isinstance(sentence.text, str) or sentence.text.count(MASK) != 1 or not sentence.answers:
-            raise BadGolden(
-                name, f"a sentence without exactly one {MASK} or without answers: {sentence.text}"
-            )
-    if not sentences:
-        raise BadGolden(name, "no sentence at all")
-    return sentences

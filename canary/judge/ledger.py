@@ -7,6 +7,7 @@ from canary.judge.evidence import Context, MetricEvidence
 from canary.judge.policy import Profile
 from canary.judge.presence import Presence, is_fresh
 from canary.judge.stage import Stage
+from canary.judge.stakes import stakes
 from canary.judge.statistics import mass
 from canary.measure.counts import Tick
 
@@ -62,11 +63,11 @@ class Ledger:
         usual = Context(profile, stage, mass(count, stage.step, first=first))
         # What was weighed in the rehearsal, too, has spent some of the mass there: that was its first step.
         later = Context(profile, stage, mass(self.rehearsed + count, stage.step + 1, first=first))
-        rows = zip(self.metrics, profile.metrics, strict=True)
-        begun = ((known.at_new_step() if first else known, metric) for known, metric in rows)
+        begun = [known.at_new_step() if first else known for known in self.metrics]
+        rows = zip(begun, profile.metrics, stakes(profile.metrics, self.metrics), strict=True)
         return tuple(
-            known.observe(metric, tick, later if metric.mirrored else usual)
+            known.observe(metric, tick, later if metric.mirrored else replace(usual, stake=stake))
             if stage.counts(metric)
             else known
-            for known, metric in begun
+            for known, metric, stake in rows
         )

@@ -70,6 +70,11 @@ class Metric:
     if_counted: bool = False
     mirrored: bool = False
 
+    @property
+    def required(self) -> bool:
+        """Whether it must be proved good before each step."""
+        return self.use == "required"
+
 
 @dataclass(frozen=True)
 class Shadow:

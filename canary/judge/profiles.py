@@ -114,7 +114,7 @@ FAST: Final = Profile(
     bake_s=5.0,
     holdback=0,
     lone_gain=7.0,
-    ready_s=120.0,
+    ready_s=300.0,
     shadow=Shadow(duration_s=10.0),
 )
 AT_ONCE: Final = replace(

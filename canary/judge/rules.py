@@ -9,11 +9,10 @@ from typing import Final
 
 from canary.judge import formatting, sentences
 from canary.judge.balance import Balance, fair_balance, lone_pod, whole_balance
-from canary.judge.claims import Claim, Forecast, claims, forecast, granted
 from canary.judge.evidence import MetricEvidence
 from canary.judge.ledger import Ledger
-from canary.judge.numbers import numbers
 from canary.judge.policy import Metric, Profile
+from canary.judge.report import Grounds
 from canary.judge.stage import Stage
 from canary.judge.verdict import Verdict, advance, hold, roll_back
 
@@ -48,7 +47,7 @@ def judge(ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> Ver
         case.unproved,
     )
     verdict = next(filter(None, (ask() for ask in questions)), None) or case.cleared()
-    return replace(verdict, numbers=numbers(ledger, profile, stage, case.fair))
+    return replace(verdict, report=case.report)
 
 
 class _Hearing:
@@ -57,12 +56,15 @@ class _Hearing:
     def __init__(self, ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> None:
         self.ledger, self.profile, self.stage, self.moment = ledger, profile, stage, moment
         self.fair: Balance = fair_balance(ledger, profile)
+        self.grounds = Grounds(ledger, profile, stage, moment.elapsed_s or 0.0)
+        self.rows = self.grounds.rows
+        self.report = self.grounds.report(self.fair)
 
     def harmful(self) -> Verdict | None:
         if self.fair.total < ROLL_BACK_AT:
             return None
         if self.fair.breaker >= ROLL_BACK_AT:
-            metric, known = next(row for row in self._rows if row[0].breaker)
+            metric, known = next(row for row in self.rows if row[0].breaker)
             return roll_back("breaker", sentences.conviction(metric, known, self.fair.total))
         return roll_back("harm", self._conviction(self.fair))
 
@@ -82,7 +84,7 @@ class _Hearing:
         return hold("no_data", sentences.blindness(seconds), alert=alert)
 
     def common_incident(self) -> Verdict | None:
-        for metric, known in self._rows:
+        for metric, known in self.rows:
             if known.watch.incident and not self.stage.alone:
                 return hold("common_incident", sentences.incident(metric, known, self.profile.incident_s))
         return None
@@ -119,24 +121,14 @@ class _Hearing:
         return hold("soak", f"{self.stage.weight} % for {elapsed:.0f} of at least {soak:g} s")
 
     def unproved(self) -> Verdict | None:
-        elapsed = self.moment.elapsed_s or 0.0
-        for metric, known in self._rows:
-            if not must_be_proved(metric, known, self.stage) or self.stage.baking:
-                continue
-            wanted = claims(known, metric, self.profile, self.stage)
-            if granted(wanted, elapsed) is None:
-                return hold(f"collecting:{metric.name}", self._need(metric, known, wanted))
-        return None
+        needs = ((name, metric.needed) for name, metric in self.report.metrics.items())
+        return next((hold(f"collecting:{name}", need.sentence) for name, need in needs if need), None)
 
     def cleared(self) -> Verdict:
         if self.stage.baking:
             return advance("baked", f"{sentences.bake(self.stage)}; {self._comparison()}")
-        elapsed = self.moment.elapsed_s or 0.0
-        proofs = []
-        for metric, known in self._rows:
-            claim = granted(claims(known, metric, self.profile, self.stage), elapsed)
-            due = claim is not None and must_be_proved(metric, known, self.stage)
-            proofs += [sentences.proof(metric, claim, known)] if claim and due else []
+        claims = ((metric, self.grounds.proof(metric, known), known) for metric, known in self.rows)
+        proofs = [sentences.proof(metric, claim, known) for metric, claim, known in claims if claim]
         if self.stage.rehearsing:
             return advance("rehearsed", "; ".join(proofs) or sentences.rehearsal(self.stage))
         return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
@@ -157,44 +149,16 @@ class _Hearing:
             )
         return None
 
-    def _need(self, metric: Metric, known: MetricEvidence, wanted: tuple[Claim, ...]) -> str:
-        """Write about the claim that comes true first."""
-        elapsed = self.moment.elapsed_s or 0.0
-        waiting = next((claim for claim in wanted if claim.proved), None)
-        if waiting:
-            left = formatting.duration(waiting.valid_from_s - elapsed)
-            need = sentences.need(metric, wanted[0], self._forecast(wanted[0], known))
-            return f"{need}; proved not worse than {waiting.margin}, which is enough in {left}"
-        foreseen = [(claim, self._forecast(claim, known)) for claim in wanted]
-        soonest = min(foreseen, key=lambda pair: float("inf") if pair[1] is None else pair[1].requests)
-        return sentences.need(metric, *soonest)
-
-    def _forecast(self, claim: Claim, known: MetricEvidence) -> Forecast | None:
-        return forecast(claim, known, self.stage, self.profile.phi_max)
-
     def _conviction(self, balance: Balance) -> str:
         metric, known = self._by_name[balance.heaviest]
         return sentences.conviction(metric, known, balance.total)
 
     def _comparison(self) -> str:
-        rows = ((metric, known, known.dispersion.stable_rate) for metric, known in self._rows)
-        return "; ".join(sentences.comparison(metric, known.step, rate) for metric, known, rate in rows)
-
-    @property
-    def _rows(self) -> list[tuple[Metric, MetricEvidence]]:
-        return list(zip(self.profile.metrics, self.ledger.metrics, strict=True))
+        rows = ((metric, known) for metric, known in self.rows if known.counted)
+        return "; ".join(
+            sentences.comparison(metric, known.step, known.dispersion.stable_rate) for metric, known in rows
+        )
 
     @property
     def _by_name(self) -> dict[str, tuple[Metric, MetricEvidence]]:
-        return {metric.name: (metric, known) for metric, known in self._rows}
-
-
-def must_be_proved(metric: Metric, known: MetricEvidence, stage: Stage) -> bool:
-    """Tell whether a metric must be proved now.
-
-    Some must be only once the stable is seen to count such events, some only while requests are copied.
-    """
-    if not stage.counts(metric):
-        return False
-    counted = known.dispersion.requests > 0 or known.rollout.stable.requests > 0
-    return metric.use == "required" and (counted or not metric.if_counted)
+        return {metric.name: (metric, known) for metric, known in self.rows}

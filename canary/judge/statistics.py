@@ -53,6 +53,8 @@ def mass(tick: int, step: int, *, first: bool) -> float:
 
 def grow(logs: Sequence[float], gains: Sequence[float], weight: float) -> tuple[float, ...]:
     """Return ln L after ``L <- (L + weight) e``; no logs yet means that every L is 0."""
+    if not weight:
+        return add(logs, gains) if logs else ()
     if not logs:
         return tuple(math.log(weight) + gain for gain in gains)
     return tuple(_log_add(log, math.log(weight)) + gain for log, gain in zip(logs, gains, strict=True))

@@ -1,9 +1,9 @@
-"""What the judge says: an outcome, its reason as a code, a sentence, and the numbers behind it."""
+"""What the judge says: an outcome, its reason as a code, a sentence, and the report behind it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+from canary.judge.report import Report
 
 
 class Outcome(StrEnum):
@@ -20,14 +20,14 @@ class Verdict:
     """One judgement.
 
     ``reason`` is stable and made for machines (``collecting:slow``), ``sentence`` for people. ``alert``
-    asks for a human. ``numbers`` are plain JSON values.
+    asks for a human. ``report`` is None where nothing was measured.
     """
 
     outcome: Outcome
     reason: str
     sentence: str
     alert: bool = False
-    numbers: Mapping[str, Any] = field(default_factory=dict)
+    report: Report | None = None
 
 
 def hold(reason: str, sentence: str, *, alert: bool = False) -> Verdict:

@@ -13,8 +13,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from canary.local.files import write_durably, write_whole
 from canary.rollout.commands import Answer, Command
+from modelstore.files import write_whole
 
 COMMAND: Final = TypeAdapter[Command](Command)
 ANSWER: Final = TypeAdapter(Answer)
@@ -30,7 +30,7 @@ class Inbox:
     def put(self, command: Command) -> Path:
         """Leave a command and return its file; they are taken in the order of their times."""
         path = self.folder / "inbox" / f"{command.at:017.6f}-{command.id}.json"
-        write_durably(path, COMMAND.dump_json(command))
+        write_whole(path, COMMAND.dump_json(command), durable=True)
         return path
 
     def take_back(self, path: Path) -> bool:

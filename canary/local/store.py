@@ -15,10 +15,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from canary.errors import StoreCorrupt
-from canary.local.files import write_durably, write_whole
 from canary.local.inbox import Inbox
 from canary.rollout.commands import Answer, Command
 from canary.rollout.state import SCHEMA, State
+from modelstore.files import write_whole
 
 STATE: Final = TypeAdapter(State)
 
@@ -53,7 +53,7 @@ class FileStore:
 
     def save(self, state: State) -> None:
         """Keep a state; when this returns, it survives a crash of the machine."""
-        write_durably(self._file, STATE.dump_json(state))
+        write_whole(self._file, STATE.dump_json(state), durable=True)
 
     def commands(self) -> Sequence[Command]:
         """Return the commands that wait for an answer, oldest first."""

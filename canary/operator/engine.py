@@ -27,6 +27,7 @@ from canary.operator.telemetry import CountedMetrics
 from canary.operator.tools import Tools
 from canary.resource.convert import mesh_policy_of, routing_of
 from canary.rollout.commands import Order
+from canary.rollout.history import Entry
 from canary.rollout.model import Phase
 from canary.rollout.policy_change import revised
 from canary.rollout.state import State
@@ -186,7 +187,7 @@ class Engine:
     def _learn(self, state: State, notes: Notes) -> Notes:
         return notes if self.case.problem else intent.learned(self.case.spec, state, notes)
 
-    def _told(self, entry: Mapping[str, Any]) -> None:
+    def _told(self, entry: Entry) -> None:
         self.events.entry(entry)
         self._tools.notifier.tell(self.namespace, self.name, self.case.spec.notify, entry)
 

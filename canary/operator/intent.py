@@ -95,7 +95,8 @@ def command(asked: Note, spec: Spec, state: State, begin: Begin | None, now: flo
     if asked.verb in _ORDERS:
         return Order(asked.id, asked.by, now, asked.verb)  # type: ignore[arg-type] # just looked up
     if asked.verb == "undo":
-        return Undo(asked.id, asked.by, now, asked.why, at_once=asked.at_once)
+        policy = begin.profile if begin else None
+        return Undo(asked.id, asked.by, now, asked.why, at_once=asked.at_once, policy=policy)
     target = wanted(spec, state)
     if target is None or begin is None:
         message = "nothing can begin: name another version in spec.canary, and see the condition Ready"

@@ -13,6 +13,9 @@ import urllib3
 from canary.errors import CanaryError
 from canary.resource.gates import Notification, Occasion
 from canary.rollout.decision import Action
+from canary.rollout.history import Entry
+from canary.rollout.model import Phase
+from canary.views.rollout import entry_view
 from mesh.cluster.api import ClusterApi
 from mesh.errors import MeshError
 
@@ -28,23 +31,24 @@ OCCASIONS: Final[Mapping[Action, Occasion]] = {
 }
 
 
-def occasion(entry: Mapping[str, Any]) -> Occasion | None:
+def occasion(entry: Entry) -> Occasion | None:
     """Return what a history entry is an occasion of, if of anything."""
-    if entry["phase"] == "Promoted" and entry["action"] == Action.ADVANCE:
+    if entry.phase == Phase.PROMOTED and entry.action is Action.ADVANCE:
         return "Promoted"
-    if entry["phase"] == "RolledBack":  # also where there was no traffic to take back
+    if entry.phase == Phase.ROLLED_BACK:  # also where there was no traffic to take back
         return "RolledBack"
-    return OCCASIONS.get(Action(entry["action"]))
+    return OCCASIONS.get(entry.action)
 
 
-def message(place: str, entry: Mapping[str, Any], form: str) -> dict[str, Any]:
+def message(place: str, entry: Entry, form: str) -> dict[str, Any]:
     """Return the message in the form that its receiver reads."""
     what = occasion(entry)
-    versions = f"{entry['stable']} -> {entry['canary']}"
-    text = f"*{what}* {place}: {versions} at {entry['weight_to']} % - {entry['sentence']}"
+    versions = f"{entry.stable} -> {entry.canary}"
+    text = f"*{what}* {place}: {versions} at {entry.weight_to} % - {entry.sentence}"
     if form == "slack":
         return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
-    return {**entry, "occasion": what, "number": entry.get("rollout"), "rollout": place, "text": text}
+    known = entry_view(entry)
+    return {**known, "occasion": what, "number": entry.rollout, "rollout": place, "text": text}
 
 
 @dataclass
@@ -57,19 +61,17 @@ class Notifier:
     workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "notify"))
     _pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
-    def tell(
-        self, namespace: str, name: str, receivers: tuple[Notification, ...], entry: Mapping[str, Any]
-    ) -> None:
+    def tell(self, namespace: str, name: str, receivers: tuple[Notification, ...], entry: Entry) -> None:
         """Tell those who want to hear of such an entry."""
         for receiver in receivers:
             if occasion(entry) in receiver.events:
-                self.workers.submit(self._send, namespace, name, receiver, dict(entry))
+                self.workers.submit(self._send, namespace, name, receiver, entry)
 
     def close(self) -> None:
         """Send what is left."""
         self.workers.shutdown(wait=True)
 
-    def _send(self, namespace: str, name: str, receiver: Notification, entry: Mapping[str, Any]) -> None:
+    def _send(self, namespace: str, name: str, receiver: Notification, entry: Entry) -> None:
         place = f"{namespace}/{name}"
         body = json.dumps(message(place, entry, receiver.format), ensure_ascii=False).encode()
         why = ""

@@ -69,10 +69,10 @@ class Telemetry:
         for verdict in VERDICTS:
             said = latest is not None and latest.action.value == verdict
             self._gauges["verdict"].labels(*place, verdict).set(said)
-        for metric, numbers in (latest.numbers.get("metrics", {}) if latest else {}).items():
-            self._gauges["evidence"].labels(*place, metric).set(numbers.get("evidence", 0.0))
-            safe = max((claim["evidence"] for claim in numbers.get("safe", ())), default=0.0)
-            self._gauges["safe"].labels(*place, metric).set(safe)
+        report = latest.report if latest else None
+        for metric, seen in report.metrics.items() if report else ():
+            self._gauges["evidence"].labels(*place, metric).set(seen.evidence)
+            self._gauges["safe"].labels(*place, metric).set(seen.safest)
 
     def forget(self, namespace: str, name: str) -> None:
         """Show nothing any more of a rollout that is gone."""

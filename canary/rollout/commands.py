@@ -49,7 +49,7 @@ class Undo:
     """Go back to the version that was stable before the present one, as a rollout of its own.
 
     ``at_once`` moves all traffic as soon as that version's pods are ready, past all evidence. ``why`` is for
-    the history.
+    the history. ``policy`` is what the way back is judged by (None: by that of the rollout that is undone).
     """
 
     id: str
@@ -58,6 +58,7 @@ class Undo:
     why: str = ""
     at_once: bool = False
     replicas: int | None = None
+    policy: Profile | None = None
     verb: Literal["undo"] = "undo"
 
 

@@ -1,11 +1,12 @@
 """The one place where it is decided what happens next."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from canary.errors import BadCommand
+from canary.judge.golden import GoldenResult
+from canary.judge.report import Report
 from canary.judge.verdict import Outcome, Verdict
 from canary.rollout.commands import Order
 from canary.rollout.model import Phase, Rollout
@@ -29,14 +30,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """An action, who wants it, and why: a reason for machines, a sentence and numbers for people."""
+    """An action, who wants it, and why: a reason for machines, a sentence for people, what was measured."""
 
     action: Action
     reason: str
     sentence: str
     who: str = CONTROLLER
     alert: bool = False
-    numbers: Mapping[str, Any] = field(default_factory=dict)
+    report: Report | None = None
+    golden: GoldenResult | None = None
 
 
 def decide(rollout: Rollout, verdict: Verdict, order: Order | None = None) -> Decision:
@@ -62,14 +64,14 @@ def decide(rollout: Rollout, verdict: Verdict, order: Order | None = None) -> De
                 Action.HOLD,
                 "paused",
                 f"paused, else it would go on: {verdict.sentence}",
-                numbers=verdict.numbers,
+                report=verdict.report,
             )
         case _:
             return _by_verdict(Action.HOLD, verdict)
 
 
 def _by_verdict(action: Action, verdict: Verdict) -> Decision:
-    return Decision(action, verdict.reason, verdict.sentence, alert=verdict.alert, numbers=verdict.numbers)
+    return Decision(action, verdict.reason, verdict.sentence, alert=verdict.alert, report=verdict.report)
 
 
 def _obey(rollout: Rollout, order: Order, verdict: Verdict) -> Decision:
@@ -94,7 +96,7 @@ def _obey(rollout: Rollout, order: Order, verdict: Verdict) -> Decision:
 
 def _by_hand(action: Action, order: Order, sentence: str, verdict: Verdict) -> Decision:
     return Decision(
-        action, f"by_hand:{order.verb}", f"{order.by}: {sentence}", who=order.by, numbers=verdict.numbers
+        action, f"by_hand:{order.verb}", f"{order.by}: {sentence}", who=order.by, report=verdict.report
     )
 
 

@@ -115,7 +115,8 @@ def _noted(state: State, before: Rollout | None, decision: Decision, now: float)
         sentence=decision.sentence,
         who=decision.who,
         alert=decision.alert,
-        numbers=decision.numbers,
+        report=decision.report,
+        golden=decision.golden,
         stable=state.stable,
     )
     if before is not None and after is not None:
@@ -127,6 +128,7 @@ def _noted(state: State, before: Rollout | None, decision: Decision, now: float)
             phase=after.phase.value,
             weight_from=before.weight,
             weight_to=after.weight,
+            step=after.step + 1 or None,
         )
     if not _is_news(state.latest, entry):
         return replace(state, latest=replace(entry, number=state.entries))

@@ -1,16 +1,20 @@
 """What the evidence says, metric by metric, ready to be shown; pure."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 from canary.judge import formatting
 from canary.judge.policy import Metric
+from canary.judge.report import MetricReport, Need, Proof
 from canary.judge.rules import ROLL_BACK_AT, SUSPECT_AT
-from canary.rollout.state import State
-from canary.views.needs import UNKNOWN, Need, Needed, needed, needs
+from canary.measure.counts import Counts
+from canary.rollout.model import Phase, Rollout
 from canary.views.runs import Run
 from canary.views.scale import Gauge, harm, safe
+
+UNKNOWN: Final = "-"
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,14 @@ class Side:
     def share(self) -> str:
         """The share of bad requests in words."""
         return formatting.percent(self.bad, self.requests) if self.requests else UNKNOWN
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What is still needed before the next step: a number or a word, and a sentence."""
+
+    amount: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -79,40 +91,76 @@ class Evidence:
         return formatting.evidence(self.breaker)
 
 
-def evidence(run: Run, state: State) -> Evidence | None:
+def evidence(run: Run) -> Evidence | None:
     """Return the evidence of a rollout, None before the first judgement."""
     entry = run.judged
-    if entry is None:
+    if entry is None or entry.report is None:
         return None
-    numbers = entry.numbers
-    open_ones = dict(needs(run, state))
-    rows = tuple(_finding(run, name, row, open_ones.get(name)) for name, row in numbers["metrics"].items())
-    total = harm(numbers["evidence"], ROLL_BACK_AT, SUSPECT_AT, "all metrics together")
-    return Evidence(total, numbers["breaker"], rows, needed(run, open_ones), entry.at, numbers["ticks"])
+    report = entry.report
+    goes_on = run.rollout is not None and not run.ended and run.rollout.stage.judged
+    open_ones = {name: seen.needed for name, seen in report.metrics.items() if seen.needed and goes_on}
+    rows = tuple(_finding(run, name, seen, open_ones.get(name)) for name, seen in report.metrics.items())
+    total = harm(report.evidence, ROLL_BACK_AT, SUSPECT_AT, "all metrics together")
+    needed = _needed(run, list(open_ones.values()))
+    return Evidence(total, report.breaker, rows, needed, entry.at, report.ticks)
 
 
-def _finding(run: Run, name: str, row: Mapping[str, Any], need: Need | None) -> Finding:
+def _finding(run: Run, name: str, seen: MetricReport, need: Need | None) -> Finding:
     metric = _metric(run, name)
-    step = (
-        row["step"] if any(row["step"][side]["requests"] for side in ("canary", "stable")) else row["rollout"]
-    )
+    counts = seen.step if seen.step.canary.requests or seen.step.stable.requests else seen.rollout
     return Finding(
         name=name,
         bad=metric.bad if metric else "",
-        canary=Side(run.canary, **step["canary"]),
-        stable=Side(run.stable, **step["stable"]),
-        harm=harm(row["evidence"], ROLL_BACK_AT, SUSPECT_AT, "its part of the total"),
-        safe=tuple(_safe(claim) for claim in row["safe"]),
-        phi=row["phi"],
-        incident=row["incident"],
+        canary=_side(run.canary, counts.canary),
+        stable=_side(run.stable, counts.stable),
+        harm=harm(seen.evidence, ROLL_BACK_AT, SUSPECT_AT, "its part of the total"),
+        safe=tuple(_safe(proof) for proof in seen.safe),
+        phi=seen.phi,
+        incident=seen.incident,
         need=need.sentence if need else "",
     )
 
 
-def _safe(claim: Mapping[str, Any]) -> Gauge:
-    return safe(claim["evidence"], claim["enough"], f"not worse than {claim['margin']}")
+def _side(version: str, counts: Counts) -> Side:
+    return Side(version, counts.requests, counts.bad)
+
+
+def _safe(proof: Proof) -> Gauge:
+    return safe(proof.evidence, proof.enough, f"not worse than {proof.margin}")
 
 
 def _metric(run: Run, name: str) -> Metric | None:
     metrics = run.rollout.profile.metrics if run.rollout else ()
     return next((metric for metric in metrics if metric.name == name), None)
+
+
+def _needed(run: Run, needs: Sequence[Need]) -> Needed:
+    """Return what the whole rollout still needs."""
+    rollout = run.rollout
+    if run.ended or rollout is None:
+        return Needed("Nothing", "this rollout is over")
+    if not rollout.stage.judged:
+        return Needed(UNKNOWN, "the canary gets no traffic yet")
+    if rollout.acting is Phase.BAKING:
+        length = formatting.duration(rollout.profile.bake_s)
+        return Needed("Time", f"it bakes for {length} with the old stable warm")
+    return _slowest(needs) if needs else _proved(rollout)
+
+
+def _proved(rollout: Rollout) -> Needed:
+    if rollout.phase is Phase.PAUSED:
+        return Needed("A person", "every metric is proved; somebody has to resume it")
+    return Needed("Nothing", "every metric is proved; what is left is time")
+
+
+def _slowest(known: Sequence[Need]) -> Needed:
+    """Return what the metric needs that takes longest."""
+    last = max(known, key=lambda need: math.inf if need.requests is None else need.requests)
+    latest = (
+        "" if last.left_s is None else f"; in {formatting.duration(last.left_s)} what is proved is enough"
+    )
+    if last.requests is None:
+        return Needed("No end in sight", f"at these rates no number of requests is enough{latest}")
+    takes = None if last.seconds is None else formatting.duration(last.seconds)
+    when = f"{takes} at this rate" if takes else "no canary requests come"
+    return Needed(f"{formatting.count(last.requests)} request{'s' * (last.requests > 1)}", f"{when}{latest}")

@@ -1,10 +1,11 @@
 """The state as people and programs read it: plain JSON values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from canary.rollout.decision import Action
+from canary.judge.verdict import Verdict
+from canary.rollout.decision import Action, Decision
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
@@ -28,7 +29,16 @@ def status_view(state: State | None, controller: Mapping[str, Any] | None) -> di
 
 def entry_view(entry: Entry) -> dict[str, Any]:
     """Return a history entry."""
-    return {**asdict(entry), "action": entry.action.value}
+    seen = asdict(replace(entry, report=None, golden=None))
+    del seen["report"], seen["golden"]
+    return {**seen, "action": entry.action.value, "numbers": numbers(entry)}
+
+
+def numbers(said: Entry | Decision | Verdict) -> dict[str, Any]:
+    """Return what was measured; nothing if it was said without a measurement."""
+    report = asdict(said.report) if said.report else {}
+    golden = None if isinstance(said, Verdict) else said.golden
+    return report | ({"golden": golden.numbers} if golden else {})
 
 
 def _rollout(state: State, rollout: Rollout) -> dict[str, Any]:

@@ -81,8 +81,8 @@ class Run:
 
     @property
     def judged(self) -> Entry | None:
-        """The judgement whose numbers say most; a bake proves nothing, so of a promoted one that before."""
-        known = [entry for entry in (*self.entries, self.latest) if "metrics" in entry.numbers]
+        """The judgement whose report says most; a bake proves nothing, so of a promoted one that before."""
+        known = [entry for entry in (*self.entries, self.latest) if entry.report]
         if self.phase is Phase.PROMOTED:
             known = [entry for entry in known if entry.action is Action.ADVANCE and _compares(entry)] or known
         elif self.turn in known:
@@ -108,7 +108,7 @@ class Run:
 
 
 def _compares(entry: Entry) -> bool:
-    return any(metric["safe"] for metric in entry.numbers["metrics"].values())
+    return entry.report is not None and any(metric.safe for metric in entry.report.metrics.values())
 
 
 def runs(state: State) -> tuple[Run, ...]:

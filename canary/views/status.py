@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.judge import formatting
+from canary.judge.report import MetricReport
 from canary.resource.spec import document
 from canary.resource.status import (
     HISTORY_KEPT,
@@ -23,6 +24,7 @@ from canary.rollout.state import State
 
 SPEC_PREFIX: Final = "spec-"
 MAX_TEXT: Final = 1000
+MOST_METRICS: Final = 8
 MOST: Final = 1e300
 """JSON has no infinity."""
 
@@ -114,31 +116,27 @@ def _evidence(state: State) -> tuple[Evidence, ...]:
     """Return what the metrics said when the rollout was judged last."""
     said = (state.latest, *reversed(state.history))
     rollout = state.rollout.id if state.rollout else ""
-    judged = (entry for entry in said if entry and entry.rollout == rollout and entry.numbers)
-    known: Mapping[str, Json] = next((entry.numbers for entry in judged), {}).get("metrics", {})
-    return tuple(_metric(name, numbers) for name, numbers in list(known.items())[:8])
+    judged = (entry.report for entry in said if entry and entry.rollout == rollout and entry.report)
+    report = next(judged, None)
+    rows = report.metrics.items() if report else ()
+    return tuple(_metric(name, seen) for name, seen in rows if seen.counted or seen.needed)[:MOST_METRICS]
 
 
-def _metric(name: str, numbers: Json) -> Evidence:
-    step = numbers.get("step", {})
-    stable, canary = (_counts(step.get(side, {})) for side in ("stable", "canary"))
+def _metric(name: str, seen: MetricReport) -> Evidence:
+    stable, canary = seen.step.stable, seen.step.canary
     rates = " vs ".join(
         f"{side} {formatting.percent(counts.bad, counts.requests)}"
         for side, counts in (("canary", canary), ("stable", stable))
     )
     return Evidence(
         metric=name,
-        stable=stable,
-        canary=canary,
-        harm=min(float(numbers.get("evidence", 0.0)), MOST),
-        safe=min(max((float(claim["evidence"]) for claim in numbers.get("safe", ())), default=0.0), MOST),
-        needed=numbers.get("needed"),
+        stable=Counts(**asdict(stable)),
+        canary=Counts(**asdict(canary)),
+        harm=min(seen.evidence, MOST),
+        safe=min(seen.safest, MOST),
+        needed=seen.needed.requests if seen.needed else None,
         words=f"{name}: {rates}; {formatting.count(canary.requests)} canary requests",
     )
-
-
-def _counts(given: Json) -> Counts:
-    return Counts(requests=int(given.get("requests", 0)), bad=int(given.get("bad", 0)))
 
 
 def _conditions(state: State, around: Circumstances) -> Iterable[Condition]:
@@ -191,6 +189,7 @@ def _transitions(state: State) -> Iterable[Transition]:
             yield Transition(
                 at=_time(entry.at),
                 phase=entry.phase,  # type: ignore[arg-type] # checked by the model
+                step=entry.step,
                 weight=entry.weight_to,
                 by=entry.who[:256],
                 reason=entry.reason[:256],

@@ -1,7 +1,6 @@
 """Status and history as lines of text."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from canary.judge import formatting
@@ -22,11 +21,10 @@ def status_lines(status: View, now: float) -> list[str]:
     ]
 
 
-def entry_line(entry: View) -> str:
-    """Return a history entry in one line."""
-    clock = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
+def entry_line(entry: View, clock: Callable[[float], str]) -> str:
+    """Return a history entry in one line; ``clock`` writes Unix seconds as a time of day."""
     weight = f"{entry['weight_to']:3d} %" if entry["rollout"] else "     "
-    return f"{clock}  {weight}  {entry['action']} ({entry['reason']}): {entry['sentence']}"
+    return f"{clock(entry['at'])}  {weight}  {entry['action']} ({entry['reason']}): {entry['sentence']}"
 
 
 def _rollout_lines(rollout: View, now: float) -> list[str]:

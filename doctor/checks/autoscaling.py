@@ -5,7 +5,6 @@ from typing import Final
 
 from doctor.check import check
 from doctor.dig import dig, listed, mapping, text
-from doctor.fixes import merge
 from doctor.model import Inventory, Object, Place, Severity, Sighting
 from doctor.pods import SCALED, Workload
 
@@ -85,27 +84,6 @@ def two_autoscalers(inventory: Inventory) -> Iterator[Sighting]:
             )
 
 
-@check("BM403", Severity.ERROR)
-def autoscaler_without_target(inventory: Inventory) -> Iterator[Sighting]:
-    """An autoscaler's target does not exist.
-
-    Nothing is scaled, however high the load; the only sign is a condition that nobody reads.
-
-    Correct spec.scaleTargetRef.
-    """
-    for scaler in inventory.of(*SCALERS):
-        kind, name = target_of(scaler)
-        if kind in SCALED and inventory.sees(kind, scaler.namespace):
-            there = [each.name for each in inventory.of(kind, namespace=scaler.namespace)]
-            if name not in there:
-                yield Sighting(
-                    scaler,
-                    "spec.scaleTargetRef",
-                    f"{kind} {name}; there are {listed(sorted(there))}",
-                    merge(scaler, {"spec": {"scaleTargetRef": {"kind": kind, "name": "NAME"}}}),
-                )
-
-
 @check("BM404", Severity.ERROR)
 def utilisation_without_requests(inventory: Inventory) -> Iterator[Sighting]:
     """An autoscaler works by utilisation, and a container asks for none of that resource.
@@ -135,12 +113,3 @@ def _without(workload: Workload, resource: str) -> Iterator[str]:
         asked = [mapping(container, "resources", each) for each in ("requests", "limits")]
         if not any(resource in each for each in asked):
             yield field
-
-
-def least(inventory: Inventory, target: Object) -> int | None:
-    """Return the least number of pods that an autoscaler keeps, or None without one."""
-    for scaler in scalers_of(inventory, target):
-        field = "minReplicas" if scaler.kind == "HorizontalPodAutoscaler" else "minReplicaCount"
-        said = dig(scaler.body, "spec", field)
-        return said if isinstance(said, int) else int(scaler.kind == "HorizontalPodAutoscaler")
-    return None

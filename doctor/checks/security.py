@@ -114,26 +114,3 @@ def admin_open(inventory: Inventory) -> Iterator[Sighting]:
                         f"{ADMIN}={value}, and no AuthorizationPolicy over the pods",
                         f"remove {ADMIN}, or let an AuthorizationPolicy allow the port to the controller",
                     )
-
-
-@check("BM805", Severity.WARNING)
-def password_in_the_open(inventory: Inventory) -> Iterator[Sighting]:
-    """A password stands in a pod's environment in plain text.
-
-    Whoever may read the Deployment, its manifest in Git or a release's history has it.
-
-    Take it from a Secret: valueFrom.secretKeyRef.
-    """
-    for workload in workloads(inventory):
-        for field, container in workload.containers:
-            for number, each in enumerate(parts(container, "env")):
-                name, value = text(each, "name"), text(each, "value")
-                secret = name.endswith(("PASSWORD", "_TOKEN", "SECRET_KEY")) and value
-                credentials = value.partition("://")[2].partition("/")[0]
-                if secret or (":" in credentials.rpartition("@")[0] and "$(" not in credentials):
-                    yield Sighting(
-                        workload.object,
-                        f"{field}.env[{number}]",
-                        f"{name} (its value is not repeated here)",
-                        f"{{name: {name}, valueFrom: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}",
-                    )

@@ -36,27 +36,6 @@ def service_without_pods(inventory: Inventory) -> Iterator[Sighting]:
         )
 
 
-@check("BM116", Severity.ERROR)
-def selector_misses_own_pods(inventory: Inventory) -> Iterator[Sighting]:
-    """A workload's selector does not match its own pod template.
-
-    The API server refuses such a Deployment, and a release stops half-way.
-
-    Make spec.selector.matchLabels a part of spec.template.metadata.labels.
-    """
-    for each in _selecting(inventory):
-        selector = mapping(each.object.body, "spec", "selector")
-        if not matches(selector, each.labels):
-            wanted = labels(selector, "matchLabels")
-            yield Sighting(
-                each.object,
-                "spec.selector",
-                f"{shown(wanted)}, the pods have {shown(each.labels)}",
-                f"add {shown(wanted)} to spec.template.metadata.labels (a Deployment's selector cannot be "
-                "changed: delete it first if it is the selector that is wrong)",
-            )
-
-
 @check("BM117", Severity.ERROR)
 def selectors_overlap(inventory: Inventory) -> Iterator[Sighting]:
     """Two workloads select the same pods.

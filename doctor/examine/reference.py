@@ -33,13 +33,17 @@ reads only.
     bertmesh doctor                                                    # the local mesh that runs here
 
 Each finding says what was seen, why it bites and how it is mended. `-o json` prints the same for machines,
-`--ignore BM305` (as often as you like) leaves a check out, `--strict` counts warnings as errors. The exit
+`--ignore BM307` (as often as you like) leaves a check out, `--strict` counts warnings as errors. The exit
 code is 0 without errors, 1 with errors, 2 if the doctor could not look: a pipeline stops on both.
 
 Files may be a part of the whole. What they do not hold is taken as absent only where another object of the
 kind is there; the rest is told as `info`. On a cluster the doctor reads the
 namespaces that it is given, and Istio's mesh configuration, Telemetry, gateways and policies in
 `istio-system`; what it may not read it says (BM702). [Rights](#rights) has a ClusterRole that is enough.
+
+It looks at what the mesh or a rollout makes bite. For the rest, run beside it: `kube-linter lint` (images
+without a tag, missing requests, passwords in the environment, budgets that block drains, autoscalers without
+a target, the restricted Pod Security Standard), `istioctl analyze`, and `kubectl apply --dry-run=server`.
 
 Codes never change their meaning and are never used again.
 """

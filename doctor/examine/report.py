@@ -1,10 +1,10 @@
-"""Findings as text for people and as JSON for machines."""
+"""Findings as text for people and as a document for programs."""
 
-import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from doctor.model import Finding, Inventory, Place, Severity
 
@@ -16,14 +16,13 @@ LOOKED = {
 }
 
 
-def as_json(findings: Sequence[Finding], inventory: Inventory) -> str:
+def as_document(findings: Sequence[Finding], inventory: Inventory) -> dict[str, Any]:
     """Return the findings, how many there are of each severity, and what was looked at."""
-    document = {
+    return {
         "looked": {"place": inventory.place.value, "objects": len(inventory.objects)},
         "summary": {severity.value: _count(findings)[severity] for severity in Severity},
         "findings": [asdict(each) for each in findings],
     }
-    return json.dumps(document, ensure_ascii=False, indent=1)
 
 
 def as_text(findings: Sequence[Finding], inventory: Inventory) -> str:

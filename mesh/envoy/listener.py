@@ -22,6 +22,8 @@ def render_listener(mesh: Mesh, options: Options, *, version_info: str = "1") ->
     listener = {
         "name": STAT_PREFIX,
         "address": address(LOOPBACK, options.port),
+        # Else a second gateway could take the same port, and each would get some of the other's requests.
+        "enable_reuse_port": False,
         "filter_chains": [{"filters": [manager]}],
     }
     return resources("config.listener.v3.Listener", [listener], version_info)

@@ -39,11 +39,15 @@ class Admin:
         self._pool = urllib3.PoolManager(timeout=TIMEOUT_S, retries=False)
 
     def is_ready(self) -> bool:
-        """Tell whether Envoy serves: it has read its listener, clusters and routes."""
+        """Tell whether Envoy serves: it has read its clusters and routes, and listens."""
         try:
-            return self._get("/ready").status == HTTP_OK
+            return self._get("/ready").status == HTTP_OK and self._listeners("total_listeners_active") > 0
         except EnvoyDown:
             return False
+
+    def cannot_listen(self) -> bool:
+        """Tell whether Envoy was refused its port: then it runs, and nobody reaches it."""
+        return self._listeners("listener_create_failure") > 0
 
     def routes(self) -> RoutesState:
         """Return which routes are live."""
@@ -67,6 +71,9 @@ class Admin:
         stats = self._stats(f"^{prefix.replace('.', '[.]')}membership_(total|healthy)$")
         total, healthy = (int(stats.get(f"{prefix}membership_{kind}", 0)) for kind in ("total", "healthy"))
         return Members(total=total, healthy=healthy)
+
+    def _listeners(self, what: str) -> int:
+        return int(self._stats(f"^listener_manager[.]{what}$").get(f"listener_manager.{what}", 0))
 
     def _stats(self, pattern: str) -> dict[str, Any]:
         response = self._get("/stats", {"format": "json", "filter": pattern})

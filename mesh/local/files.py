@@ -3,7 +3,6 @@
 Envoy notices a file only when another one is renamed over it; a file written in place is ignored.
 """
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 
 from mesh.envoy import Options, render_bootstrap, render_clusters, render_endpoints, render_listener
 from mesh.model import Mesh, Version
+from modelstore.files import write_whole
 
 TYPES: Final = ("lds", "cds", "eds", "rds")
 WIDTH: Final = 120
@@ -44,18 +44,11 @@ def to_yaml(documents: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` in one step: a reader sees the old or the new text, and Envoy sees a rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
     """Replace ``path`` by ``document`` in one step, unless it holds just that already."""
     text = to_yaml([document])
     if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
-        write_text(path, text)
+        write_whole(path, text.encode())
 
 
 class EnvoyFiles:

@@ -10,10 +10,11 @@ from mesh.envoy import render_routes
 from mesh.envoy.clusters import version_of
 from mesh.envoy.routes import SPLIT_ROUTE
 from mesh.errors import InvalidMesh, UnreadableRoutes
-from mesh.local.files import to_yaml, write_text
+from mesh.local.files import to_yaml
 from mesh.model import Mesh, Split, Weights
 from mesh.policy import MAX_PERCENT
 from mesh.shadow import MILLION, mirror_of
+from modelstore.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class RouteFile:
     def write(self, text: str) -> None:
         """Replace the file, in a way that Envoy notices."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, text)
+        write_whole(self.path, text.encode())
 
     def keep(self, text: str) -> None:
         """Remember that Envoy serves ``text``."""
         if _read(self._good) != text:
-            write_text(self._good, text)
+            write_whole(self._good, text.encode())
 
     def restore(self, otherwise: str) -> None:
         """Put back what Envoy was last seen to serve, or else the text ``otherwise``, unless it is empty."""

@@ -1,32 +1,23 @@
 """Sentences whose masks a sound model fills rightly; a model that fails at them is not put in service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import orjson
 
+from modelstore.errors import BadGolden
+from modelstore.golden import FILE, Sentence, read_golden
 from service.engine import Array, Engine, Item, Want
 from service.engine.center import require_numbers
 from service.engine.pace import heavy
 from service.errors import SwapRefused
 from service.text.codec import Codec
 
-FILE = "golden.json"
 TRIED = 8
 """How many sentences are tried, in one batch: more would only take time from the requests."""
 BEST = 3
 SHARE = 0.5
 """Of the sentences, at least this share must be filled rightly: a sound model is far above."""
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence with one mask, and the tokens that may fill it."""
-
-    text: str
-    answers: tuple[str, ...]
 
 
 def find(*folders: Path) -> Sequence[Sentence]:
@@ -37,20 +28,11 @@ def find(*folders: Path) -> Sequence[Sentence]:
     """
     for path in (folder / FILE for folder in folders):
         if path.is_file():
-            return _read(path)
+            try:
+                return read_golden(path.read_bytes(), str(path))
+            except BadGolden as error:
+                raise SwapRefused(seen=error.seen, needed=error.needed, do=error.do) from error
     return ()
-
-
-def _read(path: Path) -> Sequence[Sentence]:
-    try:
-        sentences = orjson.loads(path.read_bytes())["sentences"]
-        return tuple(Sentence(str(one["text"]), tuple(one["answers"])) for one in sentences)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SwapRefused(
-            seen=f"{path} with {error!r}",
-            needed="sentences, each with a text and its answers",
-            do="mend it or remove it",
-        ) from error
 
 
 def check(engine: Engine, codec: Codec, sentences: Sequence[Sentence]) -> None:

@@ -17,6 +17,7 @@ from tests.canary.fakes import FakeClock
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import ROOT
+from tests.support.processes import wait_until
 
 
 class Busy:
@@ -57,10 +58,7 @@ class Busy:
 
     def until(self, phase: str) -> None:
         """Wait for a phase."""
-        end = time.monotonic() + 30
-        while self.cluster.phase != phase:
-            assert time.monotonic() < end, f"it is {self.cluster.phase}"
-            time.sleep(0.02)
+        wait_until(lambda: self.cluster.phase == phase, lambda: f"{phase}, it is {self.cluster.phase}")
 
 
 @contextmanager

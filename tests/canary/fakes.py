@@ -1,6 +1,6 @@
 """A small world without I/O: a clock, a router, pods, a store and traffic that follows the weights."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from canary.errors import MetricsDown
 from canary.local.store import STATE
 from canary.measure.counters import ALL, CounterSnapshot, Kind, Series
 from canary.rollout.commands import Answer, Command, Order, Start
+from canary.rollout.history import Entry
 from canary.rollout.state import State
 from mesh.errors import RouterError
 from mesh.model import Split
@@ -236,7 +237,7 @@ class Stage:
         self.store = FakeStore(self.executioner)
         self._kept = store or self.store
         self.traffic = FakeTraffic(self.clock, self.router, **traffic)
-        self.log: list[Mapping[str, Any]] = []
+        self.log: list[Entry] = []
         self.controller = self.new_controller()
         self.ids = 0
 

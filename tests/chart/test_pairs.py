@@ -76,9 +76,7 @@ def values(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(values())
 def test_any_good_values_render_good_objects(drawn: dict[str, Any]) -> None:
     found = render(drawn, apis=OPERATOR_APIS)

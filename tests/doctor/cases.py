@@ -111,11 +111,6 @@ def pods_lose_their_version(world: World) -> None:
         del part["version"]
 
 
-@case("BM116")
-def selector_not_on_the_pods(world: World) -> None:
-    world.spec("Deployment/bert-1.0")["selector"]["matchLabels"]["tier"] = "model"
-
-
 @case("BM117")
 def selector_without_the_version(world: World) -> None:
     del world.spec("Deployment/bert-1.0")["selector"]["matchLabels"]["version"]
@@ -249,21 +244,6 @@ def ambient_long_sleep(world: World) -> None:
     world.container("Deployment/bert-1.0")["lifecycle"] = {"preStop": {"exec": {"command": command}}}
 
 
-@case("BM305")
-def image_latest(world: World) -> None:
-    world.container("Deployment/bert-1.0")["image"] = "registry.example.org:5000/bertmesh/pod:latest"
-
-
-@case("BM305")
-def image_without_a_tag(world: World) -> None:
-    world.container("Deployment/bert-1.0")["image"] = "registry.example.org:5000/bertmesh/pod"
-
-
-@case("BM306")
-def no_memory_requested(world: World) -> None:
-    del world.container("Deployment/bert-1.0")["resources"]["requests"]["memory"]
-
-
 @case("BM307")
 def recreated(world: World) -> None:
     world.spec("Deployment/bert-1.0")["strategy"] = {"type": "Recreate"}
@@ -289,28 +269,9 @@ def keda_beside_hpa(world: World) -> None:
     )
 
 
-@case("BM403")
-def autoscaler_of_nothing(world: World) -> None:
-    world.spec("HorizontalPodAutoscaler/bert-1.0")["scaleTargetRef"]["name"] = "bert"
-
-
 @case("BM404")
 def utilisation_of_what_nobody_asked_for(world: World) -> None:
     del world.container("Deployment/bert-1.0")["resources"]["requests"]["cpu"]
-
-
-@case("BM405")
-def no_pod_may_go(world: World) -> None:
-    world.spec("PodDisruptionBudget/bert-1.0").update({"maxUnavailable": "0%"})
-
-
-@case("BM405")
-def as_many_as_there_are(world: World) -> None:
-    world.drop("PodDisruptionBudget/bert-1.0")
-    world.add(
-        "{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: redis}, "
-        "spec: {minAvailable: 1, selector: {matchLabels: {app: redis}}}}"
-    )
 
 
 @case("BM406")
@@ -444,16 +405,6 @@ def forbidden_kind(world: World) -> None:
     world.options["unread"] = {"Telemetry": "403 telemetries is forbidden"}
 
 
-@case("BM801")
-def writable_as_root(world: World) -> None:
-    world.container("Deployment/bert-1.0")["securityContext"] = {"runAsUser": 0, "privileged": True}
-
-
-@case("BM801")
-def host_path(world: World) -> None:
-    world.pods("StatefulSet/redis")["volumes"] = [{"name": "data", "hostPath": {"path": "/data"}}]
-
-
 @case("BM802")
 def tls_disabled(world: World) -> None:
     world.spec("DestinationRule/bert")["trafficPolicy"]["tls"] = {"mode": "DISABLE"}
@@ -475,9 +426,3 @@ def admin_for_all(world: World) -> None:
     world.container("Deployment/bert-1.0")["env"].append(
         {"name": "BERTMESH_ADMIN_BIND", "value": "0.0.0.0:8001"}
     )
-
-
-@case("BM805")
-def password_in_the_url(world: World) -> None:
-    url = {"name": "BERTMESH_REDIS_URL", "value": "redis://:hunter2@redis:6379/0"}
-    world.container("Deployment/bert-1.0")["env"].append(url)

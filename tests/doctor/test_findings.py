@@ -11,7 +11,7 @@ from doctor.check import check
 from doctor.checks.owners import CONTROLLER
 from doctor.checks.routes import seconds
 from doctor.errors import UnknownCode
-from doctor.examine.report import as_json, as_text
+from doctor.examine.report import as_text
 from doctor.examine.run import all_checks, examine
 from doctor.model import Inventory, Object, Place, Severity
 from mesh.cluster.router import MANAGER
@@ -48,19 +48,20 @@ def test_a_bad_example_is_found(code: str, change: Change) -> None:
         assert each.why
 
 
-@pytest.mark.parametrize("one", all_checks(), ids=lambda each: each.code)
-def test_every_check_has_a_case_and_says_why_and_how(one: Any) -> None:  # noqa: ANN401 - pytest's id needs it
-    assert has_case(one)
-    title, why, fix = one.paragraphs
-    assert title.endswith(".")
-    assert len(why) > 40
-    assert fix
+def test_every_check_has_a_case() -> None:
+    assert [one.code for one in all_checks() if not has_case(one)] == []
+
+
+def test_every_check_says_why_and_how() -> None:
+    said = {one.code: one.paragraphs for one in all_checks()}
+    good = {code for code, (title, why, fix) in said.items() if title.endswith(".") and len(why) > 40 and fix}
+    assert said.keys() - good == set()
 
 
 def test_the_worst_comes_first() -> None:
     world = World()
     world["Namespace/models"]["metadata"]["labels"] = {}
-    world.container("Deployment/bert-1.0")["image"] = "pod"
+    world.spec("Deployment/bert-1.0")["strategy"] = {"type": "Recreate"}
     ranks = [each.severity.rank for each in world.findings()]
     assert ranks == sorted(ranks)
     assert ranks[0] == 0
@@ -68,9 +69,9 @@ def test_the_worst_comes_first() -> None:
 
 def test_a_check_can_be_left_out() -> None:
     world = World()
-    world.container("Deployment/bert-1.0")["image"] = "pod"
-    assert [each.code for each in world.findings()] == ["BM305"]
-    assert examine(world.inventory, ["BM305"]) == []
+    world.spec("Deployment/bert-1.0")["strategy"] = {"type": "Recreate"}
+    assert [each.code for each in world.findings()] == ["BM307"]
+    assert examine(world.inventory, ["BM307"]) == []
 
 
 def test_leaving_out_a_check_that_does_not_exist_is_refused() -> None:
@@ -114,13 +115,6 @@ def test_the_command_that_mends_a_port_mends_it() -> None:
     assert not world.findings()
 
 
-def test_a_password_is_not_repeated() -> None:
-    world = World()
-    change = CASES["BM805"][0]
-    change(world)
-    assert "hunter2" not in as_json(world.findings(), world.inventory)
-
-
 def test_the_controllers_name_is_the_routers() -> None:
     assert CONTROLLER == MANAGER
 
@@ -151,7 +145,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), JSON, JSON), max_size=5), st.sampled_from(Place))
 def test_no_document_makes_the_doctor_stumble(documents: list[tuple[str, Any, Any]], place: Place) -> None:
     groups = {each["kind"]: each["apiVersion"] for each in World().documents.values()}

@@ -21,7 +21,7 @@ from tests.support.kubeapi.known import mesh_api
 
 MENDED_BY_COMMAND = (
     *("BM101", "BM102", "BM103", "BM111", "BM115", "BM213", "BM214", "BM301", "BM307"),
-    *("BM405", "BM407", "BM501", "BM503", "BM604", "BM802"),
+    *("BM407", "BM501", "BM503", "BM604", "BM802"),
 )
 PLACEHOLDER = re.compile(r"\b(NAME|VERSION|SECRET|KEY|DIGEST)\b")
 

@@ -5,11 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pytest
 import urllib3
 
 from bertmesh.local.home import Home, MeshInfo, VersionSpec
@@ -18,9 +16,9 @@ from canary.local.store import FileStore
 from canary.rollout.history import Entry
 from canary.rollout.model import Phase, Rollout
 from canary.rollout.state import State
+from tests.support.processes import LIMIT_S, wait_until
 
 TUNED = "zh-small:1.1-reviews"
-LIMIT_S = 150.0
 
 
 class Hand:
@@ -30,6 +28,8 @@ class Hand:
         self.home = home
         self.info = info
         self.gateway = info.gateway
+        self.carries = 0.0
+        """Requests a second that leave room on this machine."""
         self._store = FileStore(home.rollout)
 
     def command(
@@ -89,13 +89,9 @@ class Hand:
             each for each in self.state.history if (each.rollout, each.reason) == (self.rollout.id, reason)
         )
 
-    def until(self, what: str, true: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    def until(self, what: str, true: Callable[[], object]) -> None:
         """Wait until something is so."""
-        deadline = time.monotonic() + limit_s
-        while not true():
-            if time.monotonic() > deadline:
-                pytest.fail(f"after {limit_s:.0f} s still not so: {what}; status {self.status()}")
-            time.sleep(0.05)
+        wait_until(true, lambda: f"{what}; status {self.status()}")
 
     def until_weighted(self, canary: str, *, phase: Phase = Phase.PROGRESSING) -> None:
         """Wait until the canary gets traffic."""
@@ -128,6 +124,6 @@ class Hand:
             f"{self.gateway}/{task}",
             body=json.dumps(body).encode(),
             headers={"content-type": "application/json", **named},
-            timeout=10,
+            timeout=LIMIT_S,
             retries=False,
         )

@@ -7,10 +7,11 @@ import urllib3
 
 from bertmesh.demo.traffic import Traffic
 from tests.local.hand import Hand
+from tests.support.processes import LIMIT_S
 
 
 def page(mesh: Hand, path: str = "/", **headers: str) -> urllib3.BaseHTTPResponse:
-    return urllib3.request("GET", mesh.info.console + path, headers=headers, timeout=10, retries=False)
+    return urllib3.request("GET", mesh.info.console + path, headers=headers, timeout=LIMIT_S, retries=False)
 
 
 def test_the_console_comes_with_the_mesh_and_comes_back_after_a_kill(mesh: Hand) -> None:
@@ -43,7 +44,7 @@ def test_a_rollout_is_shown_with_its_traffic_and_aborted_from_the_console(
             "origin": mesh.info.console,
             "content-type": "application/x-www-form-urlencoded",
         },
-        timeout=20,
+        timeout=LIMIT_S,
         retries=False,
     )
     assert sent.status == 200, sent.data

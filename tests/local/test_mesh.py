@@ -14,6 +14,7 @@ from bertmesh.local.ports import free_ports
 from bertmesh.local.processes import MARK
 from tests.local.conftest import mesh_in
 from tests.local.hand import Hand
+from tests.support.processes import LIMIT_S
 
 FOUR_GIB = 4 * 2**30
 
@@ -35,7 +36,7 @@ def up(home: Path, *words: str, **environment: str) -> subprocess.CompletedProce
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT_S,
         check=False,
     )
 
@@ -90,7 +91,7 @@ def test_after_a_kill_of_the_supervisor_the_next_up_cleans_and_goes_on(tmp_path:
         assert 2 * sum(process.memory_full_info().pss for process in processes_of(home)) < FOUR_GIB
         first_supervisor = psutil.Process(first.info.pid)
         first_supervisor.kill()
-        first_supervisor.wait(timeout=10)
+        first_supervisor.wait(timeout=LIMIT_S)
         with mesh_in(home) as second:
             assert not [process for process in left if process.is_running()]
             assert second.post("feature-extraction", {"text": "你好"}).status == 200

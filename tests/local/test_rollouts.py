@@ -50,7 +50,7 @@ def test_a_canary_that_fails_is_taken_back(mesh: Hand, traffic: Traffic) -> None
 
 
 def test_a_slow_canary_is_taken_back(mesh: Hand, traffic: Traffic) -> None:
-    assert mesh.roll(mesh.add("2.1-slow", fault="latency=900ms")) == ROLLED_BACK
+    assert mesh.roll(mesh.add("2.1-slow", fault="latency=1200ms")) == ROLLED_BACK
     assert "slow" in mesh.status()["rollout"]["turn"]["sentence"]
     assert failures(traffic.answers()) == 0
 

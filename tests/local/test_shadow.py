@@ -4,7 +4,6 @@ import json
 
 from bertmesh.demo.facts import failures
 from bertmesh.demo.traffic import Traffic
-from tests.local.conftest import flowing
 from tests.local.hand import Hand
 
 PROMOTED, ROLLED_BACK = 0, 3
@@ -33,16 +32,15 @@ def test_a_canary_that_answers_alike_goes_on_while_its_copies_are_compared(
 ) -> None:
     canary = mesh.add("3.1-alike", replicas=1)
     copies = ("--shadow", "50", "--shadow-during", "20")
-    assert mesh.roll(canary, words=(*copies, *ONE_POD)) == PROMOTED
+    assert mesh.roll(canary, words=copies) == PROMOTED
     rehearsed = mesh.decided("rehearsed")
     assert "compared copies" in rehearsed.sentence
     assert [step.weight for step in mesh.rollout.passed] == [50, 100]
     assert failures(traffic.answers()) == 0
 
 
-def test_a_canary_that_guesses_is_taken_back_for_low_confidence(mesh: Hand) -> None:
+def test_a_canary_that_guesses_is_taken_back_for_low_confidence(mesh: Hand, traffic: Traffic) -> None:
     canary = mesh.add("3.2-guessing", fault="wrong=1", replicas=1)
-    with flowing(mesh, rate=40.0) as traffic:
-        assert mesh.roll(canary, words=ONE_POD) == ROLLED_BACK
-        assert failures(traffic.answers()) == 0
+    assert mesh.roll(canary) == ROLLED_BACK
+    assert failures(traffic.answers()) == 0
     assert mesh.status()["rollout"]["turn"]["sentence"].startswith("lowconf: canary ")

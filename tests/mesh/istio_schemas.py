@@ -4,12 +4,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
-from cloudcoil.models.istio.networking import v1
 
 CRD_PATTERN = "istio-*-crd-all.gen.yaml"
 GO_DURATION = re.compile(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
@@ -52,12 +52,8 @@ def crd_file() -> Path | None:
 @cache
 def model_schema(kind: str) -> Schema:
     """Return the strict schema of a kind, made from cloudcoil's models."""
-    models: dict[str, Any] = {
-        "VirtualService": v1.VirtualService,
-        "DestinationRule": v1.DestinationRule,
-        "Gateway": v1.Gateway,
-    }
-    schema = models[kind].model_json_schema(by_alias=True)
+    models = import_module("cloudcoil.models.istio.networking.v1")  # only now: it takes seconds
+    schema = getattr(models, kind).model_json_schema(by_alias=True)
     definitions = {name: strict(part) for name, part in schema["$defs"].items()}
     return _document(kind, strict(schema["properties"]["spec"])) | {"$defs": definitions}
 

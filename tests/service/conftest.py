@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import settings
 from transformers import BertForMaskedLM
 
 from service.api.app import wrap
 from service.pod.assembly import Pod, build
 from service.pod.settings import Settings
 from tests.service.tiny import write_model
-
-# A busy machine is no failure.
-settings.register_profile("service", deadline=None)
-settings.load_profile("service")
 
 
 @dataclass(frozen=True)

@@ -40,16 +40,24 @@ class Answer:
 class Gateway:
     """A running gateway: its address, its files, its router."""
 
-    def __init__(self, folder: Path, versions: Sequence[str], policy: Policy, collector: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        versions: Sequence[str],
+        policy: Policy | None = None,
+        *,
+        collector: str | None = None,
+        port: int | None = None,
+    ) -> None:
         self.options = Options(
             folder=str(folder / "envoy"),
-            port=free_port(),
+            port=port or free_port(),
             admin_port=free_port(),
             access_log=str(folder / "access.log"),
             collector=collector,
         )
         self.folder = folder
-        self.policy = policy
+        self.policy = policy or Policy()
         self.versions = list(versions)
         self.files = EnvoyFiles(self.options)
         self.url = f"http://127.0.0.1:{self.options.port}"
@@ -106,7 +114,7 @@ def gateway(
     collector: str | None = None,
 ) -> Iterator[Gateway]:
     """Run Envoy before these pods, with this split; ready means that it has found the pods healthy."""
-    here = Gateway(folder, list(pods), policy or Policy(), collector)
+    here = Gateway(folder, list(pods), policy, collector=collector)
     here.files.write_all(here.mesh(split, pods))
     here.router.prepare(split)
     with running("envoy", here.files.command(find_envoy()), folder=folder, ready=here.admin.is_ready):

@@ -12,6 +12,7 @@ from kubernetes.watch import Watch
 
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.samples import config_map, untyped
+from tests.support.processes import LIMIT_S
 
 Event = tuple[str, str]
 
@@ -19,7 +20,7 @@ Event = tuple[str, str]
 def told(client: ApiClient, **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - what a list takes
     core = untyped(CoreV1Api(client))
     return iter(
-        untyped(Watch)().stream(core.list_namespaced_config_map, "default", timeout_seconds=5, **options)
+        untyped(Watch)().stream(core.list_namespaced_config_map, "default", timeout_seconds=60, **options)
     )
 
 
@@ -117,8 +118,8 @@ def test_a_watch_ends_when_the_server_goes_down(
         seen.put("end")
 
     later(watch)
-    assert seen.get(timeout=5) == "ADDED"
+    assert seen.get(timeout=LIMIT_S) == "ADDED"
     api.stop()
-    while seen.get(timeout=5) != "end":
+    while seen.get(timeout=LIMIT_S) != "end":
         pass
     api.start()

@@ -1,6 +1,5 @@
 """`bertmesh rollout backtest`: what a policy would have done on recorded data."""
 
-import json
 import os
 import time
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 import click
 import yaml
 
-from bertmesh.commands.options import output_option
+from bertmesh.commands.output import emit, form_option
 from canary.controller.backtest import Backtest, Finding, Span
 from canary.controller.backtest import backtest as follow
 from canary.errors import BadPolicy
@@ -41,7 +40,7 @@ class When(click.ParamType[float]):
 
 
 @click.command()
-@output_option
+@form_option()
 @click.option(
     "--policy",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -75,10 +74,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one parameter for each option, as clic
     settings = replace(settings, service=service) if service else settings
     span = Span(begin, time.time() if end is None else end, profile.tick_s)
     result = follow(PrometheusMetrics(prometheus, settings), stable, canary, profile, span)
-    if output == "json":
-        click.echo(json.dumps(result.view, ensure_ascii=False, indent=1))
-    else:
-        click.echo("\n".join([*map(_line, result.findings), _end(result, span)]))
+    emit(result.view, output, lambda: "\n".join([*map(_line, result.findings), _end(result, span)]))
 
 
 def read_policy(path: Path | None, stable: str, canary: str) -> Profile:

@@ -1,13 +1,12 @@
 """`bertmesh rollout disagreements`: the questions that a canary answered most differently than the stable."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
 from bertmesh.commands.options import home_option
-from bertmesh.commands.output import emit, form_option
+from bertmesh.commands.output import clock, emit, form_option
 from bertmesh.local.home import Home
 from canary.adapters.disagreements import LIMIT, Disagreement, worst
 from canary.errors import NoRollout
@@ -45,7 +44,7 @@ def _text(canary: str, found: Sequence[Disagreement]) -> str:
 
 
 def _lines(each: Disagreement) -> str:
-    at = time.strftime("%H:%M:%S", time.localtime(each.at))
+    at = clock(each.at)
     trace = f", trace {each.trace_id}" if each.trace_id else ""
     return "\n".join(
         [

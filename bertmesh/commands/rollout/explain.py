@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bertmesh.commands.output import emit, form_option
+from bertmesh.commands.output import clock, emit, form_option
 from bertmesh.commands.target import Target, name_argument, target_options
 from bertmesh.errors import BertmeshError
 from canary.errors import NoRollout
@@ -41,7 +41,7 @@ def explain(target: Target, output: str, name: str | None, chosen: str | None) -
     run = _choose(state, chosen)
     settings = target.settings(os.environ, desk)
     shared = target.cluster.wants() if target.remote else ()
-    document = explanation(run, evidence(run, state) if state else None, settings, shared)
+    document = explanation(run, evidence(run), settings, shared)
     emit(document, output, lambda: _text(run, document))
 
 
@@ -135,7 +135,7 @@ def _gauge(gauge: Gauge) -> dict[str, Any]:
 
 def _text(run: Run, document: dict[str, Any]) -> str:
     head = f"{run.id}: {run.stable} -> {run.canary}, {run.phase.value}, canary at {run.weight} %"
-    lines = [head, f"  {entry_line(document['decision']).strip()}", ""]
+    lines = [head, f"  {entry_line(document['decision'], clock).strip()}", ""]
     lines += _evidence_lines(document["evidence"])
     if document["policy"]:
         lines += ["", "policy (a metric: tolerated; tight; stated margin):"]

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bertmesh.commands.output import TEXT, written
+from bertmesh.commands.output import TEXT, clock, written
 from canary.controller.client import Desk
 from canary.errors import WaitedTooLong
 from canary.judge import formatting
@@ -78,14 +78,14 @@ def _line(entry: View, form: str) -> str:
         case "yaml":
             return f"---\n{written(entry, form)}"
         case _:
-            return entry_line(entry)
+            return entry_line(entry, clock)
 
 
 def screen(seen: View, state: State | None, now: float) -> RenderableType:
     """Return a rollout as a terminal shows it, the evidence as bars; ``now`` is in Unix seconds."""
     lines = [Text(line) for line in status_lines(seen, now)]
     known = runs(state) if state else ()
-    found = evidence(known[0], state) if state and known else None
+    found = evidence(known[0]) if known else None
     if found is None:
         return Group(*lines)
     return Group(*lines, Text(), _needed(found), _table(found))

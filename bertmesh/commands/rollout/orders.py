@@ -86,9 +86,10 @@ def undo(  # noqa: PLR0913 - one parameter for each option, as click has it
     wait: bool,
     timeout: float | None,
 ) -> None:
-    """Go back to the former stable version: as a rollout with the profile `fast`, or with --now at once.
+    """Go back to the former stable version: as a rollout, or with --now at once.
 
-    Nothing has to be installed: its pods are started again and get traffic when they are ready.
+    It is judged by the policy of the rollout that it undoes, on a cluster by the ModelRollout's. Nothing has
+    to be installed: the pods are started again and get traffic when they are ready.
     """
     desk = target.desk(name)
     command = Undo(uuid.uuid4().hex, target.who(), time.time(), why, at_once=at_once)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bertmesh.commands.output import aligned, emit, form_option
+from bertmesh.commands.output import aligned, clock, emit, form_option
 from bertmesh.commands.rollout.follow import follow, screen
 from bertmesh.commands.rollout.orders import timeout_option
 from bertmesh.commands.target import Target, name_argument, target_options
@@ -100,7 +100,8 @@ def _row(document: Document, keys: Sequence[str], *, everywhere: bool) -> list[s
 def history(target: Target, output: str, name: str | None, last: int) -> None:
     """Show what was decided, by whom, and why."""
     entries = list(target.desk(name).history())[-last:]
-    emit(entries, output, lambda: "\n".join(map(entry_line, entries)) or "nothing has happened yet")
+    lines = (entry_line(entry, clock) for entry in entries)
+    emit(entries, output, lambda: "\n".join(lines) or "nothing has happened yet")
 
 
 @click.command()

@@ -11,7 +11,7 @@ from bertmesh.commands.cli import cli
 from bertmesh.local.ports import free_ports
 from tests.support.kubeapi.known import mesh_api
 from tests.support.kubeapi.samples import rollout
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 
 def test_the_console_is_served_without_a_mesh_and_ends_on_a_signal(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_console_is_served_without_a_mesh_and_ends_on_a_signal(tmp_path: Pat
             assert "No controller has run here yet" in (answer(port) or "")
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(LIMIT_S) == 0
 
 
 def test_the_console_of_a_cluster_is_served_by_one_command(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_console_of_a_cluster_is_served_by_one_command(tmp_path: Path) -> No
                 assert any(seen.path.endswith("/namespaces/default/modelrollouts") for seen in api.seen)
             finally:
                 process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(LIMIT_S) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from bertmesh.demo.facts import SplitSeen, Stage, failures, last_on, misplaced, seen_in, split_p
+from bertmesh.demo.facts import SplitSeen, Stage, answered_by, failures, misplaced, seen_in, split_p
 from bertmesh.demo.traffic import Answer
 
 
@@ -43,7 +43,13 @@ def test_failures_are_missing_answers_and_server_errors_but_not_refusals() -> No
     assert failures([answer(1), answer(2, status=0), answer(3, status=503), answer(4, status=429)]) == 2
 
 
-def test_the_last_request_on_a_version_is_the_one_sent_last() -> None:
-    sent = [answer(3, "1.1"), answer(9, "1.1"), answer(12)]
-    assert last_on("1.1", sent) == 9
-    assert last_on("2.0", sent) is None
+def test_stages_in_which_too_few_requests_were_to_be_expected_say_nothing() -> None:
+    enough, few = SplitSeen(5, 1.0, 95, 5), SplitSeen(5, 1.0, 31, 9)
+    assert split_p([few]) is None
+    assert split_p([enough, few]) == split_p([enough])
+
+
+def test_what_a_version_answered_is_told_apart() -> None:
+    sent = [answer(3, "1.1"), answer(9), answer(12, "1.1")]
+    assert answered_by("1.1", sent) == [sent[0], sent[2]]
+    assert answered_by("2.0", sent) == []

@@ -9,7 +9,7 @@ import pytest
 
 from bertmesh.local import golden
 from bertmesh.local.home import Home, VersionSpec, write_json
-from canary.errors import BadGolden
+from modelstore.errors import BadGolden
 
 SET = {"schema": 1, "sentences": [{"text": "北[MASK]", "answers": ["京"]}]}
 

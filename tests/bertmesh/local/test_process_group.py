@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks.serving.processes import running
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 # A starter that says which processes it has: a server, and a child of the server that heeds no signal.
 STARTER = """
@@ -47,7 +47,7 @@ def test_servers_end_with_a_benchmark_that_is_ended_in_any_way(tmp_path: Path, h
         wait_until(lambda: number(tmp_path / "server") and number(tmp_path / "child"), "the server runs")
     finally:
         starter.send_signal(how)
-        starter.wait(30)
+        starter.wait(LIMIT_S)
     left = [number(tmp_path / name) for name in ("server", "child")]
     wait_until(lambda: not any(map(is_there, left)), "nothing is left")
 

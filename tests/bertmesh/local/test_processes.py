@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -11,6 +9,7 @@ import pytest
 
 from bertmesh.local.logs import last_words
 from bertmesh.local.processes import Child, Command, kill_strays, stop_all
+from tests.support.processes import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 DEAF_PROGRAM = """
@@ -27,13 +26,6 @@ time.sleep(60)
 """
 DEAF = [sys.executable, "-c", DEAF_PROGRAM]
 PARENT = [sys.executable, "-c", PARENT_PROGRAM]
-
-
-def wait_until(seen: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not seen():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
-        time.sleep(0.02)
 
 
 def start(tmp_path: Path, words: list[str], home: Path | None = None) -> Child:

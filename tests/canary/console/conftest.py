@@ -24,12 +24,6 @@ class Quiet(WSGIRequestHandler):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the controller's store is."""
-    return tmp_path / "rollout"
-
-
-@pytest.fixture
 def live(folder: Path) -> Iterator[Scene]:
     """A rollout at 20 % that moves no further, and a controller that takes orders all the time."""
     scene = Scene(folder)

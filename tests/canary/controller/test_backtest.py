@@ -153,7 +153,7 @@ def test_a_bad_policy_is_answered_with_a_sentence(tmp_path: Path, text: str, sen
 
 def test_a_prometheus_that_is_not_there_is_answered_with_a_sentence() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    result = run(*arguments("--from", "2026-11-21T10:00:00", prometheus=url))
+    result = run(*arguments("--from", "1970-01-12T13:46:40Z", "--to", "1000100", prometheus=url))
     assert result.exit_code == 1
     assert f"no metrics from {url}" in result.output
 

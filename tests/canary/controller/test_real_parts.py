@@ -22,9 +22,9 @@ from mesh.local.prometheus import render_prometheus
 from mesh.model import Split
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
-from tests.support.processes import prometheus_server, wait_until
+from tests.support.processes import LIMIT_S, prometheus_server, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 RATE = 60.0
 
 
@@ -100,14 +100,14 @@ class Theatre:
         answer = self.client.send(Start("start", "ann", time.time(), "1.1", profile="fast", steps=(20,)))
         assert answer.ok, answer.message
 
-    def end(self, limit_s: float = 120.0) -> str:
+    def end(self) -> str:
         """Wait for the end of the rollout and return its phase."""
-        *_, last = self.client.follow(limit_s)
+        *_, last = self.client.follow(LIMIT_S)
         return str(last["rollout"]["phase"])
 
     def reach(self, weight: int) -> None:
         """Wait until the canary's weight is live."""
-        wait_until(lambda: self.gateway.router.split().weights.canary >= weight, f"weight {weight}", 60)
+        wait_until(lambda: self.gateway.router.split().weights.canary >= weight, f"weight {weight}")
 
 
 @pytest.fixture

@@ -46,7 +46,8 @@ def test_a_canary_that_fails_is_rolled_back_and_its_pods_are_let_go() -> None:
     assert stage.workloads.pods == {"1.0": 2, "1.1": 0, "1.2": 0}
     turn = next(entry for entry in stage.state.history if entry.action == "roll_back")
     assert "evidence" in turn.sentence
-    assert turn.numbers["evidence"] >= 100
+    assert turn.report is not None
+    assert turn.report.evidence >= 100
 
 
 def test_a_slow_canary_is_rolled_back() -> None:
@@ -264,8 +265,8 @@ def test_every_entry_of_the_history_is_one_log_line() -> None:
     stage = Stage(bad={"1.1": 0.3})
     stage.start()
     stage.run()
-    assert [line["number"] for line in stage.log] == [entry.number for entry in stage.state.history]
-    assert all(line["sentence"] for line in stage.log)
+    assert [line.number for line in stage.log] == [entry.number for entry in stage.state.history]
+    assert all(line.sentence for line in stage.log)
 
 
 def test_waiting_for_the_same_reason_is_one_entry() -> None:

@@ -1,7 +1,11 @@
 """The way back to what was stable before, on fakes."""
 
+from dataclasses import replace
+
 import pytest
 
+from canary.judge.policy import Shadow, Step
+from canary.judge.profiles import AT_ONCE, DEFAULT, FAST, shadowed
 from canary.rollout.commands import Answer, Undo
 from mesh.model import Split
 from tests.canary.fakes import Stage
@@ -52,7 +56,7 @@ def test_undone_at_once_all_traffic_moves_when_the_pods_are_ready_even_without_m
 def test_not_even_at_once_does_traffic_go_to_pods_that_are_not_ready(promoted: Stage) -> None:
     promoted.workloads.broken["1.0"] = "no model folder"
     undo(promoted, at_once=True)
-    promoted.run(150)
+    promoted.run(AT_ONCE.ready_s + 30)
     assert promoted.phase == "Failed"
     assert promoted.router.live == Split("1.1")
 
@@ -71,7 +75,7 @@ def test_an_undo_can_be_undone(promoted: Stage) -> None:
     undo(promoted, at_once=True)
     promoted.run()
     promoted.send(Undo("again", "ben", promoted.clock.time))
-    promoted.run()
+    promoted.run(3600, step=5)  # what was not judged has no policy of its own: by the default one
     assert (promoted.state.stable, promoted.state.previous) == ("1.1", "1.0")
 
 
@@ -90,3 +94,26 @@ def test_an_undo_waits_for_no_rollout_but_says_how_to_end_it(promoted: Stage) ->
     assert not answer.ok
     assert "a rollout of '1.2' is in progress" in answer.message
     assert "rollout abort" in answer.message
+
+
+def test_the_way_back_is_judged_by_the_policy_of_the_rollout_that_it_undoes(promoted: Stage) -> None:
+    policy = replace(FAST, name="strict", steps=(Step(30, 5.0),))
+    promoted.start("1.2", policy=shadowed(policy, 50))
+    promoted.run()
+    assert promoted.state.stable == "1.2"
+    assert undo(promoted).ok
+    begun = promoted.state.rollout
+    assert begun is not None
+    assert (begun.profile.name, begun.profile.steps) == ("strict", policy.steps)
+    assert (begun.profile.shadow, begun.mirror) == (Shadow(), 0)  # the answers are meant to differ
+    assert [metric.name for metric in begun.profile.metrics] == [metric.name for metric in FAST.metrics]
+
+
+def test_where_that_policy_is_not_kept_the_way_back_is_judged_by_the_default_one(promoted: Stage) -> None:
+    promoted.traffic.bad = {"1.2": 0.3}
+    promoted.start("1.2")
+    promoted.run()
+    assert (promoted.phase, promoted.state.previous) == ("RolledBack", "1.0")
+    assert undo(promoted).ok
+    assert promoted.state.rollout is not None
+    assert promoted.state.rollout.profile == DEFAULT

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from canary.controller.golden_gate import GoldenGate
-from canary.errors import BadGolden
-from canary.judge.golden import GoldenResult, Sentence, compare, read_golden
+from canary.judge.golden import GoldenResult, compare
 from canary.rollout.model import Rollout
+from canary.views.rollout import entry_view
 from mesh.model import Split
+from modelstore.errors import BadGolden
+from modelstore.golden import Sentence, read_golden
 from tests.canary.fakes import Stage
 
 SENTENCES = tuple(Sentence(f"第{k}个[MASK]。", ("对",)) for k in range(40))
@@ -80,7 +82,7 @@ def test_a_canary_as_good_as_the_stable_gets_traffic_and_the_numbers_are_kept() 
     assert scene.play() == "Progressing"
     assert scene.candidates.asked == ["1.0", "1.1"]
     [entry] = [e for e in scene.world.state.history if "golden set: canary" in e.sentence]
-    assert entry.numbers["golden"]["both"] == 35
+    assert entry_view(entry)["numbers"]["golden"]["both"] == 35
 
 
 def test_a_canary_that_has_forgotten_too_much_never_gets_a_request() -> None:

@@ -57,7 +57,7 @@ def _draw_tick(draw: st.DrawFn, at: float) -> Tick:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_ticks())
 def test_evidence_is_the_same_when_it_was_stored_and_read_back_after_each_tick(
     ticks: Sequence[tuple[Tick, Stage]],
@@ -71,7 +71,7 @@ def test_evidence_is_the_same_when_it_was_stored_and_read_back_after_each_tick(
         assert judge(broken, DEFAULT, stage, moment) == judge(whole, DEFAULT, stage, moment)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_ticks())
 def test_evidence_is_finite_and_small_whatever_comes(ticks: Sequence[tuple[Tick, Stage]]) -> None:
     ledger = Ledger.empty(DEFAULT)
@@ -100,7 +100,7 @@ def test_incremental_evidence_equals_evidence_from_scratch() -> None:
     assert ledger.metrics[0].whole.harm_value == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(st.integers(1, 300), st.integers(0, 3), st.integers(1, 50), st.integers(0, 2)), max_size=6

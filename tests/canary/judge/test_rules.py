@@ -46,7 +46,7 @@ def test_without_canary_requests_the_sentence_says_that_none_come() -> None:
     assert "no canary requests come" in said.sentence
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([(0, 0, 0, 0), (500, 1, 0, 0)]), min_size=1, max_size=20),
     st.sampled_from([FIRST, LAST, BAKE]),

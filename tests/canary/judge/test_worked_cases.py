@@ -13,7 +13,8 @@ TOLERANCE = 1e-6
 
 
 def evidence(of: Verdict) -> float:
-    return float(of.numbers["evidence"])
+    assert of.report is not None
+    return of.report.evidence
 
 
 def test_one_failure_in_three_canary_requests_is_only_suspect() -> None:

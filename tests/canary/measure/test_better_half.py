@@ -4,7 +4,7 @@ import math
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.judge.evidence import Case
@@ -53,7 +53,6 @@ def test_half_of_the_requests_have_at_most_their_share_of_the_bad_ones(rows: lis
     assert half.canary_x * whole.canary_n <= whole.canary_x * half.canary_n
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 1))
 def test_one_more_canary_error_at_any_pod_never_lowers_the_evidence(
     rows: list[tuple[int, int]], pod: int

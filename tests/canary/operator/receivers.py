@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.processes import LIMIT_S
+
 
 @dataclass
 class Receiver:
@@ -22,7 +24,7 @@ class Receiver:
     def answer(self, body: bytes) -> int:
         self.heard.append(json.loads(body))
         if self.wait is not None:
-            self.wait.wait(10)
+            self.wait.wait(LIMIT_S)
         return self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
 
 

@@ -3,8 +3,7 @@
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +19,10 @@ from canary.operator.tools import Timing, Tools
 from canary.prometheus.shared import Desk
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.known import ROOT
+from tests.support.processes import LIMIT_S
 
 RBAC = ROOT / "deploy" / "rbac"
-QUICK = LeaseTiming(duration_s=8.0, renew_s=0.3)
+QUICK = LeaseTiming(duration_s=60.0, renew_s=0.3)
 
 
 class TestedReplica(Replica):
@@ -57,16 +57,8 @@ def running(
         yield replica, stop
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(LIMIT_S)
         assert not thread.is_alive()
-
-
-def wait_for(fact: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -96,5 +88,5 @@ def child(cluster: Cluster, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(LIMIT_S)
         log.close()

@@ -9,9 +9,9 @@ import pytest
 from canary.operator.fleet import Fleet
 from canary.operator.keeper import Keeper
 from tests.canary.operator.clusters import Cluster
-from tests.canary.operator.replicas import wait_for
 from tests.support.kubeapi import Fault
 from tests.support.kubeapi.samples import deployment, rollout
+from tests.support.processes import LIMIT_S, wait_until
 
 MANY = 20
 
@@ -25,7 +25,7 @@ def rounds(fleet: Fleet) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(LIMIT_S)
         assert not thread.is_alive()
 
 
@@ -56,7 +56,7 @@ def test_a_state_that_nobody_can_read_and_an_api_that_hangs_for_one_stop_none_of
     cluster.api.edit_status("ModelRollout", "s3", broken)
     cluster.api.fail(Fault(code=200, times=1000, path="/modelrollouts/s7", delay_s=4.0))
     with rounds(fleet):
-        wait_for(lambda: routes(cluster) >= everybody_but("s3", "s7"))
+        wait_until(lambda: routes(cluster) >= everybody_but("s3", "s7"))
         assert not routes(cluster) & {"s3", "s7"}
         cluster.api.server.faults.clear()
     said = cluster.api.get("ModelRollout", "s3")["status"]["conditions"][0]
@@ -76,14 +76,14 @@ def test_a_mistake_of_ours_about_one_resource_is_told_and_stops_none_of_the_othe
 
     monkeypatch.setattr(Keeper, "_pass", one_fails)
     with rounds(fleet):
-        wait_for(lambda: routes(cluster) >= everybody_but("s5"))
+        wait_until(lambda: routes(cluster) >= everybody_but("s5"))
     assert "default/s5: IndexError: index out of range (this is a mistake in bertmesh)" in caplog.text
 
 
 def test_what_is_gone_is_not_looked_after_any_more(cluster: Cluster, fleet: Fleet) -> None:
     with rounds(fleet):
-        wait_for(lambda: routes(cluster) >= everybody_but())
+        wait_until(lambda: routes(cluster) >= everybody_but())
         cluster.api.delete("ModelRollout", "s1")
         fleet.changed("default", "s1")
-        wait_for(lambda: ("default", "s1") not in fleet._keepers)
+        wait_until(lambda: ("default", "s1") not in fleet._keepers)
     assert len(fleet._keepers) == MANY - 1

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from canary.cluster.golden_set import finder
-from canary.errors import BadGolden
 from canary.operator.keeper import Keeper
 from canary.resource.gates import Golden, Notification
+from canary.rollout.decision import Action
+from canary.rollout.history import Entry
+from modelstore.errors import BadGolden
 from tests.canary.operator.clusters import Cluster
-from tests.canary.operator.replicas import RBAC, documents, role, running, wait_for
+from tests.canary.operator.replicas import RBAC, documents, role, running
 from tests.support.kubeapi.access import Access
 from tests.support.kubeapi.samples import deployment, rollout, untyped
 from tests.support.kubeapi.target import Target
+from tests.support.processes import wait_until
 
 TOKEN = "operator"  # noqa: S105 - the key of a throwaway server
 Right = tuple[str, str, str]
@@ -59,9 +62,9 @@ def work(cluster: Cluster) -> None:
     """Let the operator do everything that it can do to the cluster."""
     cluster.apply()
     with running(cluster, TOKEN):
-        wait_for(lambda: cluster.condition("Ready")["status"] == "True")
+        wait_until(lambda: cluster.condition("Ready")["status"] == "True")
         cluster.command("pause")
-        wait_for(lambda: "Commanded" in {each["type"] for each in cluster.status["conditions"]})
+        wait_until(lambda: "Commanded" in {each["type"] for each in cluster.status["conditions"]})
     tools = cluster.tools(token=TOKEN)
     for service, routing in {
         "meshless": {"style": "services"},
@@ -80,9 +83,9 @@ def work(cluster: Cluster) -> None:
         assert (ready["type"], ready["status"]) == ("Ready", "True"), ready
     with pytest.raises(BadGolden):
         finder(tools.api, "default", Golden(config_map="golden"))(untyped(None))
-    entry = {"phase": "Promoted", "action": "advance", "stable": "1.0", "canary": "1.1", "weight_to": 100}
+    entry = Entry(1, 0.0, Action.ADVANCE, "baked", "done", "controller", phase="Promoted", weight_to=100)
     secret = Notification(name="chat", secret="slack")
-    tools.notifier.tell("default", "bert", (secret,), {**entry, "sentence": "done"})
+    tools.notifier.tell("default", "bert", (secret,), entry)
     tools.notifier.close()
 
 

@@ -10,7 +10,7 @@ from tests.canary.operator.towns import Town, town
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import mesh_api
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 ENDED = {"Promoted", "RolledBack", "Failed"}
 BRIEF = {
     "profile": "fast",

@@ -21,9 +21,8 @@ from tests.canary.operator.crowds import Crowd, Habits, exported
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import ROOT
 from tests.support.kubeapi.samples import deployment, rollout
-from tests.support.processes import prometheus_server
+from tests.support.processes import LIMIT_S, prometheus_server, wait_until
 
-LIMIT_S = 90.0
 TIMING = Timing(idle_s=1.0, drain_s=2.0, patience_s=30.0, farewell_s=30.0)
 
 
@@ -87,7 +86,7 @@ class Town:
         """End the operator by SIGKILL."""
         if self._operator is not None:
             self._operator.kill()
-            self._operator.wait(10)
+            self._operator.wait(LIMIT_S)
 
     def roll(self, service: str, **spec: Any) -> None:  # noqa: ANN401 - any JSON
         """Begin a rollout."""
@@ -115,13 +114,12 @@ class Town:
 
     def until(self, fact: Callable[[], object], what: str) -> None:
         """Wait until something is so; say how all rollouts stand if it never is."""
-        end = time.monotonic() + LIMIT_S
-        while not fact():
-            if time.monotonic() > end:
-                stand = {name: self.status(name).get("message") for name in self.habits if self._has(name)}
-                message = f"never {what}: {json.dumps(stand, indent=1, ensure_ascii=False)}"
-                raise AssertionError(message)
-            time.sleep(0.05)
+
+        def never() -> str:
+            stand = {name: self.status(name).get("message") for name in self.habits if self._has(name)}
+            return f"{what}: {json.dumps(stand, indent=1, ensure_ascii=False)}"
+
+        wait_until(fact, never)
 
     def until_phase(self, service: str, *phases: str) -> None:
         """Wait until a rollout is in one of these phases."""

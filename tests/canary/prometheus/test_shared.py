@@ -15,7 +15,7 @@ from canary.prometheus.promql import Want
 from canary.prometheus.rows import Batch
 from canary.prometheus.shared import Desk
 from tests.canary.fakes import FakeClock
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 NOWHERE = "http://127.0.0.1:9"
 EDGES = ("50", "100", "+Inf")
@@ -33,7 +33,7 @@ class Recorded(Prometheus):
 
     def read(self, wants: Sequence[Want], at: float) -> Batch:
         self.reads.append(wants)
-        self.open.wait(20)
+        self.open.wait(LIMIT_S)
         if self.down:
             raise MetricsDown(self.url, self.down)
         pairs = {(want.service, version) for want in wants for version in want.versions}

@@ -64,13 +64,13 @@ def test_a_weight_that_the_gateway_refuses_is_asked_but_not_proved(folder: Path)
 def test_evidence_is_missing_before_the_first_judgement(folder: Path) -> None:
     scene = Scene(folder)
     scene.start("1.1")
-    assert evidence(newest(scene), scene.state) is None
+    assert evidence(newest(scene)) is None
 
 
 def test_what_is_still_needed_is_said_in_requests_and_time(folder: Path) -> None:
     scene = Scene(folder, rps=20.0)
     scene.roll("1.1", at_weight(scene, 5, 2))
-    found = evidence(newest(scene), scene.state)
+    found = evidence(newest(scene))
     assert found is not None
     assert found.needed.amount.endswith(" requests")
     assert found.needed.words.endswith(" at this rate")
@@ -82,7 +82,7 @@ def test_what_is_still_needed_is_said_in_requests_and_time(folder: Path) -> None
 def test_a_looser_proof_that_will_do_in_time_is_not_taken_for_what_is_needed(folder: Path) -> None:
     scene = Scene(folder, rps=60.0, bad={"1.0": 0.001, "1.1": 0.0012})
     scene.roll("1.1", at_weight(scene, 50, 75), profile="default")
-    found = evidence(newest(scene), scene.state)
+    found = evidence(newest(scene))
     assert found is not None
     errors = found.findings[0]
     assert [claim.tone for claim in errors.safe] == ["open", "proved"]
@@ -96,7 +96,7 @@ def test_a_paused_rollout_needs_a_person_once_all_is_proved(folder: Path) -> Non
     scene.roll("1.1", at_weight(scene, 20))
     scene.order("pause")
     scene.run(30)
-    found = evidence(newest(scene), scene.state)
+    found = evidence(newest(scene))
     assert found is not None
     assert found.needed.amount == "A person"
 
@@ -107,7 +107,7 @@ def test_an_ended_rollout_keeps_the_evidence_that_decided(
 ) -> None:
     scene = Scene(folder, bad=bad)
     scene.roll("1.1")
-    found = evidence(newest(scene), scene.state)
+    found = evidence(newest(scene))
     assert found is not None
     assert found.total.tone == tone
     assert found.needed.amount == "Nothing"

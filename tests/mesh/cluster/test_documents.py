@@ -80,7 +80,7 @@ def routings(draw: st.DrawFn) -> Routing:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(meshes(), routings())
 def test_every_document_is_valid_to_the_letter(checker: KubeApi, given_mesh: Mesh, routing: Routing) -> None:
     for document in render(given_mesh, routing):
@@ -88,7 +88,7 @@ def test_every_document_is_valid_to_the_letter(checker: KubeApi, given_mesh: Mes
         checker.delete(stored["kind"], stored["metadata"]["name"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(meshes(), routings())
 def test_weights_add_up_and_pins_reach_one_version(given_mesh: Mesh, routing: Routing) -> None:
     found = route(given_mesh, routing)

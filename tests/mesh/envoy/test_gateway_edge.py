@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mesh.errors import EnvoyDown
+from mesh.local.binaries import find_envoy
 from mesh.model import Split
 from mesh.policy import Jwt, Policy
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import pods
-from tests.support.processes import wait_until
+from tests.support.processes import running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +135,24 @@ def test_what_is_not_http_gets_a_problem_document(request_bytes: bytes, status: 
     assert answered == status
     assert body["status"] == status
     assert body["detail"]
+
+
+def test_a_second_gateway_on_the_same_port_takes_none_of_its_requests(tmp_path: Path) -> None:
+    with pods("1.0") as (pod,), gateway(tmp_path, {"1.0": [pod]}, Split("1.0")) as here:
+        second = Gateway(tmp_path / "second", ["1.0"], port=here.options.port)
+        second.files.write_all(second.mesh(Split("1.0"), {}))
+        second.router.prepare(Split("1.0"))
+        words = second.files.command(find_envoy())
+        with running("envoy", words, folder=second.folder, ready=lambda: cannot_listen(second)):
+            assert not second.admin.is_ready()
+            assert Counter(here.call().status for _ in range(20)) == {200: 20}
+    assert len(pod.seen) == 20
+
+
+def cannot_listen(gateway: Gateway) -> bool:
+    with suppress(EnvoyDown):
+        return gateway.admin.cannot_listen()
+    return False
 
 
 def test_each_request_is_one_line_of_json_in_the_access_log(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from mesh.model import Split, Version, Weights, local_mesh
 from mesh.policy import Policy
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
+from tests.support.processes import LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -253,13 +254,13 @@ def test_one_who_has_waited_too_long_changes_nothing(mesh: Mesh) -> None:
 
     def slow_versions() -> list[str]:
         busy.set()
-        done.wait(10)
+        done.wait(LIMIT_S)
         return mesh.gateway.versions
 
     slow = threading.Thread(target=mesh.gateway.make_router(versions=slow_versions).refresh)
     slow.start()
     try:
-        busy.wait(10)
+        busy.wait(LIMIT_S)
         with pytest.raises(RoutesBusy, match="nothing was changed"):
             mesh.gateway.make_router(patience=short).apply(CANARY.at(60))
         assert mesh.file.read_text() == before

@@ -28,7 +28,7 @@ from tests.service.server.test_gunicorn import running_pod
 load_all_checks()
 # Texts without a mask, pairs of unlike length, other models' names: right by the schema, and refused.
 REFUSALS: Any = [check for check in schemathesis.checks.CHECKS.get_all() if "positive_data" in check.__name__]
-BUDGET = settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+BUDGET = settings(max_examples=6, database=None, suppress_health_check=list(HealthCheck))
 SAME_EVERY_TIME = settings(BUDGET, max_examples=12, derandomize=True)
 
 

@@ -15,7 +15,7 @@ from service.engine.torch import TorchEngine
 from service.errors import BatchTooLarge, EngineFailed, Overloaded
 from tests.service.conftest import Tiny
 from tests.service.tiny import close, random_items
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Gate:
 
     def run(self, items: Sequence[Item]) -> list[Array]:
         self.busy.set()
-        assert self.open.wait(30)
+        assert self.open.wait(LIMIT_S)
         self.computed += [item.ids[0] for item in items]
         if any(13 in item.ids for item in items):
             message = "bad luck"
@@ -107,7 +107,7 @@ def test_what_waits_while_the_engine_is_busy_is_computed_together() -> None:
     gate = Gate()
     with batcher(gate.run) as (made, notes), ThreadPoolExecutor(8) as pool:
         first = pool.submit(made.compute, [item(1)], 30.0)
-        assert gate.busy.wait(30)
+        assert gate.busy.wait(LIMIT_S)
         others = [pool.submit(made.compute, [item(number)], 30.0) for number in (2, 3, 4)]
         while made.waiting_tokens < 3:
             threading.Event().wait(0.001)
@@ -120,7 +120,7 @@ def test_a_request_that_breaks_the_engine_fails_alone() -> None:
     gate = Gate()
     with batcher(gate.run) as (made, _), ThreadPoolExecutor(8) as pool:
         first = pool.submit(made.compute, [item(1)], 30.0)
-        assert gate.busy.wait(30)
+        assert gate.busy.wait(LIMIT_S)
         bad = pool.submit(made.compute, [item(13), item(5)], 30.0)
         good = pool.submit(made.compute, [item(6), item(7)], 30.0)
         while made.waiting_tokens < 4:
@@ -137,7 +137,7 @@ def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
     limits = Limits(batch_tokens=1, queue_tokens=2, queue_items=8)
     with batcher(gate.run, limits) as (made, notes), ThreadPoolExecutor(8) as pool:
         held = [pool.submit(made.compute, [item(1)], 30.0)]
-        assert gate.busy.wait(30)
+        assert gate.busy.wait(LIMIT_S)
         held.append(pool.submit(made.compute, [item(2, 2)], 30.0))
         while made.waiting_tokens < 2:
             threading.Event().wait(0.001)
@@ -172,7 +172,7 @@ def test_between_the_portions_of_a_large_request_others_come_in() -> None:
     gate = Gate()
     with batcher(gate.run, SMALL) as (made, _), ThreadPoolExecutor(8) as pool:
         large = pool.submit(made.compute, [item(number) for number in range(100, 140)], 30.0)
-        assert gate.busy.wait(30)
+        assert gate.busy.wait(LIMIT_S)
         before = made.waiting_tokens
         small = pool.submit(made.compute, [item(1)], 30.0)
         wait_until(lambda: made.waiting_tokens > before, "the small one waits")
@@ -210,7 +210,7 @@ def test_a_second_large_request_does_not_make_the_first_one_late() -> None:
         gate.open.clear()
         gate.busy.clear()
         first = pool.submit(made.compute, [item(number) for number in range(100, 130)], 5.0)
-        assert gate.busy.wait(30)
+        assert gate.busy.wait(LIMIT_S)
         with pytest.raises(Overloaded, match="30 tokens of large requests are under way, about 3") as refused:
             made.compute([item(number) for number in range(100, 130)], 5.0)
         gate.open.set()
@@ -223,7 +223,7 @@ def test_a_request_whose_deadline_has_passed_is_not_computed() -> None:
     gate, clock = Gate(), Clock()
     with batcher(gate.run, clock=clock) as (made, notes), ThreadPoolExecutor(8) as pool:
         first = pool.submit(made.compute, [item(1)], 30.0)
-        assert gate.busy.wait(30)
+        assert gate.busy.wait(LIMIT_S)
         late = pool.submit(made.compute, [item(2), item(3)], 20.0)
         while made.waiting_tokens < 2:
             threading.Event().wait(0.001)
@@ -281,7 +281,7 @@ def test_it_does_not_rest_after_a_batch_that_it_had_to_wait_for() -> None:
 
     made = Batcher(compute, Limits(), observer=Notes(), clock=read, sleep=rests.append)
     with made.giving_way():
-        assert waiting.wait(30)
+        assert waiting.wait(LIMIT_S)
         clock.now += 10.0
         made.compute([item(1)], 30.0)
         made.compute([item(2)], 30.0)

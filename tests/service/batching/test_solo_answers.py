@@ -24,7 +24,7 @@ from service.engine import Array, Engine, Item
 from service.pod.assembly import Pod, build
 from service.text.sentences import SENTENCES
 from tests.service.conftest import Tiny
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 MASK = "[MASK]"
 MOVES = 2.6e-3
@@ -48,7 +48,7 @@ class Gated:
         return self.engine.vocabulary
 
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
-        assert self.open.wait(30)
+        assert self.open.wait(LIMIT_S)
         self.most = max(self.most, len(items))
         return self.engine.run(items)
 

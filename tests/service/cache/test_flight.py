@@ -9,7 +9,7 @@ import pytest
 
 from service.cache.flight import Flights
 from service.errors import Overloaded
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 
 class CountingClock:
@@ -36,7 +36,7 @@ def slowly(computed: Counter[str], gate: Event | None = None) -> Lead:
         with lock:
             computed.update(keys)
         if gate:
-            assert gate.wait(20)
+            assert gate.wait(LIMIT_S)
         return {key: key.upper() for key in keys}
 
     return lead
@@ -73,12 +73,12 @@ def test_a_failure_is_told_to_its_own_thread_and_the_next_one_tries() -> None:
 
     def fails(_keys: Sequence[str], _timeout_s: float) -> Mapping[str, str]:
         under_way.set()
-        assert gate.wait(20)
+        assert gate.wait(LIMIT_S)
         raise ZeroDivisionError
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(flights.share, ["a"], fails, 20)
-        assert under_way.wait(20)
+        assert under_way.wait(LIMIT_S)
         second = pool.submit(flights.share, ["a"], slowly(Counter()), 20)
         gate.set()
         assert second.result() == {"a": "A"}

@@ -55,7 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def pod(url: str, **patience: float) -> AnswerCache:
     """Return the cache of one pod: its own connections, its own threads' flights."""
-    guard = Guard(RedisStore.connect(url, 5.0), Breaker(monotonic), Deaf())
+    guard = Guard(RedisStore.connect(url, 60.0), Breaker(monotonic), Deaf())
     rules = Rules(ttl_s=60, patience=Patience(**patience))
     return AnswerCache(guard, rules, observer=Deaf(), random=Random(1))
 
@@ -120,7 +120,7 @@ def test_a_lease_that_ran_out_is_not_taken_from_who_has_it_now(url: str) -> None
 
 def test_a_value_that_nobody_can_keep_is_computed_by_each_in_turn(url: str) -> None:
     (key,) = fresh("large")
-    guard = Guard(RedisStore.connect(url, 5.0), Breaker(monotonic), Deaf())
+    guard = Guard(RedisStore.connect(url, 60.0), Breaker(monotonic), Deaf())
     cache = AnswerCache(guard, Rules(max_bytes=1), observer=Deaf(), random=Random(1))
     engine = Engine(0)
     assert [cache.answers([key], engine, 20)[1] for _ in range(2)] == [CacheStatus.MISS] * 2

@@ -98,7 +98,7 @@ TEXTS = st.lists(
 
 
 @given(asked=TEXTS, threads=st.integers(1, 12))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_however_many_ask_at_once_each_gets_its_own_answer(
     packed: Pod, asked: Sequence[tuple[Task, str]], threads: int
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.engine.replay import Replays, Sizes, Work
 from tests.service.engine.tape import Tape
+from tests.support.processes import LIMIT_S
 
 WIDTH = 3
 
@@ -100,7 +101,7 @@ def test_two_models_never_record_at_once() -> None:
 
     def slowly(work: Work) -> Callable[[], None]:
         entered.set()
-        assert go_on.wait(10)
+        assert go_on.wait(LIMIT_S)
         return Tape.capture(work)
 
     def quickly(work: Work) -> Callable[[], None]:
@@ -109,11 +110,11 @@ def test_two_models_never_record_at_once() -> None:
 
     threads = [Thread(target=replays(each).run, args=(compute, *drawn(1, 16))) for each in (slowly, quickly)]
     threads[0].start()
-    assert entered.wait(10)
+    assert entered.wait(LIMIT_S)
     threads[1].start()
     assert not other_entered.wait(0.1)
     go_on.set()
-    assert other_entered.wait(10)
+    assert other_entered.wait(LIMIT_S)
     for thread in threads:
         thread.join()
 

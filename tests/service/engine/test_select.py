@@ -19,6 +19,7 @@ from service.errors import UnsupportedModel
 from service.text.codec import Codec
 from tests.service.conftest import Tiny
 from tests.service.engine.conftest import pretended
+from tests.support.processes import LIMIT_S
 
 
 def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
@@ -188,7 +189,7 @@ def test_whoever_replaces_a_conversion_waits_for_those_that_load_it(tmp_path: Pa
         thread = Thread(target=replace_one)
         thread.start()
         assert not done.wait(0.1)
-    assert done.wait(10)
+    assert done.wait(LIMIT_S)
     thread.join()
 
 

@@ -249,7 +249,6 @@ WORDS = (
 @settings(
     max_examples=150,
     derandomize=True,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )

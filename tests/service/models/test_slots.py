@@ -5,6 +5,7 @@ from threading import Event
 import pytest
 
 from service.models.slots import Slots
+from tests.support.processes import LIMIT_S
 
 
 @dataclass
@@ -33,11 +34,11 @@ def begun(pool: ThreadPoolExecutor, slots: Slots[Thing], model: Thing, over: Eve
     def request() -> bool:
         with slots.pinned():
             pinned.set()
-            assert over.wait(20)
+            assert over.wait(LIMIT_S)
             return model.closed
 
     future = pool.submit(request)
-    assert pinned.wait(20)
+    assert pinned.wait(LIMIT_S)
     return future
 
 

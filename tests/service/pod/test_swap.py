@@ -45,7 +45,7 @@ from service.pod.swap import Swapper
 from service.text.codec import Codec
 from tests.service.cache.test_answers import MemoryStore
 from tests.service.tiny import write_model
-from tests.support.processes import wait_until
+from tests.support.processes import LIMIT_S, wait_until
 
 TEXT = "今天天气很好"
 PLENTY = Budget(needed=0, free=1)
@@ -119,11 +119,13 @@ def test_the_way_back_is_instant_and_gives_the_same_answers_as_before(bench: Ben
     assert bench.vector()[0] == "1.1"
 
 
-def test_the_way_back_reads_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_back_reads_no_file(models: Path, tmp_path: Path) -> None:
+    bench = bench_for(shutil.copytree(models, tmp_path / "store"))
     first = bench.pod.slots.newest
     bench.swapper.activate("tiny:1.1")
-    monkeypatch.setattr("service.pod.swap.find", lambda *_: pytest.fail("a file was looked for"))
+    shutil.rmtree(bench.models / "tiny" / "1.0")
     assert bench.swapper.activate("tiny:1.0") is first
+    bench.pod.close()
 
 
 def test_a_model_that_is_in_a_slot_is_not_loaded_again(bench: Bench) -> None:
@@ -344,13 +346,13 @@ def test_one_swap_at_a_time(bench: Bench) -> None:
 
     def slow(_folder: Path) -> Budget:
         begun.set()
-        assert over.wait(20)
+        assert over.wait(LIMIT_S)
         return PLENTY
 
     bench.swapper._budget = slow
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(bench.swapper.activate, "tiny:1.1")
-        assert begun.wait(20)
+        assert begun.wait(LIMIT_S)
         for move in (bench.swapper.rollback, bench.swapper.free, lambda: bench.swapper.activate("tiny:1.0")):
             with pytest.raises(SwapUnderWay):
                 move()

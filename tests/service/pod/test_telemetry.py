@@ -18,6 +18,7 @@ from service.cache.store import Guard
 from service.pod.assembly import build
 from tests.service.cache.test_answers import MemoryStore
 from tests.service.conftest import Tiny
+from tests.support.processes import LIMIT_S
 
 PARENT = "00-{trace}-00f067aa0ba902b7-{flags}"
 SERVER = "POST /fill-mask"
@@ -52,7 +53,7 @@ def spans_of(
             received = asyncio.create_task(take(receiver.stream_traces(), last, count))
             await asyncio.sleep(0)  # only what comes after its first step is seen by the stream
             await asyncio.to_thread(serve)
-            return await asyncio.wait_for(received, 20)
+            return await asyncio.wait_for(received, LIMIT_S)
 
     return asyncio.run(collect())
 
