@@ -13,7 +13,7 @@ from canary.judge import statistics
 from canary.judge.policy import Margin
 from canary.measure.counts import Pair
 
-TOLERATED = Margin(1.1, 1e-4)
+TOLERATED = Margin(1.1, 0.01)
 PAIR = Pair(475, 2, 25, 3)
 MANY = 2000
 REPEATS = 5
