@@ -26,8 +26,8 @@ from bertmesh.local.ports import free_port
 from mesh.local.binaries import find_redis
 from mesh.local.settings import Settings
 from observability.names import REQUEST_ID_HEADER, ROUTE_HEADER, SHADOW_HEADER
-from service.shadow.mirrored import Asked
-from service.shadow.redis import RedisBoard
+from service.shadow.mirrored import MirroredRequest
+from service.shadow.redis import RedisAnswerStore
 from service.tasks.base import Answer, Query
 from service.tasks.features import Features, Vector
 from service.tasks.fill_mask import FillMask
@@ -85,7 +85,7 @@ class Material:
             yield f"{time.time_ns()}-{number}", f"{texts[number % TEXTS][:40]}[MASK]{fresh}。"
 
     def _lay_out(self, rows: Sequence[tuple[str, str]]) -> None:
-        board = RedisBoard.connect(self.redis, 5.0)
+        board = RedisAnswerStore.connect(self.redis, 5.0)
         task = FillMask() if self.path == "/fill-mask" else Features()
         scores = zip("好的很大美", (0.5, 0.2, 0.1, 0.1, 0.1), strict=True)
         content: Answer = (
@@ -94,7 +94,7 @@ class Material:
             else Vector(np.ones(256, dtype=np.float32))
         )
         keys = [
-            Asked(name, "1.1", mirrored=True, trace_id="", task=task, queries=[Query(text)]).key
+            MirroredRequest(name, "1.1", mirrored=True, trace_id="", task=task, queries=[Query(text)]).key
             for name, text in rows
         ]
         board.post(dict.fromkeys(keys, b"1.0\n" + content.pack()), 60.0)

@@ -11,7 +11,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from service.server import gunicorn_conf
 from service.server.gunicorn_conf import *  # noqa: F403 - a configuration is its globals
-from service.server.worker import ImpatientWorker
+from service.server.worker import Worker
 
 _without = os.environ.get("BENCH_WITHOUT", "").split()
 if "everything" in _without:
@@ -19,7 +19,7 @@ if "everything" in _without:
     _without = ["drain", "pre_request"]
 else:
     _own = {name: getattr(ThreadWorker, name) for name in _without if hasattr(ThreadWorker, name)}
-    worker_class = type("Worker", (ImpatientWorker,), _own)
+    worker_class = type("Worker", (Worker,), _own)
 if "pre_request" in _without and hasattr(gunicorn_conf, "pre_request"):
     pre_request = Config().pre_request
 if "BENCH_STUB" in os.environ:

@@ -7,9 +7,9 @@ from typing import Self
 from canary.cluster.api import ModelRollouts
 from canary.cluster.client import ClusterClient
 from canary.cluster.errors import WhichModelRollout
-from canary.cluster.wants import wants
-from canary.controller.client import Desk
-from canary.prometheus.promql import Want
+from canary.cluster.queries import wants
+from canary.controller.client import RolloutClient
+from canary.prometheus.promql import RolloutQuery
 from canary.settings import Settings
 from mesh.cluster.kubeconfig import Place, find_place
 
@@ -62,7 +62,7 @@ class Cluster:
         """Return who we are to the API server."""
         return self.place.who()
 
-    def wants(self) -> Sequence[Want]:
+    def wants(self) -> Sequence[RolloutQuery]:
         """Return what the rollouts under way in the namespace ask of Prometheus.
 
         Raises:
@@ -70,7 +70,7 @@ class Cluster:
         """
         return tuple(wants(self.rollouts.all()))
 
-    def settings(self, environment: Mapping[str, str], desk: Desk) -> Settings:
+    def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
         """Return how the operator asks for a rollout's metrics."""
         service = Settings.service
         if isinstance(desk, ClusterClient):

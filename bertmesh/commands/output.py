@@ -8,9 +8,9 @@ from typing import Any, Final
 import click
 import yaml
 
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.errors import BadCommand
-from canary.rollout.commands import Answer
+from canary.rollout.commands import OrderResult
 
 TEXT: Final = "text"
 Document = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -53,7 +53,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("   ".join(row).rstrip() for row in cells)
 
 
-def answered(desk: Desk, answer: Answer, output: str) -> None:
+def answered(desk: RolloutClient, answer: OrderResult, output: str) -> None:
     """Print what became of an order.
 
     Raises:

@@ -12,7 +12,7 @@ import click
 from bertmesh.commands.options import home_option
 from bertmesh.errors import BertmeshError, MeshNotRunning
 from bertmesh.local.home import Home
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.local.client import Client
 from canary.settings import Settings
 
@@ -74,7 +74,7 @@ class Target:
             raise ClusterPartMissing(error.name or "kubernetes") from error
         return Cluster.find(self.context, self.namespace, self.kubeconfig)
 
-    def desk(self, name: str | None) -> Desk:
+    def desk(self, name: str | None) -> RolloutClient:
         """Return where the rollout of that name is read and ordered.
 
         Raises:
@@ -95,7 +95,7 @@ class Target:
             raise MeshNotRunning(self.home.root)
         return Client(self.home.rollout)
 
-    def check_running(self, desk: Desk) -> None:
+    def check_running(self, desk: RolloutClient) -> None:
         """Say at once that there is no mesh at all; a controller that restarts gets its time.
 
         Raises:
@@ -109,7 +109,7 @@ class Target:
         """Return the name under which orders are given."""
         return self.cluster.who() if self.remote else local_user()
 
-    def settings(self, environment: Mapping[str, str], desk: Desk) -> Settings:
+    def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
         """Return how the metrics of the rollout are asked for."""
         return self.cluster.settings(environment, desk) if self.remote else _settings(environment)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from bertmesh.demo.facts import (
     SMALLEST_P,
     SplitSeen,
-    Stage,
+    WeightPeriod,
     answered_by,
     failures,
     misplaced,
@@ -14,7 +14,7 @@ from bertmesh.demo.facts import (
     split_p,
 )
 from bertmesh.demo.proofs import Succession, jumps, unexplained, waits
-from bertmesh.demo.traffic import Answer
+from bertmesh.demo.traffic import Response
 from bertmesh.local.home import VersionSpec
 from canary.judge.profiles import FAST
 from canary.rollout.history import Entry
@@ -85,7 +85,7 @@ ACTS = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ActResult:
     """How an act went.
 
     Times are Unix seconds. ``stages`` are the weights in their order; ``history`` is what was decided;
@@ -98,8 +98,8 @@ class Outcome:
     end: float
     phase: str
     sentence: str
-    stages: tuple[Stage, ...]
-    answers: Sequence[Answer]
+    stages: tuple[WeightPeriod, ...]
+    answers: Sequence[Response]
     history: tuple[Entry, ...] = ()
     written: tuple[int, ...] = ()
     succession: Succession | None = None
@@ -121,7 +121,7 @@ class Outcome:
         return split_p(self.splits)
 
     @property
-    def on_canary(self) -> list[Answer]:
+    def on_canary(self) -> list[Response]:
         """What the canary answered."""
         return answered_by(self.act.canary, self.answers)
 

@@ -7,7 +7,7 @@ from random import Random
 from statistics import median
 
 from bertmesh.demo.pace import Capacity
-from bertmesh.demo.traffic import Answer, Sender
+from bertmesh.demo.traffic import Response, Sender
 
 CLIENTS = 4
 # The first second is not counted: the pods have not yet met sentences of every length.
@@ -23,7 +23,7 @@ def measure_capacity(
     It takes ``SECONDS``, or longer where answers are few.
     """
     begin = clock()
-    answers: list[Answer] = []
+    answers: list[Response] = []
 
     def over() -> bool:
         spent = clock() - begin - WARM_S

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from bertmesh.demo.traffic import Answer
+from bertmesh.demo.traffic import Response
 
 MAX_PERCENT = 100
 # Around a move some requests were routed before it and answered after it.
@@ -19,7 +19,7 @@ FEWEST_EXPECTED = 5
 
 
 @dataclass(frozen=True)
-class Stage:
+class WeightPeriod:
     """A time in which one canary weight was live; times are unix seconds."""
 
     weight: int
@@ -47,7 +47,7 @@ class SplitSeen:
         return MAX_PERCENT * self.canary / max(1, self.stable + self.canary)
 
 
-def seen_in(stage: Stage, answers: Iterable[Answer], *, canary: str) -> SplitSeen:
+def seen_in(stage: WeightPeriod, answers: Iterable[Response], *, canary: str) -> SplitSeen:
     """Count who answered the requests that were sent well within a stage."""
     inside = [
         answer
@@ -89,11 +89,11 @@ def misplaced(splits: Iterable[SplitSeen]) -> int:
     )
 
 
-def answered_by(version: str, answers: Iterable[Answer]) -> list[Answer]:
+def answered_by(version: str, answers: Iterable[Response]) -> list[Response]:
     """Return what ``version`` answered."""
     return [answer for answer in answers if answer.version == version]
 
 
-def failures(answers: Iterable[Answer]) -> int:
+def failures(answers: Iterable[Response]) -> int:
     """Count the requests that failed in the client's eyes."""
     return sum(answer.failed for answer in answers)

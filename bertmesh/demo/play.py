@@ -5,8 +5,8 @@ import signal
 import time
 from uuid import uuid4
 
-from bertmesh.demo.acts import PROFILE, Act, Outcome
-from bertmesh.demo.facts import Stage
+from bertmesh.demo.acts import PROFILE, Act, ActResult
+from bertmesh.demo.facts import WeightPeriod
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.proofs import OnFile, Succession, verdict_on, waited_s
 from bertmesh.demo.screen import Screen
@@ -45,7 +45,7 @@ class Stagehand:
         self._shown = 0
         self._killed: tuple[float, float, OnFile] | None = None
 
-    def play(self) -> Outcome:
+    def play(self) -> ActResult:
         """Start the rollout, watch it to its end, and return how it went.
 
         Where the machine becomes slower for good, nothing can be proved by what was usual before: the rollout
@@ -157,9 +157,9 @@ class Stagehand:
             time.sleep(POLL_S)
         return float(beat["at"])
 
-    def _outcome(self, rollout: Rollout, takes: int) -> Outcome:
+    def _outcome(self, rollout: Rollout, takes: int) -> ActResult:
         end, told = time.time(), OnFile.of(self._watch.state())
-        return Outcome(
+        return ActResult(
             act=self._act,
             begin=self._begin,
             end=end,
@@ -174,5 +174,5 @@ class Stagehand:
         )
 
 
-def _stages(rollout: Rollout, end: float) -> tuple[Stage, ...]:
-    return tuple(Stage(passed.weight, passed.since, passed.until or end) for passed in rollout.passed)
+def _stages(rollout: Rollout, end: float) -> tuple[WeightPeriod, ...]:
+    return tuple(WeightPeriod(passed.weight, passed.since, passed.until or end) for passed in rollout.passed)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bertmesh.demo.acts import PROFILE, Outcome
+from bertmesh.demo.acts import PROFILE, ActResult
 from bertmesh.demo.pace import Pace
 from bertmesh.demo.proofs import Succession
-from bertmesh.demo.traffic import Answer
+from bertmesh.demo.traffic import Response
 
 
 def print_report(
-    outcomes: Sequence[Outcome], answers: Sequence[Answer], pace: Pace, console: Console
+    outcomes: Sequence[ActResult], answers: Sequence[Response], pace: Pace, console: Console
 ) -> bool:
     """Print what was measured and which promises were kept; return whether all were."""
     console.print("\n[bold]What was measured[/bold]", highlight=False)
@@ -39,7 +39,7 @@ def print_report(
     return not broken
 
 
-def _overview(outcomes: Sequence[Outcome]) -> Table:
+def _overview(outcomes: Sequence[ActResult]) -> Table:
     headings = ("canary", "ended", "seconds", "requests", "failed", "on the canary", "split p")
     table = Table(*headings, box=None)
     for outcome in outcomes:
@@ -55,7 +55,7 @@ def _overview(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _steps(outcomes: Sequence[Outcome]) -> Table:
+def _steps(outcomes: Sequence[ActResult]) -> Table:
     table = Table("canary", "asked", "seen", "requests", "seconds", box=None)
     for outcome in outcomes:
         for split in outcome.splits:

@@ -9,7 +9,7 @@ from random import Random
 
 from rich.console import Console
 
-from bertmesh.demo.acts import ACTS, PROFILE, Outcome
+from bertmesh.demo.acts import ACTS, PROFILE, ActResult
 from bertmesh.demo.capacity import measure_capacity
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.play import Stagehand
@@ -20,7 +20,7 @@ from bertmesh.demo.traffic import Traffic
 from bertmesh.errors import MeshNotRunning, MeshRunning
 from bertmesh.local.detached import end_mesh, start_detached
 from bertmesh.local.home import Home, MeshInfo
-from mesh.local.patience import Patience
+from mesh.local.deadline import Deadline
 
 HISTORY_S, HISTORY_REQUESTS, HISTORY_LIMIT_S = 10.0, 200, 120.0
 """Before the first rollout: so long, and so many answers, teach what is usual for the stable."""
@@ -82,7 +82,7 @@ def _flowing(traffic: Traffic) -> Iterator[None]:
         traffic.stop()
 
 
-def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> list[Outcome]:
+def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> list[ActResult]:
     rate = traffic.pace.chosen
     with Screen(console) as screen:
         screen.line(
@@ -91,7 +91,7 @@ def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> l
             f"the first rollout starts in {max(HISTORY_S, HISTORY_REQUESTS / rate):.0f} s"
         )
         time.sleep(HISTORY_S)
-        Patience(HISTORY_LIMIT_S).wait(lambda: len(traffic.answers()) >= HISTORY_REQUESTS)
+        Deadline(HISTORY_LIMIT_S).wait(lambda: len(traffic.answers()) >= HISTORY_REQUESTS)
         return [Stagehand(home, traffic, needs, screen, act).play() for act in ACTS]
 
 

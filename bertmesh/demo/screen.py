@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bertmesh.demo.acts import Act
 from bertmesh.demo.facts import failures
-from bertmesh.demo.traffic import Answer, Traffic
+from bertmesh.demo.traffic import Response, Traffic
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
@@ -58,7 +58,7 @@ class Screen:
             self._live.update(_table(act, state.rollout, state.latest, recent))
 
 
-def _table(act: Act, rollout: Rollout, latest: Entry | None, answers: Sequence[Answer]) -> Table:
+def _table(act: Act, rollout: Rollout, latest: Entry | None, answers: Sequence[Response]) -> Table:
     table = Table("version", "weight", "requests/s", "failed", "p50 ms", "p99 ms", title=act.title)
     for version, weight in rollout.split.shares:
         mine = [answer for answer in answers if answer.version == version]

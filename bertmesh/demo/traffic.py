@@ -28,7 +28,7 @@ TASKS = (("fill-mask", 0.6), ("semantic-similarity", 0.2), ("feature-extraction"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What one request got. ``status`` 0 means no answer came at all; times are unix seconds."""
 
     sent_at: float
@@ -86,11 +86,11 @@ class Sender:
             return Request(task, {"text": text, "text_pair": self._random.choice(self._sentences)})
         return Request(task, {"text": text})
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request and wait for its answer."""
         sent_at, begin = self._clock(), time.perf_counter()
         status, version, problem = self._post(request)
-        return Answer(sent_at, time.perf_counter() - begin, request.task, status, version, problem)
+        return Response(sent_at, time.perf_counter() - begin, request.task, status, version, problem)
 
     def _post(self, request: Request) -> tuple[int, str, str]:
         try:
@@ -126,7 +126,7 @@ class Traffic:
         self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._answers: list[Answer] = []
+        self._answers: list[Response] = []
         self._under_way = 0
         self._left_out = 0
         self._thread = threading.Thread(target=self._send_all, name="traffic")
@@ -145,7 +145,7 @@ class Traffic:
         self._stop.set()
         self._thread.join()
 
-    def answers(self, since: float = 0.0, until: float = float("inf")) -> list[Answer]:
+    def answers(self, since: float = 0.0, until: float = float("inf")) -> list[Response]:
         """Return the answers to requests that were sent in [since, until)."""
         with self._lock:
             known = list(self._answers)

@@ -9,7 +9,7 @@ from bertmesh.local.envoy_files import split_on_disk
 from bertmesh.local.home import Home
 from canary.local.store import FileStore
 from canary.rollout.state import State
-from mesh.local.patience import Patience
+from mesh.local.deadline import Deadline
 from mesh.local.routefile import RouteFile
 
 PATIENCE_S = 60.0
@@ -37,7 +37,7 @@ class Watch:
             ControllerSilent: nothing was stored for long.
         """
         self._note_weight()
-        state = Patience(PATIENCE_S).wait(self._state.read)
+        state = Deadline(PATIENCE_S).wait(self._state.read)
         if state is None:
             raise ControllerSilent(self._log)
         return state

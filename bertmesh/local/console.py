@@ -15,7 +15,7 @@ from canary.adapters.disagreements import Disagreement, worst
 from canary.console.app import Console, create_app
 from canary.console.local import LocalRollouts
 from canary.console.ports import Rollouts
-from canary.console.security import Guard
+from canary.console.security import RequestGuard
 from canary.console.settings import Settings
 from canary.console.traffic import PrometheusTraffic
 from canary.settings import Settings as CanarySettings
@@ -66,7 +66,7 @@ def _app(
     environment: Mapping[str, str], rollouts: Rollouts, beginning: str, *, prometheus: Url, redis: Url
 ) -> Flask:
     settings = replace(Settings.from_environment(environment), beginning=beginning)
-    guard = Guard(settings, secrets.token_bytes(SECRET_BYTES))
+    guard = RequestGuard(settings, secrets.token_bytes(SECRET_BYTES))
     traffic = PrometheusTraffic(prometheus, CanarySettings.from_environment(environment))
 
     def disagreements(canary: str) -> Sequence[Disagreement]:

@@ -25,7 +25,7 @@ class Backoff:
         return replace(self, failures=failures, not_before=now + pause)
 
 
-class Keeper:
+class ProcessKeeper:
     """One process that shall run."""
 
     def __init__(

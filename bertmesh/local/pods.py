@@ -9,7 +9,7 @@ from pathlib import Path
 import urllib3
 
 from bertmesh.local.home import Home, VersionSpec
-from bertmesh.local.keeper import Keeper
+from bertmesh.local.keeper import ProcessKeeper
 from bertmesh.local.logs import last_words
 from bertmesh.local.ports import LOOPBACK, free_ports
 from bertmesh.local.processes import Child, Command
@@ -39,7 +39,7 @@ class Pod:
     index: int
     port: int
     admin_port: int
-    keeper: Keeper
+    keeper: ProcessKeeper
     ready: bool = False
 
     @property
@@ -130,7 +130,7 @@ class PodSet:
         port, admin_port = free_ports(2)
         name = f"bert-{version}-{index}"
         environment = pod_environment(name, version, (port, admin_port), spec) | self.environment
-        keeper = Keeper(
+        keeper = ProcessKeeper(
             name,
             lambda: Command(GUNICORN, environment),
             home=self.home.root,

@@ -12,7 +12,7 @@ from bertmesh.errors import StartFailed
 from bertmesh.local import backends
 from bertmesh.local.envoy_files import MeshFiles, split_on_disk
 from bertmesh.local.home import Home, MeshInfo, ProcessInfo, VersionSpec, process_start, write_json
-from bertmesh.local.keeper import Keeper
+from bertmesh.local.keeper import ProcessKeeper
 from bertmesh.local.pods import PodSet, cache_dir, models_dir, targets
 from bertmesh.local.ports import LOOPBACK, free_ports, gateway_port
 from bertmesh.local.processes import Command, kill_strays, stop_all
@@ -50,7 +50,7 @@ class LocalMesh:
         self.workloads = WorkloadFiles(home)
         self._options = options
         self._clock = clock
-        self._keepers: list[Keeper] = []
+        self._keepers: list[ProcessKeeper] = []
         self._files: MeshFiles | None = None
         self._pods = PodSet(home, {}, clock)
         self._told: dict[str, ProcessInfo] = {}
@@ -138,15 +138,15 @@ class LocalMesh:
             environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self._options.collector
         return environment
 
-    def _keep(self, name: str, command: Command) -> Keeper:
-        keeper = Keeper(
+    def _keep(self, name: str, command: Command) -> ProcessKeeper:
+        keeper = ProcessKeeper(
             name, lambda: command, home=self.home.root, log=self.home.log(name), clock=self._clock
         )
         self._keepers.append(keeper)
         keeper.poll()
         return keeper
 
-    def _await(self, part: str, keeper: Keeper | None, probe: Callable[[], bool], stop: Event) -> None:
+    def _await(self, part: str, keeper: ProcessKeeper | None, probe: Callable[[], bool], stop: Event) -> None:
         deadline = self._clock() + START_LIMIT_S
         while not stop.is_set() and not probe():
             self._poll()
@@ -157,7 +157,7 @@ class LocalMesh:
                 raise StartFailed(part, f"not ready after {START_LIMIT_S:.0f} s", self.home.logs)
             stop.wait(POLL_S)
 
-    def _beats(self, controller: Keeper) -> bool:
+    def _beats(self, controller: ProcessKeeper) -> bool:
         beat = FileStore(self.home.rollout).last_beat()
         return beat is not None and beat["pid"] == controller.pid
 

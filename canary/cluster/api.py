@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from canary.cluster.errors import NoModelRollouts, NoNamespace, NoSuchModelRollout
 from canary.resource.spec import API_VERSION, GROUP, KIND, PLURAL
-from mesh.cluster.api import MERGE, Answer, ClusterApi
+from mesh.cluster.api import MERGE, ApiResponse, ClusterApi
 from mesh.cluster.errors import ApiRefused
 
 OK: Final = 300
@@ -95,7 +95,7 @@ class ModelRollouts:
         if answer.code == NOT_FOUND:
             raise NoNamespace(self.namespace, self._api.url)
 
-    def _good(self, answer: Answer, method: str) -> Answer:
+    def _good(self, answer: ApiResponse, method: str) -> ApiResponse:
         if answer.code < OK or answer.code == NOT_FOUND:
             return answer
         what = f"{method.lower()} {KIND}s in {self._place()}"

@@ -20,10 +20,10 @@ from canary.cluster.errors import (
     OrderPending,
 )
 from canary.cluster.store import decode
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.errors import CanaryError
 from canary.resource.spec import GROUP, KIND
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import State
 from mesh.cluster.errors import ApiDown
 
@@ -40,7 +40,7 @@ HINDRANCES: Final = frozenset(
 Document = dict[str, Any]
 
 
-class ClusterClient(Desk):
+class ClusterClient(RolloutClient):
     """One ModelRollout. ``document`` is the resource as it was read last."""
 
     follow_s = 1.0
@@ -119,7 +119,7 @@ class ClusterClient(Desk):
 
     def send(
         self, command: Command, *, within_s: float | None = None, spec: Mapping[str, Any] | None = None
-    ) -> Answer:
+    ) -> OrderResult:
         """Leave an order, together with a change of the spec, and wait for the answer.
 
         Raises:
@@ -141,7 +141,7 @@ class ClusterClient(Desk):
             )
         return answer
 
-    def awaited(self, command: Command, deadline: float) -> Answer | None:
+    def awaited(self, command: Command, deadline: float) -> OrderResult | None:
         """Return the answer to an order that was left, or None at the ``deadline`` (Unix seconds).
 
         Raises:

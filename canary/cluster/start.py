@@ -10,7 +10,7 @@ from canary.cluster.client import ClusterClient
 from canary.cluster.errors import SpecOfOther, Suspended
 from canary.errors import BadCommand, RolloutInProgress
 from canary.resource.spec import API_VERSION, GROUP, KIND
-from canary.rollout.commands import Answer, Start
+from canary.rollout.commands import OrderResult, Start
 
 Document = dict[str, Any]
 APPLY: Final = "Apply"
@@ -86,7 +86,9 @@ def changes(wanted: Wanted, document: Mapping[str, Any]) -> Document:
     return {**canary, **wanted.parts}
 
 
-def begin(client: ClusterClient, wanted: Wanted, command: Start, *, within_s: float | None = None) -> Answer:
+def begin(
+    client: ClusterClient, wanted: Wanted, command: Start, *, within_s: float | None = None
+) -> OrderResult:
     """Begin a rollout by an existing ModelRollout, and return the operator's answer.
 
     Raises:

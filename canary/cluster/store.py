@@ -18,7 +18,7 @@ from canary.cluster.annotation import COMMAND
 from canary.cluster.errors import StateTooLarge, StatusConflict
 from canary.errors import CanaryError
 from canary.resource.status import HISTORY_KEPT
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import SCHEMA, State
 from mesh.cluster.api import MERGE, ClusterApi, path_of
 from mesh.cluster.errors import ApiRefused
@@ -151,7 +151,7 @@ class StatusStore:
         """Return the commands that wait for an answer."""
         return list(self.inbox)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: OrderResult) -> None:
         """Take a command out of the inbox; its answer has been stored with the state already."""
         self.inbox = [command for command in self.inbox if command.id != answer.id]
         if answer.id == self.annotated:

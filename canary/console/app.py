@@ -16,8 +16,8 @@ from canary.console import verbs
 from canary.console.detail import Detail
 from canary.console.errors import ConsoleError, Refused, RolloutMovedOn, Unanswered
 from canary.console.page import Choice, Notice, Page, page
-from canary.console.ports import Disagreements, Rollouts, Traffic
-from canary.console.security import FIELD, Guard, protect
+from canary.console.ports import Disagreements, Rollouts, TrafficFigures
+from canary.console.security import FIELD, RequestGuard, protect
 from canary.console.settings import Settings
 from canary.errors import CanaryError
 
@@ -32,9 +32,9 @@ class Console:
     def __init__(
         self,
         rollouts: Rollouts,
-        guard: Guard,
+        guard: RequestGuard,
         *,
-        traffic: Traffic | None = None,
+        traffic: TrafficFigures | None = None,
         disagreements: Disagreements | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -157,7 +157,7 @@ def _choice(service: str | None, rollout: str | None) -> Choice:
     return (service, rollout) if service is not None and rollout is not None else None
 
 
-def _admit(guard: Guard) -> None:
+def _admit(guard: RequestGuard) -> None:
     g.visitor = guard.visitor(request)
     if request.path != ALIVE:  # a kubelet asks for it by the pod's address
         guard.check_host(request)

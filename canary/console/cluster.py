@@ -17,9 +17,9 @@ from canary.cluster.api import ModelRollouts
 from canary.cluster.client import HINDRANCES, ClusterClient
 from canary.cluster.store import decode
 from canary.console.errors import NoAnswer
-from canary.console.ports import Reading
+from canary.console.ports import ServiceView
 from canary.errors import CanaryError
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import State
 from mesh.cluster.api import ClusterApi
 from mesh.errors import MeshError
@@ -42,19 +42,19 @@ class ClusterRollouts:
     lease_namespace: str = ""
     within_s: float = 10.0
     monotonic: Callable[[], float] = time.monotonic
-    _readings: Sequence[Reading] = ()
+    _readings: Sequence[ServiceView] = ()
     _read_at: float = float("-inf")
     _states: dict[tuple[str, str], State | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self) -> Sequence[Reading]:
+    def read(self) -> Sequence[ServiceView]:
         """Return every ModelRollout, as it was at most a second ago."""
         with self._lock:
             if self.monotonic() - self._read_at >= LISTED_S:
                 self._readings, self._read_at = self._fresh(), self.monotonic()
             return self._readings
 
-    def send(self, service: str, command: Command) -> Answer:
+    def send(self, service: str, command: Command) -> OrderResult:
         """Leave an order with a ModelRollout, and wait for the operator's answer.
 
         Raises:
@@ -69,7 +69,7 @@ class ClusterRollouts:
         finally:
             self._read_at = float("-inf")
 
-    def _fresh(self) -> Sequence[Reading]:
+    def _fresh(self) -> Sequence[ServiceView]:
         beat = self._beat()
         known: dict[tuple[str, str], State | None] = {}
         readings = [each for space in self.namespaces or ("",) for each in self._of(space, beat, known)]
@@ -78,25 +78,25 @@ class ClusterRollouts:
 
     def _of(
         self, namespace: str, beat: float | None, known: dict[tuple[str, str], State | None]
-    ) -> Sequence[Reading]:
+    ) -> Sequence[ServiceView]:
         try:
             found = ModelRollouts(self.api, namespace).all()
         except (CanaryError, MeshError) as error:
             place = f"namespace {namespace}" if namespace else "the cluster"
-            return [Reading(place, None, problem=f"The rollouts of {place} cannot be read: {error}")]
+            return [ServiceView(place, None, problem=f"The rollouts of {place} cannot be read: {error}")]
         return [self._reading(document, beat, known) for document in found]
 
     def _reading(
         self, document: Document, beat: float | None, known: dict[tuple[str, str], State | None]
-    ) -> Reading:
+    ) -> ServiceView:
         metadata, status = document["metadata"], document.get("status", {})
         service = f"{metadata['name']}.{metadata['namespace']}"
         key = (metadata["uid"], metadata["resourceVersion"])
         try:
             known[key] = self._states[key] if key in self._states else _state(service, status)
         except CanaryError as error:
-            return Reading(service, None, problem=f"{service}: {error}")
-        return Reading(
+            return ServiceView(service, None, problem=f"{service}: {error}")
+        return ServiceView(
             service,
             known[key],
             beat,

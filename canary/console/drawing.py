@@ -7,7 +7,7 @@ from typing import Final
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 from canary.views.runs import Run
-from canary.views.scale import GRID, HEIGHT, LEFT, RIGHT, TOP, Span, Tick, TimeAxis, since, y
+from canary.views.scale import GRID, HEIGHT, LEFT, RIGHT, TOP, AxisTick, TimeAxis, WeightSpan, since, y
 
 MARKED: Final = {
     Action.ROLL_BACK: "bad",
@@ -42,11 +42,11 @@ class Mark:
 class Drawing:
     """Shapes of the chart; ``words`` tells the same to those who do not see it."""
 
-    asked: tuple[Span, ...]
+    asked: tuple[WeightSpan, ...]
     rises: tuple[Rise, ...]
-    proved: tuple[Span, ...]
-    times: tuple[Tick, ...]
-    weights: tuple[Tick, ...]
+    proved: tuple[WeightSpan, ...]
+    times: tuple[AxisTick, ...]
+    weights: tuple[AxisTick, ...]
     marks: tuple[Mark, ...]
     words: str
     left: float = LEFT
@@ -65,7 +65,7 @@ def drawing(run: Run, now: float) -> Drawing:
         rises=tuple(Rise(b.left, a.y, b.y) for a, b in pairwise(asked)),
         proved=axis.spans(run.proved),
         times=axis.ticks(),
-        weights=tuple(Tick(y(weight), f"{weight}") for weight in GRID),
+        weights=tuple(AxisTick(y(weight), f"{weight}") for weight in GRID),
         marks=tuple(_mark(axis, entry) for entry in run.entries if _is_marked(entry)),
         words=_words(run),
     )

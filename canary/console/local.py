@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from canary.console.ports import Reading
+from canary.console.ports import ServiceView
 from canary.errors import StoreCorrupt
 from canary.local.client import Client
 from canary.local.store import FileStore
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 
 
 class LocalRollouts:
@@ -19,17 +19,17 @@ class LocalRollouts:
         self._service = service
         self._within_s = within_s
 
-    def read(self) -> Sequence[Reading]:
+    def read(self) -> Sequence[ServiceView]:
         """Return what is stored."""
         store = FileStore(self._folder)
         beat = store.last_beat()
         at = None if beat is None else float(beat["at"])
         try:
-            return [Reading(self._service, store.load(), at)]
+            return [ServiceView(self._service, store.load(), at)]
         except (StoreCorrupt, OSError) as error:
-            return [Reading(self._service, None, at, f"The state cannot be read: {error}")]
+            return [ServiceView(self._service, None, at, f"The state cannot be read: {error}")]
 
-    def send(self, service: str, command: Command) -> Answer:
+    def send(self, service: str, command: Command) -> OrderResult:
         """Send an order and wait; there is only one service here, so its name decides nothing."""
         del service
         return Client(self._folder).send(command, within_s=self._within_s)

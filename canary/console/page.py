@@ -7,7 +7,7 @@ from typing import Final
 
 from canary.console.detail import Detail, detail, phase_of, tone_of
 from canary.console.errors import NoSuchRollout
-from canary.console.ports import Reading
+from canary.console.ports import ServiceView
 from canary.judge import formatting
 from canary.views.runs import Run, runs
 
@@ -78,7 +78,7 @@ Known = tuple[str, Run]
 """A service, and one of its rollouts."""
 
 
-def page(readings: Sequence[Reading], choice: Choice, now: float) -> Page:
+def page(readings: Sequence[ServiceView], choice: Choice, now: float) -> Page:
     """Return the page; without a choice it shows a rollout in progress, or else the newest one.
 
     Raises:
@@ -113,7 +113,7 @@ def _choose(known: Sequence[Known], choice: Choice) -> Known | None:
     raise NoSuchRollout(*choice)
 
 
-def _notices(reading: Reading, now: float) -> list[Notice]:
+def _notices(reading: ServiceView, now: float) -> list[Notice]:
     if reading.problem:
         return [Notice("bad", reading.problem)]
     warned = [Notice("warn", reading.warning)] if reading.warning else []

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from canary.adapters.disagreements import Disagreement
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import State
 
 
 @dataclass(frozen=True)
-class Reading:
+class ServiceView:
     """What is known of one service.
 
     ``state`` is None as long as no controller has run. ``beat`` is the controller's last sign of life (Unix
@@ -44,11 +44,11 @@ class Rates:
 class Rollouts(Protocol):
     """The services with their rollouts, and the way to say something to their controllers."""
 
-    def read(self) -> Sequence[Reading]:
+    def read(self) -> Sequence[ServiceView]:
         """Return every service; what cannot be read is said in its ``problem``, never raised."""
         ...
 
-    def send(self, service: str, command: Command) -> Answer:
+    def send(self, service: str, command: Command) -> OrderResult:
         """Send an order to a service's controller and wait for its answer.
 
         Raises:
@@ -61,7 +61,7 @@ Disagreements = Callable[[str], Sequence[Disagreement]]
 """Returns the worst disagreements of a canary, the most severe first; raises CanaryError."""
 
 
-class Traffic(Protocol):
+class TrafficFigures(Protocol):
     """Figures that are shown beside the evidence; nothing is decided by them."""
 
     def rates(self, host: str, versions: Sequence[str]) -> Mapping[str, Rates]:

@@ -31,7 +31,7 @@ HEADERS: Final = {
 
 
 @dataclass(frozen=True)
-class Guard:
+class RequestGuard:
     """Checks requests; ``secret`` is made at each start, so that a token is good for one console only."""
 
     settings: Settings

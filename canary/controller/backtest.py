@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from canary.controller.ports import Metrics
-from canary.controller.readings import Reading, read_history, read_tick
+from canary.controller.readings import Measured, read_history, read_tick
 from canary.errors import BadSpan, MetricsDown
 from canary.judge.ledger import Ledger
 from canary.judge.policy import Profile
@@ -27,7 +27,7 @@ ENDS: Final = {Phase.PROMOTED: "promoted", Phase.ROLLING_BACK: "rolled back"}
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """From when to when data are read, in Unix seconds.
 
     Raises:
@@ -50,7 +50,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Finding:
+class BacktestPoint:
     """What the judge said at a time, and the weight that the policy had reached by then (per cent)."""
 
     at: float
@@ -77,7 +77,7 @@ class Backtest:
 
     outcome: str
     ended_at: float | None
-    findings: tuple[Finding, ...]
+    findings: tuple[BacktestPoint, ...]
 
     @property
     def view(self) -> Mapping[str, Any]:
@@ -86,7 +86,7 @@ class Backtest:
         return {"outcome": self.outcome, "ended_at": self.ended_at, "decisions": found}
 
 
-def backtest(metrics: Metrics, stable: str, canary: str, profile: Profile, span: Span) -> Backtest:
+def backtest(metrics: Metrics, stable: str, canary: str, profile: Profile, span: TimeRange) -> Backtest:
     """Follow a policy through recorded data.
 
     Raises:
@@ -104,11 +104,13 @@ def backtest(metrics: Metrics, stable: str, canary: str, profile: Profile, span:
         phase_since=span.begin,
         step=0,
     )
-    reading, since, findings = read_history(metrics, rollout, span.begin), span.begin, list[Finding]()
+    reading, since, findings = read_history(metrics, rollout, span.begin), span.begin, list[BacktestPoint]()
     for at in span.ticks:
         reading, down = _tick(metrics, rollout, reading, at)
         verdict = _verdict(rollout, reading.ledger, Moment(at, at - since, down))
-        findings += [Finding(at, rollout.weight, verdict)] if _is_news(findings, rollout, verdict) else []
+        findings += (
+            [BacktestPoint(at, rollout.weight, verdict)] if _is_news(findings, rollout, verdict) else []
+        )
         decision = decide(rollout, verdict)
         moved = transition(rollout, decision, at)
         since = at if decision.action is Action.ADVANCE else since
@@ -118,7 +120,7 @@ def backtest(metrics: Metrics, stable: str, canary: str, profile: Profile, span:
     return Backtest(UNDECIDED, None, tuple(findings))
 
 
-def _tick(metrics: Metrics, rollout: Rollout, reading: Reading, at: float) -> tuple[Reading, str]:
+def _tick(metrics: Metrics, rollout: Rollout, reading: Measured, at: float) -> tuple[Measured, str]:
     # Not live: then no requests are expected of the canary.
     stage = replace(rollout.stage, live=False)
     try:
@@ -131,7 +133,7 @@ def _verdict(rollout: Rollout, ledger: Ledger, moment: Moment) -> Verdict:
     return judge(ledger, rollout.profile, rollout.stage, moment)
 
 
-def _is_news(findings: list[Finding], rollout: Rollout, verdict: Verdict) -> bool:
+def _is_news(findings: list[BacktestPoint], rollout: Rollout, verdict: Verdict) -> bool:
     """Tell whether a verdict says something new: waiting on for the same reason is no news."""
     if not findings or verdict.outcome is not Outcome.HOLD:
         return True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from canary.errors import CanaryError, NoRollout, WaitedTooLong
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import State
 from canary.views.rollout import entry_view, status_view
 
@@ -16,7 +16,7 @@ SETTLED_WITHIN_S: Final = 10.0
 View = dict[str, Any]
 
 
-class Desk(ABC):
+class RolloutClient(ABC):
     """One service's rollouts; ``now`` is in Unix seconds."""
 
     follow_s: float = FOLLOW_S
@@ -44,7 +44,7 @@ class Desk(ABC):
         """
 
     @abstractmethod
-    def send(self, command: Command, *, within_s: float | None = None) -> Answer:
+    def send(self, command: Command, *, within_s: float | None = None) -> OrderResult:
         """Send a command and wait for its answer, at most ``within_s`` seconds.
 
         Raises:

@@ -14,7 +14,7 @@ from canary.judge.formatting import duration
 from canary.resource.gates import Gates, Webhook
 from canary.rollout.decision import Action, Decision
 from canary.rollout.model import Phase, Rollout
-from canary.rollout.state import Asked, State
+from canary.rollout.state import GateAsked, State
 from canary.views.rollout import numbers
 
 UNJUDGED = frozenset({"metrics_down", "no_data"})
@@ -46,13 +46,13 @@ class Question:
     decision: Decision
     now: float
 
-    def asked(self, gate: str) -> Asked:
+    def asked(self, gate: str) -> GateAsked:
         """Return what is known of a gate at this point of the rollout."""
         point = f"{self.rollout.id}/{self.rollout.step}/{gate}"
         known = (asked for asked in self.state.gates if asked.point == point)
-        return next(known, Asked(point, self.now))
+        return next(known, GateAsked(point, self.now))
 
-    def noted(self, asked: Asked) -> State:
+    def noted(self, asked: GateAsked) -> State:
         """Return the state that remembers it, and forgets those of former rollouts."""
         mine = (old for old in self.state.gates if old.point.startswith(f"{self.rollout.id}/"))
         return replace(self.state, gates=(*(old for old in mine if old.point != asked.point), asked))

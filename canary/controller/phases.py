@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from canary.controller.ports import Metrics, Workloads
-from canary.controller.readings import Reading, read_history, read_tick
+from canary.controller.readings import Measured, read_history, read_tick
 from canary.errors import MetricsDown
 from canary.judge.ledger import Ledger
 from canary.judge.rules import Moment, judge
@@ -13,7 +13,7 @@ from canary.rollout.state import State
 
 
 @dataclass(frozen=True)
-class Finding:
+class Judged:
     """A verdict, and the state with the evidence it rests on."""
 
     state: State
@@ -27,7 +27,7 @@ class Inquiry:
     metrics: Metrics
     workloads: Workloads
 
-    def ask(self, state: State, now: float) -> Finding | None:
+    def ask(self, state: State, now: float) -> Judged | None:
         """Return what is found about the rollout in progress, or None if nothing is due."""
         rollout = state.active
         if rollout is None or rollout.phase is Phase.ROLLING_BACK:
@@ -35,7 +35,7 @@ class Inquiry:
         due = _is_due(state, rollout, now)
         at = replace(state, ticked_at=now) if due else state
         if rollout.at_once and rollout.acting in {Phase.PENDING, Phase.BAKING}:
-            return Finding(at, _undisputed(at, rollout, now)) if due else None
+            return Judged(at, _undisputed(at, rollout, now)) if due else None
         match rollout.acting:
             case Phase.PENDING:
                 return self._history(at, rollout, now) if due else None
@@ -46,21 +46,21 @@ class Inquiry:
             case _:
                 return self._judgement(at, rollout, now) if due else None
 
-    def _history(self, state: State, rollout: Rollout, now: float) -> Finding:
+    def _history(self, state: State, rollout: Rollout, now: float) -> Judged:
         try:
             reading = read_history(self.metrics, rollout, now)
         except MetricsDown as error:
-            return Finding(state, hold("metrics_down", f"metrics system down: {error}", alert=True))
+            return Judged(state, hold("metrics_down", f"metrics system down: {error}", alert=True))
         slow = (
             f"slow means over {reading.edge} ms" if reading.edge else "too few requests to say what is slow"
         )
-        return Finding(_with(state, reading), advance("history", f"the stable's history is read; {slow}"))
+        return Judged(_with(state, reading), advance("history", f"the stable's history is read; {slow}"))
 
-    def _readiness(self, state: State, rollout: Rollout, now: float, *, due: bool) -> Finding | None:
+    def _readiness(self, state: State, rollout: Rollout, now: float, *, due: bool) -> Judged | None:
         learned = self._tick(state, rollout, now)[0] if due else state
         verdict = self._warmth(rollout, now)
         waits = verdict.outcome is Outcome.HOLD or rollout.phase is Phase.PAUSED
-        return Finding(learned, verdict) if due or not waits else None
+        return Judged(learned, verdict) if due or not waits else None
 
     def _warmth(self, rollout: Rollout, now: float) -> Verdict:
         status = self.workloads.status(rollout.canary)
@@ -72,18 +72,18 @@ class Inquiry:
             return fail("not_ready", f"after {rollout.profile.ready_s:g} s only {seen}{why}")
         return hold("warming", f"{seen}{why}")
 
-    def _judgement(self, state: State, rollout: Rollout, now: float) -> Finding:
+    def _judgement(self, state: State, rollout: Rollout, now: float) -> Judged:
         learned, down = self._tick(state, rollout, now)
         elapsed = None if state.live_since is None else now - state.live_since
         ledger = learned.ledger or Ledger.empty(rollout.profile)
         moment = Moment(now, elapsed, down)
-        return Finding(learned, judge(ledger, rollout.profile, learned.stage, moment))
+        return Judged(learned, judge(ledger, rollout.profile, learned.stage, moment))
 
     def _tick(self, state: State, rollout: Rollout, now: float) -> tuple[State, str]:
         """Return the state with one more tick of evidence, and why there was none."""
         if state.ledger is None or state.cursor is None:
             return state, ""
-        reading = Reading(state.ledger, state.cursor, rollout.edge)
+        reading = Measured(state.ledger, state.cursor, rollout.edge)
         try:
             return _with(state, read_tick(self.metrics, rollout, state.stage, reading, now)), ""
         except MetricsDown as error:
@@ -112,14 +112,14 @@ def _undisputed(state: State, rollout: Rollout, now: float) -> Verdict:
     return advance("baked", f"all traffic is on {rollout.canary}, as ordered; nothing was judged")
 
 
-def _rehearsal(state: State) -> Finding | None:
+def _rehearsal(state: State) -> Judged | None:
     """Pass once the canary is in the routes at weight 0; no gate is asked yet."""
     if state.live_since is None:
         return None
-    return Finding(state, advance("rehearsed", "the canary can be reached by its version header"))
+    return Judged(state, advance("rehearsed", "the canary can be reached by its version header"))
 
 
-def _with(state: State, reading: Reading) -> State:
+def _with(state: State, reading: Measured) -> State:
     rollout = state.rollout
     return replace(
         state,

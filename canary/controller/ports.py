@@ -6,7 +6,7 @@ from typing import Protocol
 
 from canary.errors import CanaryError
 from canary.measure.counters import CounterSnapshot
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.decision import Decision
 from canary.rollout.state import State
 from mesh.model import Split
@@ -107,7 +107,7 @@ class Store(Protocol):
         """Return the commands that wait for an answer, oldest first."""
         ...
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: OrderResult) -> None:
         """Answer a command and take it out of the inbox."""
         ...
 

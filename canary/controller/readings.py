@@ -16,7 +16,7 @@ from canary.rollout.model import Rollout
 
 
 @dataclass(frozen=True)
-class Reading:
+class Measured:
     """The evidence and how far it goes; ``edge`` is the latency edge as far as one could be chosen."""
 
     ledger: Ledger
@@ -24,7 +24,7 @@ class Reading:
     edge: str | None
 
 
-def read_history(metrics: Metrics, rollout: Rollout, now: float) -> Reading:
+def read_history(metrics: Metrics, rollout: Rollout, now: float) -> Measured:
     """Return what the stable's past teaches, and a cursor for both versions at ``now``.
 
     Raises:
@@ -38,10 +38,10 @@ def read_history(metrics: Metrics, rollout: Rollout, now: float) -> Reading:
         tick = measure(Cursor.at_snapshot(before), after, rollout.stable, None, edge)
         ledger = ledger.observe(tick, profile, Stage())
     start = metrics.counts((rollout.stable, rollout.canary), now, edge=edge)
-    return Reading(ledger, Cursor.at_snapshot(start), edge)
+    return Measured(ledger, Cursor.at_snapshot(start), edge)
 
 
-def read_tick(metrics: Metrics, rollout: Rollout, stage: Stage, reading: Reading, now: float) -> Reading:
+def read_tick(metrics: Metrics, rollout: Rollout, stage: Stage, reading: Measured, now: float) -> Measured:
     """Return the evidence with what happened since the last tick.
 
     The cursor stays where it is until every version that carries traffic has a new sample: the counts then
@@ -56,7 +56,7 @@ def read_tick(metrics: Metrics, rollout: Rollout, stage: Stage, reading: Reading
     if not is_fresh(tick, stage.weight):
         return replace(reading, ledger=ledger)
     edge = reading.edge or _edge_of([origin(snapshot), snapshot], rollout.stable)
-    return Reading(ledger, reading.cursor.moved(snapshot, _answering(tick)), edge)
+    return Measured(ledger, reading.cursor.moved(snapshot, _answering(tick)), edge)
 
 
 def _edge_of(past: Sequence[CounterSnapshot], stable: str) -> str | None:

@@ -12,7 +12,7 @@ from canary.controller.phases import Inquiry
 from canary.controller.ports import NotYetLive
 from canary.controller.world import World
 from canary.errors import CanaryError
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.decision import Action, Decision, decide
 from canary.rollout.model import Phase
 from canary.rollout.reducer import decided, noted, proved, put_back
@@ -46,7 +46,7 @@ class Reconciler:
 
     def refuse(self, command_id: str, why: str) -> None:
         """Answer a command that is not carried out, once."""
-        given = self.state.answer_to(command_id) or Answer(command_id, ok=False, message=why)
+        given = self.state.answer_to(command_id) or OrderResult(command_id, ok=False, message=why)
         if given not in self.state.answers:
             self._commit(self.state.answered(given))
         self._world.store.answer(given)
@@ -58,16 +58,16 @@ class Reconciler:
             given = self._carry_out(command)
         self._world.store.answer(given)
 
-    def _carry_out(self, command: Command) -> Answer:
+    def _carry_out(self, command: Command) -> OrderResult:
         now = self._world.clock.now()
         try:
             changed = obey(self.state, command, self._world.workloads, now)
         except CanaryError as error:
-            answer = Answer(command.id, ok=False, message=str(error))
+            answer = OrderResult(command.id, ok=False, message=str(error))
             self._commit(self.state.answered(answer))
         else:
             sentence = changed.latest.sentence if changed.latest else command.verb
-            answer = Answer(command.id, ok=True, message=sentence)
+            answer = OrderResult(command.id, ok=True, message=sentence)
             self._commit(changed.answered(answer))
         return answer
 

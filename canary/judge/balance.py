@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from canary.judge.evidence import Case, MetricEvidence
+from canary.judge.evidence import HarmCase, MetricEvidence
 from canary.judge.ledger import Ledger
 from canary.judge.policy import Metric, Profile
 
@@ -49,7 +49,7 @@ def lone_pod(known: MetricEvidence) -> str:
 
 
 def _balance(
-    ledger: Ledger, profile: Profile, cases: Callable[[MetricEvidence], tuple[Case, ...]]
+    ledger: Ledger, profile: Profile, cases: Callable[[MetricEvidence], tuple[HarmCase, ...]]
 ) -> Balance:
     rows = list(zip(ledger.metrics, profile.metrics, strict=True))
     shares = sum(metric.weight for metric in profile.metrics)
@@ -61,7 +61,7 @@ def _balance(
 
 
 def _mean_breaker(
-    rows: Iterable[tuple[MetricEvidence, Metric]], cases: Callable[[MetricEvidence], tuple[Case, ...]]
+    rows: Iterable[tuple[MetricEvidence, Metric]], cases: Callable[[MetricEvidence], tuple[HarmCase, ...]]
 ) -> float:
     values = [min(case.breaker_value for case in cases(known)) for known, metric in rows if metric.breaker]
     return sum(values) / len(values) if values else 0.0

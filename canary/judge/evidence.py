@@ -19,7 +19,7 @@ MAX_PODS: Final = 32
 
 
 @dataclass(frozen=True)
-class Case:
+class HarmCase:
     """The case against the canary, or against the canary without one pod: ln L by alternative."""
 
     pod: str = ""
@@ -79,8 +79,8 @@ class MetricEvidence:
     """All that is known about one metric."""
 
     name: str
-    whole: Case = field(default_factory=Case)
-    without: tuple[Case, ...] = ()
+    whole: HarmCase = field(default_factory=HarmCase)
+    without: tuple[HarmCase, ...] = ()
     safety: Safety = field(default_factory=Safety)
     dispersion: Dispersion = field(default_factory=Dispersion)
     watch: StableWatch = field(default_factory=StableWatch)
@@ -88,7 +88,7 @@ class MetricEvidence:
     rollout: Sample = field(default_factory=Sample)
 
     @property
-    def fair(self) -> tuple[Case, ...]:
+    def fair(self) -> tuple[HarmCase, ...]:
         """The cases of which the weakest counts: no single pod may convict the version."""
         return self.without if len(self.without) > 1 else (self.whole,)
 
@@ -160,7 +160,7 @@ class Weighing:
         phi = min(self.past.dispersion.stable, self._limit)
         return self._gains(pair, null, phi, BREAKER_CAP)
 
-    def case(self, case: Case, pair: Pair, gains: Gains) -> Case:
+    def case(self, case: HarmCase, pair: Pair, gains: Gains) -> HarmCase:
         """Return a case against the canary with this tick's gains."""
         mass, stake = self.context.mass, self.context.stake
         breaker = grow(case.breaker, gains.breaker, mass) if self.metric.breaker else case.breaker
@@ -201,7 +201,7 @@ class Weighing:
         return add(logs, [log_safe(pair, bet, null.ratio, null.added) / phi for bet in SAFE_GRID])
 
 
-def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[Case, ...]:
+def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[HarmCase, ...]:
     """Return the cases without one pod each; a pod that is new had no part in the case so far."""
     metric = weighing.metric
     present = [p.pod for p in tick.grown(metric.skip_young_s) if p.pod and metric.name in p.metrics]

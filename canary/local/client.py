@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.errors import CanaryError, ControllerGone, NoController
 from canary.local.inbox import Inbox
 from canary.local.store import FileStore
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import State
 
 POLL_S: Final = 0.05
@@ -18,7 +18,7 @@ ALIVE_WITHIN_S: Final = 5.0
 GONE_AFTER_S: Final = 60.0
 
 
-class Client(Desk):
+class Client(RolloutClient):
     """Reads the state and sends commands, for the store in ``folder``."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Client(Desk):
         """
         return self._store.load()
 
-    def send(self, command: Command, *, within_s: float | None = None) -> Answer:
+    def send(self, command: Command, *, within_s: float | None = None) -> OrderResult:
         """Send a command and wait for its answer.
 
         Raises:
@@ -77,7 +77,7 @@ class Client(Desk):
         silent_s = min(waited_s, self._now() - beat["at"]) if beat else waited_s
         return ControllerGone(self._folder, silent_s) if silent_s > GONE_AFTER_S else None
 
-    def _await(self, command_id: str, seconds: float) -> Answer | None:
+    def _await(self, command_id: str, seconds: float) -> OrderResult | None:
         deadline = self._now() + seconds
         while (answer := self._inbox.collect(command_id)) is None and self._now() < deadline:
             self._sleep(POLL_S)

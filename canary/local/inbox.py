@@ -13,11 +13,11 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from modelstore.files import write_whole
 
 COMMAND: Final = TypeAdapter[Command](Command)
-ANSWER: Final = TypeAdapter(Answer)
+ANSWER: Final = TypeAdapter(OrderResult)
 KEEP_ANSWERS: Final = 100
 
 
@@ -50,7 +50,7 @@ class Inbox:
                 path.rename(claimed / path.name)
         return [command for path in _files(claimed) if (command := self._read(path)) is not None]
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: OrderResult) -> None:
         """Write an answer, then let go of its command."""
         write_whole(self._answer_file(answer.id), ANSWER.dump_json(answer))
         for path in (self.folder / "claimed").glob(f"*-{answer.id}.json"):
@@ -59,7 +59,7 @@ class Inbox:
         for old in answers[:-KEEP_ANSWERS]:  # those whose sender did not wait for them
             old.unlink(missing_ok=True)
 
-    def collect(self, command_id: str) -> Answer | None:
+    def collect(self, command_id: str) -> OrderResult | None:
         """Return the answer to a command and remove it, or None while there is none."""
         path = self._answer_file(command_id)
         try:
@@ -78,7 +78,7 @@ class Inbox:
         except ValidationError as error:
             command_id = path.stem.partition("-")[2]
             why = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            self.answer(Answer(command_id, ok=False, message=f"the command cannot be read: {why}"))
+            self.answer(OrderResult(command_id, ok=False, message=f"the command cannot be read: {why}"))
             path.unlink(missing_ok=True)
             return None
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from canary.errors import StoreCorrupt
 from canary.local.inbox import Inbox
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import SCHEMA, State
 from modelstore.files import write_whole
 
@@ -59,7 +59,7 @@ class FileStore:
         """Return the commands that wait for an answer, oldest first."""
         return self._inbox.claim()
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: OrderResult) -> None:
         """Answer a command and take it out of the inbox."""
         self._inbox.answer(answer)
 

@@ -12,7 +12,7 @@ from canary.resource.convert import mesh_policy_of, profile_of, routing_of
 from canary.resource.errors import InvalidResource
 from canary.resource.spec import ModelRollout, Spec
 from canary.rollout.state import State
-from canary.views.status import Problem
+from canary.views.status import Obstacle
 from mesh.errors import InvalidMesh
 
 Document = Mapping[str, Any]
@@ -23,15 +23,15 @@ class Unusable(InvalidResource):
 
 
 @dataclass(frozen=True)
-class Case:
+class ResourceCase:
     """A good spec with its policy; ``problem`` says what is wrong with a newer one that is not good."""
 
     spec: Spec
     profile: Profile
-    problem: Problem | None = None
+    problem: Obstacle | None = None
 
 
-def read(document: Document) -> Case:
+def read(document: Document) -> ResourceCase:
     """Return what the resource asks for.
 
     Raises:
@@ -45,12 +45,12 @@ def read(document: Document) -> Case:
     try:
         routing_of(spec)
         mesh_policy_of(spec)
-        return Case(spec, profile_of(spec))
+        return ResourceCase(spec, profile_of(spec))
     except (InvalidMesh, ValueError) as error:
         raise InvalidResource(name, [str(error)]) from error
 
 
-def take_up(document: Document, notes: Notes | None) -> Case:
+def take_up(document: Document, notes: Notes | None) -> ResourceCase:
     """Return what the resource asks for, or what the last good spec asked for, with the problem.
 
     Raises:
@@ -62,15 +62,15 @@ def take_up(document: Document, notes: Notes | None) -> Case:
         if notes is None or notes.spec is None:
             raise
         former = read({"metadata": document["metadata"], "spec": notes.spec})
-        return Case(former.spec, former.profile, problem_of(error))
+        return ResourceCase(former.spec, former.profile, problem_of(error))
 
 
-def problem_of(error: InvalidResource) -> Problem:
+def problem_of(error: InvalidResource) -> Obstacle:
     """Return a refused spec as a problem."""
-    return Problem("NotSupported" if isinstance(error, Unusable) else "InvalidSpec", str(error))
+    return Obstacle("NotSupported" if isinstance(error, Unusable) else "InvalidSpec", str(error))
 
 
-def obstacle(case: Case, state: State, notes: Notes, pods: Deployments) -> Problem | None:
+def obstacle(case: ResourceCase, state: State, notes: Notes, pods: Deployments) -> Obstacle | None:
     """Return what stands in the way of what the spec asks for.
 
     Raises:
@@ -84,15 +84,15 @@ def obstacle(case: Case, state: State, notes: Notes, pods: Deployments) -> Probl
             f"{state.stable} is stable and takes the traffic; spec.stable {spec.stable} is not obeyed, since "
             f"nothing proves that version: name it in spec.canary, or set spec.stable to {state.stable}"
         )
-        return Problem("StableNotObeyed", sentence)
+        return Obstacle("StableNotObeyed", sentence)
     for version in filter(None, (state.stable, wanted(spec, state))):
         seen = pods.status(version)
         if not seen.known:
-            return Problem("DeploymentMissing", seen.message)
+            return Obstacle("DeploymentMissing", seen.message)
     return None
 
 
-def beginning(case: Case, state: State, pods: Deployments) -> Begin:
+def beginning(case: ResourceCase, state: State, pods: Deployments) -> Begin:
     """Return with what a rollout would be begun; a canary with an autoscaler begins with its minimum."""
     canary = wanted(case.spec, state)
     return Begin(case.profile, pods.floor(canary) if canary else None)

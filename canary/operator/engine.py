@@ -22,16 +22,16 @@ from canary.controller.ports import Review
 from canary.controller.world import World
 from canary.errors import CanaryError
 from canary.operator import intent
-from canary.operator.case import Case, beginning, obstacle
+from canary.operator.case import ResourceCase, beginning, obstacle
 from canary.operator.telemetry import CountedMetrics
-from canary.operator.tools import Tools
+from canary.operator.tools import Adapters
 from canary.resource.convert import mesh_policy_of, routing_of
 from canary.rollout.commands import Order
 from canary.rollout.history import Entry
 from canary.rollout.model import Phase
 from canary.rollout.policy_change import revised
 from canary.rollout.state import State
-from canary.views.status import Circumstances, Problem, status_of
+from canary.views.status import Circumstances, Obstacle, status_of
 from mesh.cluster.errors import ApiDown
 from mesh.cluster.router import Applied, ClusterRouter
 from mesh.errors import MeshError
@@ -50,12 +50,12 @@ class Engine:
         MeshError: the API is down or refuses.
     """
 
-    def __init__(self, tools: Tools, document: Document, case: Case, notes: Notes | None) -> None:
+    def __init__(self, tools: Adapters, document: Document, case: ResourceCase, notes: Notes | None) -> None:
         metadata = document["metadata"]
         self.namespace, self.name = metadata["namespace"], metadata["name"]
         self.key = (metadata["uid"], metadata["generation"])
         self.case, self._tools = case, tools
-        self.problem: Problem | None = case.problem
+        self.problem: Obstacle | None = case.problem
         self.events = Events(tools.api, document, tools.clock.now, tools.warn)
         self._pods = tools.deployments(self.namespace, case.spec.service)
         router = self._cluster_router()
@@ -164,7 +164,7 @@ class Engine:
             # A person's start stands for the spec's own.
             self.store.inbox = [command, *(each for each in self.store.inbox if each.verb != command.verb)]
 
-    def _report(self, problem: Problem | None) -> None:
+    def _report(self, problem: Obstacle | None) -> None:
         """Tell once of a problem."""
         conditions = self.store.document.get("status", {}).get("conditions", ())
         told = problem is None or any(each["message"] == problem.sentence for each in conditions)
@@ -201,7 +201,7 @@ class Engine:
             self.events.tell(ROUTE_CHANGED, f"{drift}; put back", warning=True)
 
 
-def _first_stable(router: ClusterRouter, case: Case) -> str:
+def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:
     """Return the stable version of a resource without a state.
 
     A route of ours that is there (the status was lost, or the resource was made anew after a promotion)

@@ -8,8 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from canary.operator.keeper import Keeper
-from canary.operator.tools import Tools
+from canary.operator.keeper import RolloutKeeper
+from canary.operator.tools import Adapters
 
 ROUND_S: Final = 0.2
 WORKERS: Final = 16
@@ -18,10 +18,10 @@ WORKERS: Final = 16
 class Fleet:
     """Finds keepers by the names of their resources; may be called from any thread."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Adapters) -> None:
         self._tools = tools
-        self._keepers: dict[tuple[str, str], Keeper] = {}
-        self._at_work: set[Keeper] = set()
+        self._keepers: dict[tuple[str, str], RolloutKeeper] = {}
+        self._at_work: set[RolloutKeeper] = set()
         self._lock = threading.Lock()
 
     def changed(self, namespace: str, name: str) -> None:
@@ -44,14 +44,14 @@ class Fleet:
                     workers.submit(self._attend, keeper)
             workers.shutdown(cancel_futures=True)
 
-    def _due(self) -> list[Keeper]:
+    def _due(self) -> list[RolloutKeeper]:
         """Return whom nobody is at work on and whose time has come."""
         with self._lock:
             due = [keeper for keeper in self._keepers.values() if keeper not in self._at_work and keeper.due]
             self._at_work.update(due)
         return due
 
-    def _attend(self, keeper: Keeper) -> None:
+    def _attend(self, keeper: RolloutKeeper) -> None:
         try:
             keeper.attend()
         finally:
@@ -60,13 +60,13 @@ class Fleet:
             if keeper.gone:
                 self._drop(keeper)
 
-    def _drop(self, keeper: Keeper) -> None:
+    def _drop(self, keeper: RolloutKeeper) -> None:
         with self._lock:
             self._keepers.pop((keeper.namespace, keeper.name), None)
 
-    def _keeper(self, namespace: str, name: str) -> Keeper:
+    def _keeper(self, namespace: str, name: str) -> RolloutKeeper:
         with self._lock:
             key = (namespace, name)
             if key not in self._keepers:
-                self._keepers[key] = Keeper(self._tools, namespace, name)
+                self._keepers[key] = RolloutKeeper(self._tools, namespace, name)
             return self._keepers[key]

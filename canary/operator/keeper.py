@@ -10,10 +10,10 @@ from canary.errors import CanaryError
 from canary.operator.case import problem_of, take_up
 from canary.operator.engine import Engine
 from canary.operator.errors import Deposed
-from canary.operator.tools import Tools
+from canary.operator.tools import Adapters
 from canary.resource.errors import InvalidResource
 from canary.resource.spec import API_VERSION, GROUP, KIND
-from canary.views.status import Circumstances, Problem, unusable
+from canary.views.status import Circumstances, Obstacle, unusable
 from mesh.cluster.api import Conflicted
 from mesh.errors import MeshError
 
@@ -24,13 +24,13 @@ LOOK_S: Final = 1.0
 """Between two looks at a resource whose next change is not known."""
 
 
-class Keeper:
+class RolloutKeeper:
     """One resource by its name; passes never overlap, and nothing that goes wrong in one gets out of it.
 
     ``gone`` says that there is no such resource (any more).
     """
 
-    def __init__(self, tools: Tools, namespace: str, name: str) -> None:
+    def __init__(self, tools: Adapters, namespace: str, name: str) -> None:
         self._tools, self.namespace, self.name = tools, namespace, name
         self._lock = threading.Lock()
         self._changed = threading.Event()
@@ -138,7 +138,7 @@ class Keeper:
             notes = decode(f"{self.namespace}/{self.name}", judge)[1] if judge else None
             case = take_up(live, notes)
         except StatusCorrupt as error:
-            self._refuse(live, Problem("StateCorrupt", str(error)))
+            self._refuse(live, Obstacle("StateCorrupt", str(error)))
             raise
         except InvalidResource as error:
             self._refuse(live, problem_of(error))
@@ -146,7 +146,7 @@ class Keeper:
         self._engine = Engine(self._tools, live, case, notes)
         return self._engine
 
-    def _refuse(self, live: Document, problem: Problem) -> None:
+    def _refuse(self, live: Document, problem: Obstacle) -> None:
         """Say in the status why nothing is done; once, since only an edit can change it."""
         status = live.get("status", {})
         around = Circumstances(status, live["metadata"]["generation"], self._tools.clock.now(), problem)

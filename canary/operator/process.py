@@ -22,9 +22,9 @@ from canary.operator.lease import Elector
 from canary.operator.notify import Notifier
 from canary.operator.settings import OperatorSettings
 from canary.operator.telemetry import Telemetry
-from canary.operator.tools import LOG, Tools
+from canary.operator.tools import LOG, Adapters
 from canary.prometheus.client import Prometheus
-from canary.prometheus.shared import Desk
+from canary.prometheus.shared import SharedPrometheus
 from canary.resource.spec import API_VERSION, GROUP, PLURAL
 from mesh.cluster.api import ClusterApi, connect
 from mesh.errors import MeshError
@@ -88,7 +88,7 @@ class Replica:
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop, over), name="watch")
         watch.start()
-        webhooks, desk = HttpWebhooks(), Desk(Prometheus(self.settings.prometheus), SystemClock())
+        webhooks, desk = HttpWebhooks(), SharedPrometheus(Prometheus(self.settings.prometheus), SystemClock())
         tools = self._tools(webhooks, desk)
         fleet = Fleet(tools)
         rounds = threading.Thread(target=fleet.run, args=(over,), name="rounds")
@@ -126,9 +126,9 @@ class Replica:
         finally:
             over.set()  # a thread of the loop waits for it, and the loop's end waits for that thread
 
-    def _tools(self, webhooks: Webhooks, desk: Desk) -> Tools:
+    def _tools(self, webhooks: Webhooks, desk: SharedPrometheus) -> Adapters:
         api = FencedApi(self.api, self.elector)
-        return Tools(
+        return Adapters(
             api,
             desk.metrics,
             webhooks,

@@ -23,7 +23,7 @@ SCALERS_S = 10.0
 
 
 @dataclass
-class Tools:
+class Adapters:
     """Everything that leads outside.
 
     ``metrics`` go by a Service's full name, ``candidates`` by a Service and its namespace.

@@ -14,8 +14,8 @@ import urllib3
 from canary.errors import MetricsDown
 from canary.measure.counters import CounterSnapshot, Series
 from canary.prometheus import promql
-from canary.prometheus.promql import Want
-from canary.prometheus.rows import Batch, series_of
+from canary.prometheus.promql import RolloutQuery
+from canary.prometheus.rows import QueryResults, series_of
 from canary.settings import Settings
 
 HTTP_OK: Final = 200
@@ -32,7 +32,7 @@ class Prometheus:
         timeout = urllib3.Timeout(total=self.settings.timeout_s)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=CONNECTIONS)
 
-    def read(self, wants: Sequence[Want], at: float) -> Batch:
+    def read(self, wants: Sequence[RolloutQuery], at: float) -> QueryResults:
         """Return all counters that any of ``wants`` asks for as of ``at`` (Unix seconds).
 
         Raises:
@@ -41,9 +41,11 @@ class Prometheus:
         asked = promql.questions(wants, self.settings.window_s)
         time = f"{at:.3f}"
         found, own, started = (self._ask("query", {"query": query, "time": time}) for query in asked)
-        return Batch.of(at, found, own, started)
+        return QueryResults.of(at, found, own, started)
 
-    def history(self, want: Want, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
+    def history(
+        self, want: RolloutQuery, at: float, *, seconds: float, step: float
+    ) -> Sequence[CounterSnapshot]:
         """Return the counters of ``want`` every ``step`` seconds of the ``seconds`` before ``at``.
 
         Raises:
@@ -52,7 +54,7 @@ class Prometheus:
         span = {"start": f"{at - seconds:.3f}", "end": f"{at:.3f}", "step": f"{step:g}"}
         found, own = (self._ask("query_range", {"query": query, **span}) for query in promql.history(want))
         times: dict[float, list[Series]] = defaultdict(list)
-        for row in Batch.of(at, found, own, []).rows(replace(want, edge=None)):
+        for row in QueryResults.of(at, found, own, []).rows(replace(want, edge=None)):
             for sample in row["values"]:
                 series = series_of(row["metric"], [sample])
                 if series is not None:
@@ -93,7 +95,7 @@ class PrometheusMetrics:
         Raises:
             MetricsDown: Prometheus did not answer, or not with data.
         """
-        want = Want(self._service, tuple(versions), edge)
+        want = RolloutQuery(self._service, tuple(versions), edge)
         return self._prometheus.read([want], at).snapshot(want)
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
@@ -102,5 +104,5 @@ class PrometheusMetrics:
         Raises:
             MetricsDown: Prometheus did not answer, or not with data.
         """
-        want = Want(self._service, (version,))
+        want = RolloutQuery(self._service, (version,))
         return self._prometheus.history(want, at, seconds=seconds, step=step)

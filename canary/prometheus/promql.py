@@ -74,7 +74,7 @@ SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 @dataclass(frozen=True)
-class Want:
+class RolloutQuery:
     """What one rollout asks for: versions of a Service (by its full name).
 
     Of the latency buckets only ``edge`` and "+Inf" are wanted, or all if it is None.
@@ -98,7 +98,7 @@ class Questions(NamedTuple):
     started: str
 
 
-def questions(wants: Sequence[Want], window_s: float) -> Questions:
+def questions(wants: Sequence[RolloutQuery], window_s: float) -> Questions:
     """Return the queries for what all of these want: as many queries for a thousand as for one.
 
     Whoever asks takes from the answers what it wanted: they hold every version of each Service.
@@ -114,7 +114,7 @@ def questions(wants: Sequence[Want], window_s: float) -> Questions:
     )
 
 
-def history(want: Want) -> tuple[str, str]:
+def history(want: RolloutQuery) -> tuple[str, str]:
     """Return the queries for the past: of all requests, with all latency buckets, and of the pods' own."""
     names = _names([want])
     return HISTORY.format(les=".*", **names), OWN_SELECTOR.format(**names)
@@ -125,7 +125,7 @@ def any_of(texts: Sequence[str]) -> str:
     return "|".join(SPECIAL.sub(r"\\\g<0>", text) for text in texts).replace("\\", "\\\\")
 
 
-def _names(wants: Sequence[Want]) -> Mapping[str, str]:
+def _names(wants: Sequence[RolloutQuery]) -> Mapping[str, str]:
     return {
         "services": any_of(sorted({want.service for want in wants})),
         "versions": any_of(sorted({version for want in wants for version in want.versions})),

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from canary.measure.counters import ALL, CounterSnapshot, Series
 from canary.prometheus import promql
-from canary.prometheus.promql import Want
+from canary.prometheus.promql import RolloutQuery
 
 Row = Mapping[str, Any]
 Samples = Sequence[tuple[float, str]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class QueryResults:
     """The answers to one set of questions, all as of ``at`` (Unix seconds).
 
     Rows from the proxies are kept by Service, those of the pods' own by pod.
@@ -37,7 +37,7 @@ class Batch:
             by_pod[promql.pod_of(row["metric"])].append(row)
         return cls(at, by_service, by_pod, started)
 
-    def snapshot(self, want: Want) -> CounterSnapshot:
+    def snapshot(self, want: RolloutQuery) -> CounterSnapshot:
         """Return what one rollout wanted."""
         read = (series_of(row["metric"], row["values"]) for row in self.rows(want))
         started = {
@@ -47,7 +47,7 @@ class Batch:
         }
         return CounterSnapshot(self.at, tuple(s for s in read if s is not None), started)
 
-    def rows(self, want: Want) -> Iterator[Row]:
+    def rows(self, want: RolloutQuery) -> Iterator[Row]:
         """Yield the rows that one rollout wanted; of the pods' own those of pods that serve its Service."""
         les = None if want.edge is None else {"", want.edge, ALL}
         pods = set()

@@ -17,10 +17,10 @@ from typing import Final
 
 from canary.controller.ports import Clock
 from canary.measure.counters import CounterSnapshot
+from canary.prometheus.bounded import BoundedCaller
 from canary.prometheus.client import Prometheus
-from canary.prometheus.line import Line
-from canary.prometheus.promql import Want
-from canary.prometheus.rows import Batch
+from canary.prometheus.promql import RolloutQuery
+from canary.prometheus.rows import QueryResults
 
 SHARED_S: Final = 5.0
 """How old a reading may be that somebody else began. It is old only where a round through all rollouts takes
@@ -37,7 +37,7 @@ class Purpose(StrEnum):
     BUCKETS = "buckets"
 
     @classmethod
-    def of(cls, want: Want) -> "Purpose":
+    def of(cls, want: RolloutQuery) -> "Purpose":
         """Return what ``want`` is for."""
         if want.edge is None:
             return cls.BUCKETS
@@ -51,10 +51,10 @@ class Flight:
     ``taken`` are those who have had it: nobody gets the same reading twice.
     """
 
-    wants: set[Want]
-    taken: set[Want] = field(default_factory=set)
+    wants: set[RolloutQuery]
+    taken: set[RolloutQuery] = field(default_factory=set)
     at: float | None = None
-    batch: "Future[Batch]" = field(default_factory=Future)
+    batch: "Future[QueryResults]" = field(default_factory=Future)
 
     def young(self, now: float) -> bool:
         """Tell whether others may take what it brings."""
@@ -62,17 +62,17 @@ class Flight:
 
 
 @dataclass
-class Board:
+class NamespaceReadings:
     """The readings of one namespace for one purpose."""
 
     prometheus: Prometheus
-    line: Line
+    line: BoundedCaller
     clock: Clock
-    _asked: dict[Want, float] = field(default_factory=dict)
+    _asked: dict[RolloutQuery, float] = field(default_factory=dict)
     _flights: list[Flight] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def snapshot(self, want: Want) -> CounterSnapshot:
+    def snapshot(self, want: RolloutQuery) -> CounterSnapshot:
         """Return what ``want`` asks for, from a reading of this moment.
 
         Raises:
@@ -86,7 +86,7 @@ class Board:
             flight.taken.add(want)
         return self.line.wait(flight.batch).snapshot(want)
 
-    def _joined(self, want: Want) -> Flight | None:
+    def _joined(self, want: RolloutQuery) -> Flight | None:
         for flight in self._flights:
             if flight.at is None:
                 flight.wants.add(want)
@@ -94,7 +94,7 @@ class Board:
                 return flight
         return None
 
-    def _begun(self, want: Want, now: float) -> Flight:
+    def _begun(self, want: RolloutQuery, now: float) -> Flight:
         """Begin to read for all, but for what others have on its way; for one that is new, what is new."""
         self._asked = {known: at for known, at in self._asked.items() if abs(now - at) <= WANTED_S}
         again = any(want in flight.taken for flight in self._flights)
@@ -106,27 +106,27 @@ class Board:
         self._flights.append(flight)
         return flight
 
-    def _read(self, flight: Flight) -> Batch:
+    def _read(self, flight: Flight) -> QueryResults:
         with self._lock:
             at = flight.at = self.clock.now()
         return self.prometheus.read(list(flight.wants), at)
 
 
-class Desk:
+class SharedPrometheus:
     """All that the operator asks of one Prometheus."""
 
-    def __init__(self, prometheus: Prometheus, clock: Clock, line: Line | None = None) -> None:
+    def __init__(self, prometheus: Prometheus, clock: Clock, line: BoundedCaller | None = None) -> None:
         self.prometheus, self._clock = prometheus, clock
-        self.line = line or Line(prometheus.url, prometheus.settings.timeout_s)
-        self._boards: dict[tuple[str, Purpose], Board] = {}
+        self.line = line or BoundedCaller(prometheus.url, prometheus.settings.timeout_s)
+        self._boards: dict[tuple[str, Purpose], NamespaceReadings] = {}
         self._lock = threading.Lock()
 
-    def board(self, want: Want) -> Board:
+    def board(self, want: RolloutQuery) -> NamespaceReadings:
         """Return where ``want`` is asked for."""
         key = (want.namespace, Purpose.of(want))
         with self._lock:
             if key not in self._boards:
-                self._boards[key] = Board(self.prometheus, self.line, self._clock)
+                self._boards[key] = NamespaceReadings(self.prometheus, self.line, self._clock)
             return self._boards[key]
 
     def metrics(self, service: str) -> "SharedMetrics":
@@ -142,7 +142,7 @@ class Desk:
 class SharedMetrics:
     """The metrics port of one Service over what all Services of its namespace read together."""
 
-    desk: Desk
+    desk: SharedPrometheus
     service: str
 
     def counts(self, versions: Sequence[str], at: float, *, edge: str | None = None) -> CounterSnapshot:
@@ -152,7 +152,7 @@ class SharedMetrics:
             MetricsDown: Prometheus did not answer, or not with data, or not in time.
         """
         del at
-        want = Want(self.service, tuple(versions), edge)
+        want = RolloutQuery(self.service, tuple(versions), edge)
         return self.desk.board(want).snapshot(want)
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
@@ -161,6 +161,6 @@ class SharedMetrics:
         Raises:
             MetricsDown: Prometheus did not answer, or not with data, or not in time.
         """
-        want = Want(self.service, (version,))
+        want = RolloutQuery(self.service, (version,))
         line, prometheus = self.desk.line, self.desk.prometheus
         return line.wait(line.begin(lambda: prometheus.history(want, at, seconds=seconds, step=step)))

@@ -66,7 +66,7 @@ Command = Start | Order | Undo
 
 
 @dataclass(frozen=True)
-class Answer:
+class OrderResult:
     """What became of the command with this id."""
 
     id: str

@@ -6,7 +6,7 @@ from typing import Final, Self
 from canary.judge.ledger import Ledger
 from canary.judge.stage import Stage
 from canary.measure.counters import Cursor
-from canary.rollout.commands import Answer
+from canary.rollout.commands import OrderResult
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
 from mesh.model import Split
@@ -16,7 +16,7 @@ MAX_ANSWERS: Final = 50
 
 
 @dataclass(frozen=True)
-class Asked:
+class GateAsked:
     """A gate that was asked at one point of a rollout: since when (Unix seconds), and whether it said yes."""
 
     point: str
@@ -43,10 +43,10 @@ class State:
     ticked_at: float | None = None
     latest: Entry | None = None
     history: tuple[Entry, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[OrderResult, ...] = ()
     entries: int = 0
     rollouts: int = 0
-    gates: tuple[Asked, ...] = ()
+    gates: tuple[GateAsked, ...] = ()
     previous: str | None = None
 
     @property
@@ -65,10 +65,10 @@ class State:
         stage = self.active.stage if self.active else Stage()
         return replace(stage, live=self.live_since is not None)
 
-    def answer_to(self, command_id: str) -> Answer | None:
+    def answer_to(self, command_id: str) -> OrderResult | None:
         """Return the answer that was given to a command."""
         return next((answer for answer in self.answers if answer.id == command_id), None)
 
-    def answered(self, answer: Answer) -> Self:
+    def answered(self, answer: OrderResult) -> Self:
         """Return the state that remembers an answer."""
         return replace(self, answers=(*self.answers, answer)[-MAX_ANSWERS:])

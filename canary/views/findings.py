@@ -40,7 +40,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Finding:
+class MetricView:
     """One metric: what it counts, both versions in this step, the evidence, and what is still needed."""
 
     name: str
@@ -73,7 +73,7 @@ class Evidence:
 
     total: Gauge
     breaker: float
-    findings: tuple[Finding, ...]
+    findings: tuple[MetricView, ...]
     needed: Needed
     at: float
     ticks: int
@@ -105,10 +105,10 @@ def evidence(run: Run) -> Evidence | None:
     return Evidence(total, report.breaker, rows, needed, entry.at, report.ticks)
 
 
-def _finding(run: Run, name: str, seen: MetricReport, need: Need | None) -> Finding:
+def _finding(run: Run, name: str, seen: MetricReport, need: Need | None) -> MetricView:
     metric = _metric(run, name)
     counts = seen.step if seen.step.canary.requests or seen.step.stable.requests else seen.rollout
-    return Finding(
+    return MetricView(
         name=name,
         bad=metric.bad if metric else "",
         canary=_side(run.canary, counts.canary),

@@ -22,7 +22,7 @@ DECADES: Final = (-2, 4)
 
 
 @dataclass(frozen=True)
-class Span:
+class WeightSpan:
     """A weight that held for a while: across in per cent of the width, ``y`` and ``height`` in pixels."""
 
     left: float
@@ -38,7 +38,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Tick:
+class AxisTick:
     """A labelled place on an axis."""
 
     at: float
@@ -62,22 +62,22 @@ class TimeAxis:
         share = min(1.0, max(0.0, (at - self.begin) / self.seconds))
         return round(LEFT + share * (RIGHT - LEFT), 3)
 
-    def ticks(self) -> tuple[Tick, ...]:
+    def ticks(self) -> tuple[AxisTick, ...]:
         """Return at most six labels at round times since the beginning."""
         fits = (step for step in TICKS_S if self.seconds / step <= MAX_TICKS)
         step = next(fits, math.ceil(self.seconds / MAX_TICKS / TICKS_S[-1]) * TICKS_S[-1])
         times = range(0, int(self.seconds) + 1, step)
-        return tuple(Tick(self.x(self.begin + seconds), since(seconds)) for seconds in times)
+        return tuple(AxisTick(self.x(self.begin + seconds), since(seconds)) for seconds in times)
 
-    def spans(self, points: Sequence[Point]) -> tuple[Span, ...]:
+    def spans(self, points: Sequence[Point]) -> tuple[WeightSpan, ...]:
         """Return the steps of a curve, the last one up to the end."""
         ends = [*(at for at, _ in points[1:]), self.begin + self.seconds]
         pairs = zip(points, ends, strict=False)
         return tuple(self._span(self.x(at), self.x(end), weight) for (at, weight), end in pairs)
 
     @staticmethod
-    def _span(left: float, right: float, weight: int) -> Span:
-        return Span(left, right, y(weight), round(HEIGHT * weight / 100, 1), weight)
+    def _span(left: float, right: float, weight: int) -> WeightSpan:
+        return WeightSpan(left, right, y(weight), round(HEIGHT * weight / 100, 1), weight)
 
 
 def y(weight: float) -> float:

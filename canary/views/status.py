@@ -32,7 +32,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Problem:
+class Obstacle:
     """Why a resource cannot be worked on: one word for machines, a sentence for people."""
 
     reason: str
@@ -49,7 +49,7 @@ class Circumstances:
     former: Json
     generation: int
     now: float
-    problem: Problem | None = None
+    problem: Obstacle | None = None
 
 
 def status_of(state: State, around: Circumstances) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def status_of(state: State, around: Circumstances) -> dict[str, Any]:
 
 def unusable(around: Circumstances) -> dict[str, Any]:
     """Return the status of a resource of which nothing is known but its problem."""
-    problem = around.problem or Problem("Unknown", "nothing is known yet")
+    problem = around.problem or Obstacle("Unknown", "nothing is known yet")
     ready = _condition("Ready", "False", problem, around)
     status = {key: value for key, value in around.former.items() if key != "conditions"}
     conditions = [document(each) for each in _dated([ready], around)]
@@ -142,25 +142,25 @@ def _metric(name: str, seen: MetricReport) -> Evidence:
 def _conditions(state: State, around: Circumstances) -> Iterable[Condition]:
     latest, active = state.latest, state.active
     live = state.live_since is not None
-    said = Problem(camel(latest.reason), latest.sentence) if latest else Problem("Begun", "nothing yet")
+    said = Obstacle(camel(latest.reason), latest.sentence) if latest else Obstacle("Begun", "nothing yet")
     if around.problem is not None:
         yield _condition("Ready", "False", around.problem, around)
     else:
-        fine = Problem("Serving", f"the route holds what the controller wants; {state.stable} is stable")
+        fine = Obstacle("Serving", f"the route holds what the controller wants; {state.stable} is stable")
         yield _condition("Ready", "True" if live else "False", fine if live else said, around)
-    phase = Problem(state.rollout.phase.value if state.rollout else "Idle", said.sentence)
+    phase = Obstacle(state.rollout.phase.value if state.rollout else "Idle", said.sentence)
     yield _condition("Progressing", "True" if active else "False", phase, around)
     alert = latest is not None and latest.alert
-    calm = Problem("AsExpected", "nothing needs a person")
+    calm = Obstacle("AsExpected", "nothing needs a person")
     yield _condition("Degraded", "True" if alert else "False", said if alert else calm, around)
     answers = [answer for answer in state.answers if not answer.id.startswith(SPEC_PREFIX)]
     if answers:
         given = answers[-1]
-        heard = Problem("Obeyed" if given.ok else "Refused", f"{given.id}: {given.message}")
+        heard = Obstacle("Obeyed" if given.ok else "Refused", f"{given.id}: {given.message}")
         yield _condition("Commanded", "True" if given.ok else "False", heard, around)
 
 
-def _condition(kind: str, status: str, why: Problem, around: Circumstances) -> Condition:
+def _condition(kind: str, status: str, why: Obstacle, around: Circumstances) -> Condition:
     return Condition(
         type=kind,
         status=status,  # type: ignore[arg-type] # one of the three words; checked by the model

@@ -59,7 +59,7 @@ CONFIG: Final = Resource("", "v1", "configmaps", "ConfigMap")
 
 
 @dataclass
-class Reading:
+class ClusterSnapshot:
     """What a look at a cluster gathers."""
 
     api: ClusterApi
@@ -115,7 +115,7 @@ def read(api: ClusterApi, namespaces: Sequence[str], root: str = ROOT_NAMESPACE)
         ClusterError: the API does not answer.
         NothingAllowed: it lets us see nothing.
     """
-    reading = Reading(api)
+    reading = ClusterSnapshot(api)
     for resource in RESOURCES:
         # A set would lose the order, and with it the order of objects.
         for namespace in dict.fromkeys([*namespaces, *([root] if resource.root else [])]):

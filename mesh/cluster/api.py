@@ -42,7 +42,7 @@ class Conflicted(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """What the API said."""
 
     code: int
@@ -121,7 +121,7 @@ class ClusterApi:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send one request and return the answer, whatever it is, unless the API is down or busy.
 
         Raises:
@@ -138,7 +138,7 @@ class ClusterApi:
             text = READ(response)
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise ApiDown(self.url, str(getattr(error, "reason", error))) from error
-        answer = Answer(response.status, _document(text))
+        answer = ApiResponse(response.status, _document(text))
         if answer.code in BUSY:
             raise ApiDown(self.url, f"{answer.code} {answer.reason}")
         return answer
@@ -146,7 +146,7 @@ class ClusterApi:
     def _admit(self, method: str, path: str) -> None:
         """Let every request pass; who guards them overrides this."""
 
-    def _good(self, answer: Answer, tried: str, about: Mapping[str, Any]) -> Document:
+    def _good(self, answer: ApiResponse, tried: str, about: Mapping[str, Any]) -> Document:
         if answer.code < 300:  # noqa: PLR2004 - the first code that is no success
             return answer.body
         raise ApiRefused(tried, answer.code, answer.reason, _advice(answer.code, about))

@@ -139,7 +139,7 @@ def _in_package(package: str, relative: str) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Tools:
+class Programs:
     """The programs that the local mesh runs."""
 
     envoy: Path
@@ -147,14 +147,14 @@ class Tools:
     prometheus: Path
 
 
-def find_all(settings: Settings | None = None) -> Tools:
+def find_all(settings: Settings | None = None) -> Programs:
     """Return all programs; without ``settings`` those that the environment leads to.
 
     Raises:
         BinaryMissing: one is not there; the text says how to get it.
     """
     where = settings or Settings.from_environment(os.environ)
-    return Tools(envoy=find_envoy(), redis=find_redis(where), prometheus=find_prometheus(where))
+    return Programs(envoy=find_envoy(), redis=find_redis(where), prometheus=find_prometheus(where))
 
 
 def main() -> int:

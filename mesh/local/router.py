@@ -22,8 +22,8 @@ from mesh.errors import (
     UnreadableRoutes,
 )
 from mesh.local.admin import Admin, RoutesState
+from mesh.local.deadline import Deadline
 from mesh.local.envoy_log import EnvoyLog
-from mesh.local.patience import Patience
 from mesh.local.routefile import RouteFile, Routes
 from mesh.model import Mesh, Split, Version, local_mesh
 from mesh.policy import Policy
@@ -52,7 +52,7 @@ class LocalRouter:
         versions: Callable[[], Sequence[str]],
         policy: Policy | None = None,
         log: Path | None = None,
-        patience: Callable[[], Patience] = Patience,
+        patience: Callable[[], Deadline] = Deadline,
     ) -> None:
         """Take Envoy's folder and admin URL; ``log`` is where Envoy writes why it refuses routes.
 
@@ -117,7 +117,7 @@ class LocalRouter:
             return self._apply(self.split(), patience)
 
     @contextmanager
-    def _alone(self, patience: Patience) -> Iterator[None]:
+    def _alone(self, patience: Deadline) -> Iterator[None]:
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         with self._lock.open("w") as lock:
             if not patience.wait(lambda: _try_lock(lock)):
@@ -138,7 +138,7 @@ class LocalRouter:
     def _mesh(self, split: Split, names: Sequence[str]) -> Mesh:
         return local_mesh(tuple(Version(name) for name in names), split, self._policy)
 
-    def _apply(self, split: Split, patience: Patience) -> Proof:
+    def _apply(self, split: Split, patience: Deadline) -> Proof:
         try:
             before = self._admin.routes()
         except EnvoyDown:
@@ -152,7 +152,7 @@ class LocalRouter:
         self._file.keep(routes.text)
         return Proof(version=routes.version, seconds=patience.waited_s)
 
-    def _routable(self, split: Split, patience: Patience) -> list[str]:
+    def _routable(self, split: Split, patience: Deadline) -> list[str]:
         """Return the versions that exist and that Envoy knows, once those of the split are among them."""
         exist = self._versions()
         self._mesh(split, exist)  # refuses what does not exist before it is waited for
@@ -166,7 +166,7 @@ class LocalRouter:
     def _known(self) -> set[str]:
         return {version_of(cluster) for cluster in self._admin.clusters()}
 
-    def _await_pod(self, split: Split, patience: Patience) -> None:
+    def _await_pod(self, split: Split, patience: Deadline) -> None:
         """Wait for a healthy canary pod before the canary gets more; never keep traffic from leaving it."""
         canary = self._gains(split)
         if canary is None or patience.wait(lambda: self._admin.members(canary).healthy):
@@ -182,7 +182,7 @@ class LocalRouter:
         gains = split.canary is not None and split.weights.canary > shares.get(split.canary, 0)
         return split.canary if gains else None
 
-    def _write(self, routes: Routes, before: RoutesState, patience: Patience) -> None:
+    def _write(self, routes: Routes, before: RoutesState, patience: Deadline) -> None:
         previous = self._file.text()
         self._log.mark()
         self._file.write(routes.text)

@@ -12,8 +12,8 @@ from service.api.pages import Pages
 from service.errors import SettingsError
 from service.http.router import Router
 from service.pod.assembly import Pod, build
+from service.pod.model_folder import ModelFolder
 from service.pod.settings import Settings, port_of
-from service.pod.shelf import Shelf
 from service.pod.swap import Swapper
 
 WORKER_BOOT_ERROR = 3
@@ -49,6 +49,6 @@ def wrap(pod: Pod) -> Flask:
     table = operations()
     app.wsgi_app = Router(pod, (*table, *Pages(table).routes))  # type: ignore[assignment] # Flask's own way to wrap it
     if pod.settings.admin_bind:
-        admin = admin_app(pod, Shelf(pod, Swapper(pod)))
+        admin = admin_app(pod, ModelFolder(pod, Swapper(pod)))
         app.wsgi_app = Doors(port_of(pod.settings.admin_bind), admin, app.wsgi_app)  # type: ignore[assignment] # the same
     return app

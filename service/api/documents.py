@@ -41,7 +41,7 @@ def answer_to(endpoint: Endpoint) -> type[Prediction]:
     return create_model(name, __base__=Prediction, __doc__=kind.__doc__, result=result)
 
 
-class Problem(BaseModel):
+class ProblemDocument(BaseModel):
     """A failure (RFC 9457). ``type`` stays the same for good; see docs/errors.md."""
 
     type: str = Field(pattern="^urn:bertmesh:problem:[a-z-]+$")

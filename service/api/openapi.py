@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.documents import Problem
+from service.api.documents import ProblemDocument
 from service.api.operation import TAGS, Operation
 from service.batching.deadline import HEADER, MAX_MS
 
@@ -40,7 +40,7 @@ def describe(version: str, operations: Sequence[Operation]) -> dict[str, Any]:
 def _schemas(operations: Sequence[Operation]) -> Mapping[str, Any]:
     """Return every model's schema by its name: requests as they are validated, answers as they are sent."""
     requests = {operation.request for operation in operations if operation.request}
-    answers = {operation.answer for operation in operations} | {Problem}
+    answers = {operation.answer for operation in operations} | {ProblemDocument}
     models = sorted(requests | answers, key=lambda model: model.__name__)
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
     schemas: Mapping[str, Any] = document["$defs"]
@@ -76,7 +76,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": _reference(Problem)}}
+    content = {"application/problem+json": {"schema": _reference(ProblemDocument)}}
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 

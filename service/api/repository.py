@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.errors import InvalidFields
 from service.http.router import Call, Reply, Route, json_reply
-from service.pod.repository import Availability, Entry, Repository
+from service.pod.repository import Availability, IndexEntry, Repository
 from service.tasks.request import document, few, validated
 
 Scalar = bool | int | float | str
@@ -76,7 +76,7 @@ def model_repository(swaps: Swaps) -> tuple[Route, ...]:
     )
 
 
-def listed(entry: Entry) -> dict[str, str]:
+def listed(entry: IndexEntry) -> dict[str, str]:
     """Return an entry of the index as it is answered."""
     return {
         "name": entry.name,

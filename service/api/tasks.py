@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from service.api.documents import answer_to
 from service.api.operation import TASKS, Operation, asked
 from service.http.router import Call, Handler, Reply, json_reply
-from service.pod.predict import Outcome, Predictor
+from service.pod.predict import Predicted, Predictor
 from service.tasks.endpoint import Endpoint
 from service.tasks.request import Request
 from service.tasks.table import ENDPOINTS
@@ -40,7 +40,7 @@ def _handler(endpoint: Endpoint) -> Handler:
 
 
 def _document(
-    predictor: Predictor, sent: Request, outcome: Outcome, prediction_id: str | None
+    predictor: Predictor, sent: Request, outcome: Predicted, prediction_id: str | None
 ) -> Mapping[str, object]:
     results = [answer.document() for answer in outcome.answers]
     return {

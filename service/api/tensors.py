@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from service.errors import InvalidFields, brief
-from service.pod.predict import Outcome
+from service.pod.predict import Predicted
 from service.tasks.base import Query, Task
 from service.tasks.complaints import shown
 from service.tasks.features import Features
@@ -72,7 +72,7 @@ def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Seq
     return asked
 
 
-def write(asked: Wanted, outcome: Outcome) -> list[Output]:
+def write(asked: Wanted, outcome: Predicted) -> list[Output]:
     """Return the output tensors that were asked for, in the order of `output_tensors`."""
     made = [*asked.task.answer.outputs(outcome.answers), integers(_WINDOWS.name, outcome.windows)]
     return [output for output in made if asked.outputs is None or output.name in asked.outputs]

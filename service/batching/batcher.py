@@ -9,7 +9,7 @@ from threading import Condition, Lock, Thread
 from typing import Generic
 
 from service.batching.jobs import Job, Observer, Part, Ticket
-from service.batching.queue import Batch, Entry, Limits, Queue
+from service.batching.queue import Batch, Limits, Queue, QueuedItem
 from service.engine import Array, Item
 from service.errors import BatchTooLarge, EngineFailed, OutOfTime, Overloaded
 
@@ -105,7 +105,7 @@ class Batcher(Generic[Ticket]):
 
     def _computed(self, items: Sequence[Item], deadline: float, *, later: bool) -> list[Array]:
         job = Job(items, self._observer.queued())
-        parts = [Entry(len(item.ids), deadline, Part(job, index)) for index, item in enumerate(items)]
+        parts = [QueuedItem(len(item.ids), deadline, Part(job, index)) for index, item in enumerate(items)]
         self._admit(parts, job, deadline, later=later)
         timeout_s = deadline - self._clock()
         try:
@@ -142,7 +142,7 @@ class Batcher(Generic[Ticket]):
             raise Overloaded(seen, self._retry_after_s())
 
     def _admit(
-        self, parts: Sequence[Entry[Part[Ticket]]], job: Job[Ticket], deadline: float, *, later: bool
+        self, parts: Sequence[QueuedItem[Part[Ticket]]], job: Job[Ticket], deadline: float, *, later: bool
     ) -> None:
         """Let a job in; a ``later`` one of a request that is under way waits for room."""
         with self._changed:

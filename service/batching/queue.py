@@ -35,7 +35,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Entry(Generic[T]):
+class QueuedItem(Generic[T]):
     """An item in the queue: its size, when it is no longer wanted, and what it stands for."""
 
     tokens: int
@@ -59,8 +59,8 @@ class Full:
 class Batch(Generic[T]):
     """What to compute now, and what nobody waits for any more."""
 
-    entries: tuple[Entry[T], ...]
-    expired: tuple[Entry[T], ...]
+    entries: tuple[QueuedItem[T], ...]
+    expired: tuple[QueuedItem[T], ...]
 
 
 class Queue(Generic[T]):
@@ -68,7 +68,7 @@ class Queue(Generic[T]):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._waiting: deque[Entry[T]] = deque()
+        self._waiting: deque[QueuedItem[T]] = deque()
         self._tokens = 0
         self._reserved = 0
         self._tokens_per_s: float | None = None
@@ -117,7 +117,7 @@ class Queue(Generic[T]):
         """Note that tokens that were reserved are computed, or not wanted any more."""
         self._reserved -= tokens
 
-    def offer(self, entries: Sequence[Entry[T]], now: float) -> Full | None:
+    def offer(self, entries: Sequence[QueuedItem[T]], now: float) -> Full | None:
         """Let all of a request's items in, or none; return why not."""
         tokens = sum(entry.tokens for entry in entries)
         full = self._full(tokens, len(entries), min(entry.deadline for entry in entries) - now)
@@ -128,8 +128,8 @@ class Queue(Generic[T]):
 
     def take(self, now: float) -> Batch[T]:
         """Remove the next batch: in order of arrival, at least one item, within the token budget."""
-        taken: list[Entry[T]] = []
-        expired: list[Entry[T]] = []
+        taken: list[QueuedItem[T]] = []
+        expired: list[QueuedItem[T]] = []
         budget = self._budget()
         while self._waiting:
             entry = self._waiting[0]

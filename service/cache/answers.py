@@ -12,7 +12,7 @@ import orjson
 
 from service.cache.flight import Flights
 from service.cache.local import LocalAnswers
-from service.cache.store import Calls, Guard, Value
+from service.cache.store import Calls, GuardedStore, Value
 from service.tasks.base import Answer, Query, Task, unpacked
 
 Compute = Callable[[Sequence[str], float], Mapping[str, Answer]]
@@ -90,7 +90,7 @@ class AnswerCache:
 
     def __init__(
         self,
-        store: Guard | None,
+        store: GuardedStore | None,
         rules: Rules,
         *,
         observer: Observer,

@@ -42,7 +42,7 @@ class Calls(Protocol):
         ...
 
 
-class Guard:
+class GuardedStore:
     """A store that never raises: None is the answer of one that is away, or is being left alone."""
 
     def __init__(self, store: Store, breaker: Breaker, calls: Calls) -> None:

@@ -17,7 +17,7 @@ from service.batching.batcher import Batcher
 from service.cache.answers import AnswerCache, Rules
 from service.cache.breaker import Breaker
 from service.cache.redis import RedisStore
-from service.cache.store import Guard
+from service.cache.store import GuardedStore
 from service.errors import NotReady, ServiceError
 from service.models.early import first_model
 from service.models.load import Model
@@ -28,7 +28,7 @@ from service.pod.predict import Predictor
 from service.pod.settings import Settings
 from service.pod.shadow import shadow_of
 from service.pod.telemetry import Telemetry, Waiting
-from service.shadow.mirrored import Shadow
+from service.shadow.mirrored import ShadowComparison
 from service.text.normalise import Change, normaliser, unchanged
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Pod:
     slots: Slots[Served] = field(default_factory=Slots)
     deployed: str = ""
     """The version that the mesh knows this pod as, whatever model is in service by now."""
-    shadow: Shadow | None = None
+    shadow: ShadowComparison | None = None
     """Its part in comparing a canary's answers with the stable's; None without Redis."""
 
     @property
@@ -218,7 +218,7 @@ def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float])
     guard = None
     if settings.redis_url is not None:
         store = RedisStore.connect(settings.redis_url, settings.redis_timeout_s)
-        guard = Guard(store, Breaker(clock), telemetry)
+        guard = GuardedStore(store, Breaker(clock), telemetry)
     elif not settings.cache_local_bytes:
         return None
     rules = Rules(

@@ -15,8 +15,8 @@ from service.batching.deadline import Deadline
 from service.cache.answers import CacheStatus
 from service.pod.assembly import Pod
 from service.pod.ids import new_id
-from service.pod.predict import Outcome, Predictor
-from service.shadow.mirrored import Asked, Witness
+from service.pod.predict import Predicted, Predictor
+from service.shadow.mirrored import AnswerObserver, MirroredRequest
 from service.tasks.base import Query, Task
 
 SERVER_ERROR = 500
@@ -78,7 +78,7 @@ class Exchange:
         self.cache = CacheStatus.BYPASS if self.pod.cache else CacheStatus.OFF
         return self.pod.predictor
 
-    def ask(self, predictor: Predictor, task: Task, queries: Sequence[Query]) -> Outcome:
+    def ask(self, predictor: Predictor, task: Task, queries: Sequence[Query]) -> Predicted:
         """Answer the queries before the request's deadline.
 
         Raises:
@@ -100,12 +100,12 @@ class Exchange:
         self._count_confidence(outcome)
         return outcome
 
-    def _witness(self, task: Task, queries: Sequence[Query]) -> Witness | None:
+    def _witness(self, task: Task, queries: Sequence[Query]) -> AnswerObserver | None:
         """Return who is to be told of the answers: somebody only while the route has requests copied."""
         if not self.shadowed or self.pod.shadow is None:
             return None
         trace_id = get_current_span().get_span_context().trace_id
-        asked = Asked(
+        asked = MirroredRequest(
             request_id=self.request_id,
             canary=self.shadowed,
             mirrored=self.mirrored,
@@ -115,7 +115,7 @@ class Exchange:
         )
         return self.pod.shadow.witness(asked, self.pod.deployed)
 
-    def _count_confidence(self, outcome: Outcome) -> None:
+    def _count_confidence(self, outcome: Predicted) -> None:
         """Count sure and unsure answers under the version that the judge knows this pod by."""
         flags = [flag for answer in outcome.answers for flag in answer.unsure]
         if not flags or outcome.cache.found:

@@ -15,7 +15,7 @@ from service.text.tokenizer import Once, Tokenizer
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Predicted:
     """The answers, in the order of the queries, and what became of the cache lookup.
 
     ``windows`` says into how many windows each query's text was cut; ``queries`` are as they were read, by
@@ -50,7 +50,7 @@ class Predictor:
 
     def predict(
         self, task: Task, queries: Sequence[Query], deadline: Deadline, *, mirrored: bool = False
-    ) -> Outcome:
+    ) -> Predicted:
         """Return an answer for each query; a mirrored request neither reads nor writes the cache.
 
         Raises:
@@ -73,7 +73,7 @@ class Predictor:
             answers, status = self._answers(asked, fate, mirrored=mirrored)
         except Overloaded as error:
             raise asked.work.verdict(error, self.timeout_s) from error
-        return Outcome(answers, status, windows, queries, reader.codec)
+        return Predicted(answers, status, windows, queries, reader.codec)
 
     def _answers(
         self, asked: "Questions", fate: Fate, *, mirrored: bool

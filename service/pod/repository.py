@@ -16,7 +16,7 @@ class Availability(Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """One version of a model in the index. ``reason`` says why it is not ready."""
 
     name: str
@@ -28,7 +28,7 @@ class Entry:
 class Repository(Protocol):
     """What the repository endpoints ask for. Calls block until done and come from request threads."""
 
-    def index(self) -> Sequence[Entry]:
+    def index(self) -> Sequence[IndexEntry]:
         """Return every version there is, served or not."""
         ...
 

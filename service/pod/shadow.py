@@ -5,16 +5,16 @@ from typing import Final
 
 from service.pod.metrics import Metrics
 from service.pod.settings import Settings
-from service.shadow.comparer import Desk
-from service.shadow.mirrored import Shadow
-from service.shadow.redis import RedisBoard
+from service.shadow.comparer import Comparer
+from service.shadow.mirrored import ShadowComparison
+from service.shadow.redis import RedisAnswerStore
 from service.tasks.agreement import Agreement
 
 REDIS_TIMEOUT_S: Final = 0.25
 """No client waits for it."""
 
 
-def shadow_of(settings: Settings, metrics: Metrics) -> Shadow | None:
+def shadow_of(settings: Settings, metrics: Metrics) -> ShadowComparison | None:
     """Return a pod's part in comparing; None without Redis, where the two sides would meet.
 
     Raises:
@@ -22,8 +22,8 @@ def shadow_of(settings: Settings, metrics: Metrics) -> Shadow | None:
     """
     if settings.redis_url is None:
         return None
-    board = RedisBoard.connect(settings.redis_url, REDIS_TIMEOUT_S)
-    return Shadow(Desk(board, Counted(metrics), time.time, settings.pod, settings.shadow_texts))
+    board = RedisAnswerStore.connect(settings.redis_url, REDIS_TIMEOUT_S)
+    return ShadowComparison(Comparer(board, Counted(metrics), time.time, settings.pod, settings.shadow_texts))
 
 
 class Counted:

@@ -57,7 +57,7 @@ except SettingsError as error:
 bind = [each for each in (_settings.bind, _settings.admin_bind) if each]
 # One process a pod: metrics, queue and a swap of models then need no cross-process tricks.
 workers = 1
-worker_class = "service.server.worker.ImpatientWorker"
+worker_class = "service.server.worker.Worker"
 logger_class = _Log
 # More than the queue takes, so that a full queue is answered with 429 instead of silence.
 threads = _settings.limits.queue_items + 64

@@ -23,7 +23,7 @@ _SILENT: Future[object] = Future()
 _SILENT.set_result(gthread._DEFER)  # noqa: SLF001 - gunicorn's only word for it
 
 
-class ImpatientSocket(socket.socket):
+class DeadlineSocket(socket.socket):
     """A connection that breaks off when its time to read or to write is over."""
 
     read_by: float | None = None
@@ -56,14 +56,14 @@ class ImpatientSocket(socket.socket):
             self.settimeout(None)
 
 
-class ImpatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class Worker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """The threaded worker; slow and silent clients lose their connection, not the pod its threads."""
 
     def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401 - gunicorn has no types
         """Let a new connection wait for its first byte without a thread: gunicorn gives it one for 5 s."""
         new = not (conn.initialized or conn.data_ready)
         if new:
-            conn.sock = ImpatientSocket(fileno=conn.sock.detach())
+            conn.sock = DeadlineSocket(fileno=conn.sock.detach())
         if new and self.alive:
             self.finish_request(conn, _SILENT)
         else:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from service.errors import StoreDown
 from service.shadow.example import example
-from service.shadow.redis import Board, Example
+from service.shadow.redis import AnswerStore, Example
 from service.tasks.agreement import Agreement, failure
 from service.tasks.base import Answer, Query, Task, unpacked
 
@@ -39,7 +39,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Note:
+class StableAnswer:
     """What the stable answered; ``key`` is the same as that of the copy."""
 
     key: str
@@ -48,7 +48,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Copy:
+class CanaryAnswer:
     """What a canary answered to a copy of a request; ``answer`` None says that it failed.
 
     ``at`` and ``due`` are seconds of the desk's clock: when it was answered, and when to look for its note.
@@ -83,27 +83,29 @@ class Tally(Protocol):
 
 
 @dataclass
-class Desk:
+class Comparer:
     """Compares. ``put`` may be called from any thread, ``turn`` from one; ``now`` gives Unix seconds."""
 
-    board: Board
+    board: AnswerStore
     tally: Tally
     now: Callable[[], float]
     pod: str = ""
     texts: bool = False
     bounds: Bounds = field(default_factory=Bounds)
-    _notes: deque[Note] = field(default_factory=deque, init=False)
-    _copies: list[Copy] = field(default_factory=list, init=False)
+    _notes: deque[StableAnswer] = field(default_factory=deque, init=False)
+    _copies: list[CanaryAnswer] = field(default_factory=list, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
-    def put(self, case: Note | Copy) -> bool:
+    def put(self, case: StableAnswer | CanaryAnswer) -> bool:
         """Take a note or a copy; tell whether there was room."""
-        queue: deque[Note] | list[Copy] = self._notes if isinstance(case, Note) else self._copies
+        queue: deque[StableAnswer] | list[CanaryAnswer] = (
+            self._notes if isinstance(case, StableAnswer) else self._copies
+        )
         with self._lock:
             if len(queue) < self.bounds.waiting:
                 queue.append(case)  # type: ignore[arg-type] # chosen by the type just above
                 return True
-        self.tally.dropped("stable" if isinstance(case, Note) else "canary", 1)
+        self.tally.dropped("stable" if isinstance(case, StableAnswer) else "canary", 1)
         return False
 
     def turn(self, at: float) -> float | None:
@@ -149,7 +151,7 @@ class Desk:
             self._copies = [later.get(id(copy), copy) for copy in kept]
         self._show([each for copy, note in met for each in self._compared(copy, note)])
 
-    def _compared(self, copy: Copy, note: bytes) -> Iterable[tuple[str, Example]]:
+    def _compared(self, copy: CanaryAnswer, note: bytes) -> Iterable[tuple[str, Example]]:
         """Count one comparison; yield it if it is one to keep."""
         version, _, content = note.partition(_SEPARATOR)
         stable, canary = unpacked(copy.task.answer, content), copy.answer
@@ -180,7 +182,7 @@ class Desk:
             worst = sorted(mine, key=lambda each: (each.severity, each.document))[-WORST:]
             self.board.show(canary, worst, WORST)
 
-    def _later(self, copy: Copy, at: float) -> Copy:
+    def _later(self, copy: CanaryAnswer, at: float) -> CanaryAnswer:
         pause = min(2 * copy.pause_s or self.bounds.pause_s, self.bounds.longest_pause_s)
         return replace(copy, due=at + pause, pause_s=pause)
 
@@ -206,5 +208,5 @@ class Desk:
         return count
 
 
-def _content(note: Note) -> bytes:
+def _content(note: StableAnswer) -> bytes:
     return note.version.encode() + _SEPARATOR + note.answer.bare().pack()

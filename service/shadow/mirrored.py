@@ -17,7 +17,7 @@ from typing import Final
 
 import orjson
 
-from service.shadow.comparer import Copy, Desk, Note
+from service.shadow.comparer import CanaryAnswer, Comparer, StableAnswer
 from service.tasks.base import Answer, Query, Task
 
 GATHER_S: Final = 0.02
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Asked:
+class MirroredRequest:
     """A request as both sides see it: the same headers, the same questions."""
 
     request_id: str
@@ -52,10 +52,10 @@ class Asked:
         return f"{_NOTE}{self.canary}:{hashlib.blake2b(parts, digest_size=16).hexdigest()}"
 
 
-class Witness:
+class AnswerObserver:
     """Tells the desk how one request was answered; costs a hash and a place in a queue."""
 
-    def __init__(self, asked: Asked, deployed: str, shadow: "Shadow") -> None:
+    def __init__(self, asked: MirroredRequest, deployed: str, shadow: "ShadowComparison") -> None:
         self._asked = asked
         self._deployed = deployed
         self._shadow = shadow
@@ -66,16 +66,16 @@ class Witness:
         if self._asked.mirrored:
             self._shadow.put(self._copy(answer))
         else:
-            self._shadow.put(Note(self._asked.key, self._deployed, answer))
+            self._shadow.put(StableAnswer(self._asked.key, self._deployed, answer))
 
     def failed(self) -> None:
         """Have it counted that the canary failed, if the stable did not."""
         if self._asked.mirrored:
             self._shadow.put(self._copy(None))
 
-    def _copy(self, answer: Answer | None) -> Copy:
+    def _copy(self, answer: Answer | None) -> CanaryAnswer:
         asked, at = self._asked, self._shadow.clock()
-        return Copy(
+        return CanaryAnswer(
             key=asked.key,
             canary=asked.canary,
             task=asked.task,
@@ -88,10 +88,10 @@ class Witness:
         )
 
 
-class Shadow:
+class ShadowComparison:
     """One pod's part in comparing; its thread begins with the first case and ends with `close`."""
 
-    def __init__(self, desk: Desk, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, desk: Comparer, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._desk = desk
         self._changed = Condition()
@@ -99,13 +99,13 @@ class Shadow:
         self._news = False
         self._closed = False
 
-    def witness(self, asked: Asked, deployed: str) -> Witness | None:
+    def witness(self, asked: MirroredRequest, deployed: str) -> AnswerObserver | None:
         """Return who is to be told of the answers; None if they are nobody's business.
 
         ``deployed`` is the version that the mesh knows this pod as.
         """
         ours = asked.canary == deployed if asked.mirrored else asked.canary != deployed
-        return Witness(asked, deployed, self) if ours else None
+        return AnswerObserver(asked, deployed, self) if ours else None
 
     def close(self) -> None:
         """End the thread; what waits is not compared any more."""
@@ -115,7 +115,7 @@ class Shadow:
         if self._thread:
             self._thread.join()
 
-    def put(self, case: Note | Copy) -> None:
+    def put(self, case: StableAnswer | CanaryAnswer) -> None:
         """Take a case; what finds no room is dropped and counted."""
         if not self._desk.put(case):
             return

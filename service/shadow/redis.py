@@ -20,7 +20,7 @@ class Example:
     document: bytes
 
 
-class Board(Protocol):
+class AnswerStore(Protocol):
     """Keeps notes for a short time and a few examples; each call is one round trip, or raises StoreDown."""
 
     def post(self, notes: Mapping[str, bytes], ttl_s: float) -> None:
@@ -36,7 +36,7 @@ class Board(Protocol):
         ...
 
 
-class RedisBoard:
+class RedisAnswerStore:
     """A board in Redis; every key has a time to live."""
 
     def __init__(self, redis: Redis) -> None:

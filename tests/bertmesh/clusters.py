@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from bertmesh.commands.cli import cli
 from bertmesh.commands.kubectl import plugin
-from canary.operator.keeper import Keeper
+from canary.operator.keeper import RolloutKeeper
 from tests.canary.fakes import FakeClock
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi import KubeApi
@@ -28,7 +28,7 @@ class Busy:
         self.api = api
         self.config = api.kubeconfig(folder / "config")
         self._tools = self.cluster.tools()
-        self._keepers: dict[str, Keeper] = {}
+        self._keepers: dict[str, RolloutKeeper] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live)
         self.working = threading.Event()
@@ -39,7 +39,7 @@ class Busy:
         if self.working.is_set():
             for each in self.api.all("ModelRollout", "default"):
                 name = each["metadata"]["name"]
-                keeper = self._keepers.setdefault(name, Keeper(self._tools, "default", name))
+                keeper = self._keepers.setdefault(name, RolloutKeeper(self._tools, "default", name))
                 keeper.wake()
                 keeper.attend()
 

@@ -10,7 +10,7 @@ from canary.controller.world import World, as_judged
 from canary.errors import MetricsDown
 from canary.local.store import STATE
 from canary.measure.counters import ALL, CounterSnapshot, Kind, Series
-from canary.rollout.commands import Answer, Command, Order, Start
+from canary.rollout.commands import Command, Order, OrderResult, Start
 from canary.rollout.history import Entry
 from canary.rollout.state import State
 from mesh.errors import RouterError
@@ -95,7 +95,7 @@ class FakeStore:
     executioner: Executioner
     data: bytes | None = None
     inbox: list[Command] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[OrderResult] = field(default_factory=list)
 
     def load(self) -> State | None:
         return None if self.data is None else STATE.validate_json(self.data)
@@ -109,10 +109,10 @@ class FakeStore:
     def commands(self) -> Sequence[Command]:
         return list(self.inbox)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: OrderResult) -> None:
         self.executioner.write(lambda: self._answer(answer))
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: OrderResult) -> None:
         self.answers.append(answer)
         self.inbox = [command for command in self.inbox if command.id != answer.id]
 
@@ -269,14 +269,14 @@ class Stage:
         assert self.state.latest is not None
         return self.state.latest.reason
 
-    def start(self, canary: str = "1.1", **options: Any) -> Answer:  # noqa: ANN401 - handed on to Start
+    def start(self, canary: str = "1.1", **options: Any) -> OrderResult:  # noqa: ANN401 - handed on to Start
         fields = {"profile": "fast", **options}
         return self.send(Start(self._id(), "ann", self.clock.time, canary, **fields))
 
-    def order(self, verb: Any) -> Answer:  # noqa: ANN401 - one of the verbs
+    def order(self, verb: Any) -> OrderResult:  # noqa: ANN401 - one of the verbs
         return self.send(Order(self._id(), "ann", self.clock.time, verb))
 
-    def send(self, command: Command) -> Answer:
+    def send(self, command: Command) -> OrderResult:
         self.store.inbox.append(command)
         self.tick()
         return self.store.answers[-1]

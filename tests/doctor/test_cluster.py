@@ -12,7 +12,7 @@ from doctor.examine.reference import rights
 from doctor.examine.run import examine
 from doctor.model import Inventory, Place
 from doctor.sources import cluster
-from mesh.cluster.api import Answer, ClusterApi
+from mesh.cluster.api import ApiResponse, ClusterApi
 from tests.doctor.worlds import World
 from tests.support.kubeapi import KubeApi
 
@@ -167,14 +167,14 @@ class Paged(ClusterApi):
 
     def __init__(self) -> None: ...
 
-    def request(self, method: str, path: str, **options: Any) -> Answer:  # noqa: ANN401 - as the real one
+    def request(self, method: str, path: str, **options: Any) -> ApiResponse:  # noqa: ANN401 - as the real one
         assert method == "GET"
         assert path.endswith("/namespaces/models/services")
         pages: dict[str, dict[str, Any]] = {
             "": {"items": [{"metadata": {"name": "a"}}], "metadata": {"continue": "next"}},
             "next": {"items": [{"metadata": {"name": "b"}}], "metadata": {}},
         }
-        return Answer(200, pages[options["query"].get("continue", "")])
+        return ApiResponse(200, pages[options["query"].get("continue", "")])
 
 
 def test_long_lists_are_read_page_by_page() -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from bertmesh.demo.facts import Stage, failures, misplaced, seen_in, split_p
+from bertmesh.demo.facts import WeightPeriod, failures, misplaced, seen_in, split_p
 from bertmesh.demo.traffic import Traffic
 from canary.rollout.model import Phase
 from tests.local.conftest import flowing
@@ -20,7 +20,7 @@ def test_a_good_canary_is_promoted_step_by_step_without_a_failed_request(
     assert mesh.state.stable == "1.1-reviews" != stable
     assert [step.weight for step in mesh.rollout.passed] == [20, 50, 100]
     assert failures(traffic.answers()) == 0
-    stages = [Stage(step.weight, step.since, step.until or step.since) for step in mesh.rollout.passed]
+    stages = [WeightPeriod(step.weight, step.since, step.until or step.since) for step in mesh.rollout.passed]
     splits = [seen_in(stage, traffic.answers(), canary="1.1-reviews") for stage in stages]
     p = split_p(splits)
     assert p is not None

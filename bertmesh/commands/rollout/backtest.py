@@ -11,7 +11,7 @@ import click
 import yaml
 
 from bertmesh.commands.output import emit, form_option
-from canary.controller.backtest import Backtest, Finding, Span
+from canary.controller.backtest import Backtest, BacktestPoint, TimeRange
 from canary.controller.backtest import backtest as follow
 from canary.errors import BadPolicy
 from canary.judge import formatting
@@ -72,7 +72,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one parameter for each option, as clic
     profile = read_policy(policy, stable, canary)
     settings = Settings.from_environment(os.environ)
     settings = replace(settings, service=service) if service else settings
-    span = Span(begin, time.time() if end is None else end, profile.tick_s)
+    span = TimeRange(begin, time.time() if end is None else end, profile.tick_s)
     result = follow(PrometheusMetrics(prometheus, settings), stable, canary, profile, span)
     emit(result.view, output, lambda: "\n".join([*map(_line, result.findings), _end(result, span)]))
 
@@ -103,13 +103,13 @@ def _mapping(path: Path) -> dict[str, Any]:
     return found
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: BacktestPoint) -> str:
     verdict = finding.verdict
     head = f"{_clock(finding.at)}  {finding.weight:3d} %  {verdict.outcome.value} ({verdict.reason})"
     return f"{head}: {verdict.sentence}"
 
 
-def _end(result: Backtest, span: Span) -> str:
+def _end(result: Backtest, span: TimeRange) -> str:
     if result.ended_at is None:
         return f"undecided after {formatting.duration(span.end - span.begin)}"
     seconds = formatting.duration(result.ended_at - span.begin)

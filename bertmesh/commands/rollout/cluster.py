@@ -12,7 +12,7 @@ from bertmesh.commands.target import Target
 from canary.cluster.client import ANSWER_WITHIN_S, ClusterClient
 from canary.cluster.errors import NoSuchModelRollout, OperatorSilent
 from canary.cluster.start import Wanted, begin, changes, create, new_document
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.resource.spec import API_VERSION, GROUP, KIND
 from canary.rollout.commands import Start
 
@@ -24,7 +24,7 @@ FOREIGN = {
 
 def start_on_cluster(
     target: Target, output: str, name: str | None, options: Mapping[str, Any]
-) -> Desk | None:
+) -> RolloutClient | None:
     """Begin a rollout, and return where it can be followed; None if it was not to begin.
 
     Raises:

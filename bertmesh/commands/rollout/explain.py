@@ -15,7 +15,7 @@ from canary.prometheus import promql
 from canary.resource.effective import effective
 from canary.rollout.state import State
 from canary.settings import Settings
-from canary.views.findings import Evidence, Finding, evidence
+from canary.views.findings import Evidence, MetricView, evidence
 from canary.views.rollout import entry_view
 from canary.views.runs import Run, runs
 from canary.views.scale import Gauge
@@ -46,7 +46,7 @@ def explain(target: Target, output: str, name: str | None, chosen: str | None) -
 
 
 def explanation(
-    run: Run, found: Evidence | None, settings: Settings, shared: Sequence[promql.Want] = ()
+    run: Run, found: Evidence | None, settings: Settings, shared: Sequence[promql.RolloutQuery] = ()
 ) -> dict[str, Any]:
     """Return the explanation as JSON values; ``found`` is None before the first judgement.
 
@@ -66,12 +66,12 @@ def explanation(
     }
 
 
-def queries(run: Run, settings: Settings, shared: Sequence[promql.Want] = ()) -> dict[str, str]:
+def queries(run: Run, settings: Settings, shared: Sequence[promql.RolloutQuery] = ()) -> dict[str, str]:
     """Return the PromQL of every measurement: raw counters, from which the judge takes differences itself."""
     edge = run.rollout.edge if run.rollout else None
-    want = promql.Want(settings.service, (run.stable, run.canary), edge)
+    want = promql.RolloutQuery(settings.service, (run.stable, run.canary), edge)
     asked = promql.questions([want], settings.window_s)
-    past, _ = promql.history(promql.Want(settings.service, (run.stable,)))
+    past, _ = promql.history(promql.RolloutQuery(settings.service, (run.stable,)))
     return {
         "counters": asked.counters,
         "counters of the pods themselves": asked.own,
@@ -81,7 +81,7 @@ def queries(run: Run, settings: Settings, shared: Sequence[promql.Want] = ()) ->
     }
 
 
-def _shared_queries(shared: Sequence[promql.Want], settings: Settings) -> dict[str, str]:
+def _shared_queries(shared: Sequence[promql.RolloutQuery], settings: Settings) -> dict[str, str]:
     """Return the queries that are really sent where many rollouts share one reading."""
     if len(shared) <= 1:
         return {}
@@ -116,7 +116,7 @@ def _evidence(found: Evidence) -> dict[str, Any]:
     }
 
 
-def _metric(it: Finding) -> dict[str, Any]:
+def _metric(it: MetricView) -> dict[str, Any]:
     return {
         "counts": it.bad,
         "canary": {"requests": it.canary.requests, "bad": it.canary.bad, "share": it.canary.share},

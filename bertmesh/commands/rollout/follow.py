@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bertmesh.commands.output import TEXT, clock, written
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.errors import WaitedTooLong
 from canary.judge import formatting
 from canary.rollout.state import State
-from canary.views.findings import Evidence, Finding, evidence
+from canary.views.findings import Evidence, MetricView, evidence
 from canary.views.rollout import entry_view
 from canary.views.runs import runs
 from canary.views.scale import Gauge
@@ -35,7 +35,7 @@ TONES: Final = {"calm": "dim", "warn": "yellow", "bad": "red", "open": "cyan", "
 View = Mapping[str, Any]
 
 
-def follow(desk: Desk, form: str, timeout: float | None) -> int:
+def follow(desk: RolloutClient, form: str, timeout: float | None) -> int:
     """Show a rollout until it ends, and return the exit code for its end.
 
     Raises:
@@ -50,7 +50,7 @@ def follow(desk: Desk, form: str, timeout: float | None) -> int:
     return {"Promoted": PROMOTED, "RolledBack": ROLLED_BACK}.get(phase, FAILED)
 
 
-def _live(desk: Desk, timeout: float | None) -> View:
+def _live(desk: RolloutClient, timeout: float | None) -> View:
     seen: View = {}
     with Live(auto_refresh=False) as live:
         for seen in desk.follow(timeout):
@@ -58,7 +58,7 @@ def _live(desk: Desk, timeout: float | None) -> View:
     return seen
 
 
-def _lines(desk: Desk, form: str, timeout: float | None) -> View:
+def _lines(desk: RolloutClient, form: str, timeout: float | None) -> View:
     """Print a line a decision, from the newest one that is known at first."""
     seen: View = {}
     shown = -1
@@ -106,12 +106,12 @@ def _table(found: Evidence) -> Table:
     return table
 
 
-def _side(it: Finding, which: str) -> str:
+def _side(it: MetricView, which: str) -> str:
     side = it.canary if which == "canary" else it.stable
     return f"{side.share} of {formatting.count(side.requests)}"
 
 
-def _safest(it: Finding) -> tuple[Text, Text]:
+def _safest(it: MetricView) -> tuple[Text, Text]:
     """Return the claim that is nearest to being proved."""
     return _gauge(max(it.safe, key=lambda gauge: gauge.width / gauge.mark)) if it.safe else (Text(), Text())
 

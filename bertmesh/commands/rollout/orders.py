@@ -12,7 +12,7 @@ from bertmesh.commands.output import answered, form_option
 from bertmesh.commands.rollout.follow import FAILED, PROMOTED, ROLLED_BACK, STILL_GOING, follow
 from bertmesh.commands.target import Target, name_argument, target_options
 from bertmesh.local import golden as golden_sets
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.errors import BadSteps
 from canary.judge.profiles import PROFILES
 from canary.rollout.commands import Command, Order, Start, Undo
@@ -139,13 +139,13 @@ def abort(*, target: Target, output: str, name: str | None, wait: bool, timeout:
         sys.exit({ROLLED_BACK: PROMOTED, STILL_GOING: STILL_GOING}.get(end, FAILED))
 
 
-def _send(target: Target, desk: Desk, command: Command, output: str, within_s: float | None) -> None:
+def _send(target: Target, desk: RolloutClient, command: Command, output: str, within_s: float | None) -> None:
     """Have an order carried out, or say why not."""
     target.check_running(desk)
     answered(desk, desk.send(command, within_s=within_s), output)
 
 
-def _start_here(target: Target, output: str, name: str | None, options: Mapping[str, Any]) -> Desk:
+def _start_here(target: Target, output: str, name: str | None, options: Mapping[str, Any]) -> RolloutClient:
     for word in ("service", "force", "dry_run"):
         if options[word]:
             message = f"--{word.replace('_', '-')} is for clusters: add --context, --namespace or --cluster"

@@ -12,7 +12,7 @@ from bertmesh.commands.output import aligned, clock, emit, form_option
 from bertmesh.commands.rollout.follow import follow, screen
 from bertmesh.commands.rollout.orders import timeout_option
 from bertmesh.commands.target import Target, name_argument, target_options
-from canary.controller.client import Desk
+from canary.controller.client import RolloutClient
 from canary.errors import NoRollout
 from canary.judge import formatting
 from canary.views.text import entry_line, status_lines
@@ -45,7 +45,7 @@ def status(target: Target, output: str, name: str | None, *, everywhere: bool) -
     _show(target.desk(name), output)
 
 
-def _show(desk: Desk, output: str) -> None:
+def _show(desk: RolloutClient, output: str) -> None:
     seen = desk.status()
     if output == "name":
         click.echo(desk.label)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bertmesh.demo.acts import ACTS, OUT_AFTER, PROFILE, Act, Outcome
-from bertmesh.demo.facts import Stage
+from bertmesh.demo.acts import ACTS, OUT_AFTER, PROFILE, Act, ActResult
+from bertmesh.demo.facts import WeightPeriod
 from bertmesh.demo.proofs import OnFile, Succession
-from bertmesh.demo.traffic import Answer
+from bertmesh.demo.traffic import Response
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
@@ -14,16 +14,16 @@ from canary.rollout.model import Rollout
 GOOD, FAILING, SLOW, KILLED = ACTS
 
 
-def answers(count: int, version: str, *, status: int = 200) -> list[Answer]:
-    return [Answer(110.0 + 0.1 * n, 0.01, "fill-mask", status, version) for n in range(count)]
+def answers(count: int, version: str, *, status: int = 200) -> list[Response]:
+    return [Response(110.0 + 0.1 * n, 0.01, "fill-mask", status, version) for n in range(count)]
 
 
 def entry(number: int, at: float, reason: str, weight_from: int, weight_to: int) -> Entry:
     return Entry(number, at, Action.HOLD, reason, "", "", "r1", weight_from=weight_from, weight_to=weight_to)
 
 
-def outcome(act: Act, given: Sequence[Answer], history: tuple[Entry, ...] = ()) -> Outcome:
-    return Outcome(act, 100.0, 200.0, act.ends, "why", (), given, history)
+def outcome(act: Act, given: Sequence[Response], history: tuple[Entry, ...] = ()) -> ActResult:
+    return ActResult(act, 100.0, 200.0, act.ends, "why", (), given, history)
 
 
 def test_an_act_that_went_as_it_should_broke_nothing() -> None:
@@ -62,8 +62,8 @@ def test_a_weight_in_the_routes_that_no_decision_accounts_for_is_told() -> None:
 def test_a_wrong_split_is_told_and_a_right_one_is_not() -> None:
     given = answers(500, "1.0") + answers(500, GOOD.canary)
     seen = outcome(GOOD, given)
-    assert replace(seen, stages=(Stage(50, 100.0, 200.0),)).broken_promises() == []
-    [words] = replace(seen, stages=(Stage(20, 100.0, 200.0),)).broken_promises()
+    assert replace(seen, stages=(WeightPeriod(50, 100.0, 200.0),)).broken_promises() == []
+    [words] = replace(seen, stages=(WeightPeriod(20, 100.0, 200.0),)).broken_promises()
     assert "split" in words
 
 

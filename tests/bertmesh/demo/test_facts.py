@@ -3,21 +3,23 @@
 import pytest
 from scipy import stats
 
-from bertmesh.demo.facts import SplitSeen, Stage, answered_by, failures, misplaced, seen_in, split_p
-from bertmesh.demo.traffic import Answer
+from bertmesh.demo.facts import SplitSeen, WeightPeriod, answered_by, failures, misplaced, seen_in, split_p
+from bertmesh.demo.traffic import Response
 
 
-def answer(sent_at: float, version: str = "1.0", status: int = 200) -> Answer:
-    return Answer(sent_at, 0.01, "fill-mask", status, version)
+def answer(sent_at: float, version: str = "1.0", status: int = 200) -> Response:
+    return Response(sent_at, 0.01, "fill-mask", status, version)
 
 
 def test_a_stage_counts_who_answered_the_requests_sent_well_inside_it() -> None:
     sent = [answer(10.1, "1.1"), answer(11, "1.1"), answer(12), answer(13), answer(19.9, "1.1")]
-    assert seen_in(Stage(20, 10.0, 20.0), sent, canary="1.1") == SplitSeen(20, 10.0, stable=2, canary=1)
+    assert seen_in(WeightPeriod(20, 10.0, 20.0), sent, canary="1.1") == SplitSeen(
+        20, 10.0, stable=2, canary=1
+    )
 
 
 def test_requests_without_an_answer_are_on_nobodys_side() -> None:
-    assert seen_in(Stage(20, 0.0, 20.0), [answer(5, "", 0)], canary="1.1") == SplitSeen(20, 20.0, 0, 0)
+    assert seen_in(WeightPeriod(20, 0.0, 20.0), [answer(5, "", 0)], canary="1.1") == SplitSeen(20, 20.0, 0, 0)
 
 
 def test_p_of_one_stage_is_the_chi_square_p_of_its_counts() -> None:

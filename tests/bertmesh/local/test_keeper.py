@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertmesh.local.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff, Keeper
+from bertmesh.local.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff, ProcessKeeper
 from bertmesh.local.logs import last_words
 from bertmesh.local.processes import Command
 
@@ -28,7 +28,7 @@ def test_a_process_that_lived_long_is_started_again_at_once(failures: int) -> No
 
 def test_a_process_that_ends_is_started_again_after_its_pause(tmp_path: Path) -> None:
     now = [0.0]
-    keeper = Keeper(
+    keeper = ProcessKeeper(
         "brief",
         lambda: Command([sys.executable, "-c", "print('here'); raise SystemExit(3)"], {}),
         home=tmp_path,

@@ -10,12 +10,12 @@ from flask import Flask
 from canary.adapters.disagreements import Disagreement
 from canary.console.app import Console, create_app
 from canary.console.local import LocalRollouts
-from canary.console.ports import Disagreements, Traffic
-from canary.console.security import Guard
+from canary.console.ports import Disagreements, TrafficFigures
+from canary.console.security import RequestGuard
 from canary.console.settings import Settings
 from canary.local.inbox import Inbox
 from canary.local.store import FileStore
-from canary.rollout.commands import Answer, Command
+from canary.rollout.commands import Command, OrderResult
 from tests.canary.fakes import Stage
 
 SECRET = b"a secret of the tests"
@@ -30,7 +30,7 @@ class Scene(Stage):
         self.clock.time = self.traffic.since = time.time() - ago
         self.tick()
 
-    def send(self, command: Command) -> Answer:
+    def send(self, command: Command) -> OrderResult:
         """Send a command the way the command line does."""
         self.inbox.put(command)
         self.tick()
@@ -76,12 +76,12 @@ def disagreement(**fields: Any) -> Disagreement:  # noqa: ANN401 - fields of any
 def console(
     folder: Path,
     *,
-    traffic: Traffic | None = None,
+    traffic: TrafficFigures | None = None,
     settings: Settings | None = None,
     disagreements: Disagreements | None = None,
 ) -> Flask:
     """Return the console of a store."""
     chosen = settings or Settings()
     rollouts = LocalRollouts(folder, "bert", within_s=0.3)
-    guard = Guard(chosen, SECRET)
+    guard = RequestGuard(chosen, SECRET)
     return create_app(Console(rollouts, guard, traffic=traffic, disagreements=disagreements), chosen)

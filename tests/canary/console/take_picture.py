@@ -20,7 +20,7 @@ from canary.adapters.disagreements import Disagreement
 from canary.console.app import Console, create_app
 from canary.console.local import LocalRollouts
 from canary.console.ports import Rates
-from canary.console.security import Guard
+from canary.console.security import RequestGuard
 from canary.console.settings import Settings
 from tests.canary.console.scenes import SECRET, Scene, at_weight, disagreement
 
@@ -96,7 +96,7 @@ def main() -> None:
         settings = Settings(poll_s=0.3, trace_url="http://jaeger:16686/trace/{trace_id}")
         console = Console(
             rollouts,
-            Guard(settings, SECRET),
+            RequestGuard(settings, SECRET),
             traffic=CalmTraffic(),
             disagreements=lambda canary: examples(canary, now),
             now=lambda: now,

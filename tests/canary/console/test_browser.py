@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from canary.console.app import Console, create_app
 from canary.console.cluster import ClusterRollouts
-from canary.console.security import Guard
+from canary.console.security import RequestGuard
 from canary.console.settings import Settings
 from mesh.cluster.api import ClusterApi
 from tests.bertmesh.clusters import busy
@@ -195,7 +195,7 @@ def test_every_rollout_of_a_cluster_is_on_the_page_and_takes_orders(
         work.until("Progressing")
         wait_until(lambda: "stable" in api.get("ModelRollout", "zh").get("status", {}), "both are looked at")
         seen = ClusterRollouts(ClusterApi(api.client()), ("default",))
-        page.goto(serve(create_app(Console(seen, Guard(QUICK, SECRET)), QUICK)))
+        page.goto(serve(create_app(Console(seen, RequestGuard(QUICK, SECRET)), QUICK)))
         expect(page.get_by_role("navigation", name="Rollouts")).to_contain_text("bert.default")
         expect(page.get_by_role("navigation", name="Rollouts")).to_contain_text("zh.default serves 1.0")
         expect(page.get_by_role("banner")).to_contain_text("2 services")

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from canary.console.app import Console, create_app
 from canary.console.cluster import ClusterRollouts
-from canary.console.security import Guard
+from canary.console.security import RequestGuard
 from canary.console.settings import Settings
 from mesh.cluster.api import ClusterApi
 from tests.bertmesh.clusters import Busy, busy
@@ -55,7 +55,7 @@ def rollouts(api: KubeApi, *namespaces: str, **options: Any) -> ClusterRollouts:
 
 def page(seen: ClusterRollouts) -> FlaskClient:
     settings = Settings(identity_header="X-User")
-    return create_app(Console(seen, Guard(settings, SECRET)), settings).test_client()
+    return create_app(Console(seen, RequestGuard(settings, SECRET)), settings).test_client()
 
 
 def press(client: FlaskClient, path: str) -> Any:  # noqa: ANN401 - a response of the test client

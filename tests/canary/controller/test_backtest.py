@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from bertmesh.commands.cli import cli
 from bertmesh.commands.rollout import backtest as command
 from bertmesh.local.ports import free_port
-from canary.controller.backtest import Backtest, Span, backtest
+from canary.controller.backtest import Backtest, TimeRange, backtest
 from canary.errors import BadSpan, MetricsDown
 from canary.judge.profiles import DEFAULT, FAST
 from canary.measure.counters import CounterSnapshot
@@ -46,7 +46,7 @@ class Recording:
 
 
 def played(recording: Recording, seconds: float = 200.0, profile: Any = FAST) -> Backtest:  # noqa: ANN401
-    return backtest(recording, "1.0", "1.1", profile, Span(BEGIN, BEGIN + seconds, profile.tick_s))
+    return backtest(recording, "1.0", "1.1", profile, TimeRange(BEGIN, BEGIN + seconds, profile.tick_s))
 
 
 def test_a_good_canary_would_have_been_promoted_step_by_step() -> None:
@@ -97,7 +97,7 @@ def test_the_same_data_give_the_same_result() -> None:
 @pytest.mark.parametrize("end", [BEGIN, BEGIN - 5, BEGIN + 1e9])
 def test_a_senseless_span_is_refused(end: float) -> None:
     with pytest.raises(BadSpan, match="--from first"):
-        Span(BEGIN, end, 5.0)
+        TimeRange(BEGIN, end, 5.0)
 
 
 def run(*words: str) -> Result:

@@ -6,12 +6,12 @@ import pytest
 
 from canary.judge.policy import Shadow, Step
 from canary.judge.profiles import AT_ONCE, DEFAULT, FAST, shadowed
-from canary.rollout.commands import Answer, Undo
+from canary.rollout.commands import OrderResult, Undo
 from mesh.model import Split
 from tests.canary.fakes import Stage
 
 
-def undo(stage: Stage, *, at_once: bool = False, why: str = "complaints") -> Answer:
+def undo(stage: Stage, *, at_once: bool = False, why: str = "complaints") -> OrderResult:
     return stage.send(Undo("undo", "ann", stage.clock.time, why, at_once=at_once))
 
 

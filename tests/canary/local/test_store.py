@@ -14,7 +14,7 @@ from canary.judge.statistics import add
 from canary.local.client import Client
 from canary.local.inbox import Inbox
 from canary.local.store import STATE, FileStore
-from canary.rollout.commands import Answer, Order, Start
+from canary.rollout.commands import Order, OrderResult, Start
 from canary.rollout.state import SCHEMA, State
 from tests.canary.fakes import Stage
 
@@ -112,9 +112,9 @@ def test_a_command_stays_until_it_is_answered_and_is_then_gone(tmp_path: Path) -
     inbox, store = Inbox(tmp_path), FileStore(tmp_path)
     inbox.put(order())
     assert store.commands() == FileStore(tmp_path).commands() == [order()]
-    store.answer(Answer("a", ok=True, message="done"))
+    store.answer(OrderResult("a", ok=True, message="done"))
     assert store.commands() == []
-    assert inbox.collect("a") == Answer("a", ok=True, message="done")
+    assert inbox.collect("a") == OrderResult("a", ok=True, message="done")
     assert inbox.collect("a") is None
 
 
@@ -131,7 +131,7 @@ def test_a_command_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_answers_that_nobody_collects_do_not_pile_up(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     for number in range(130):
-        inbox.answer(Answer(str(number), ok=True, message=""))
+        inbox.answer(OrderResult(str(number), ok=True, message=""))
     assert len(list((tmp_path / "answers").iterdir())) <= 101
 
 
@@ -172,9 +172,9 @@ def test_a_client_gets_the_answer(tmp_path: Path) -> None:
 
     def controller() -> None:
         for command in store.commands():
-            store.answer(Answer(command.id, ok=False, message="no"))
+            store.answer(OrderResult(command.id, ok=False, message="no"))
 
-    assert client(tmp_path, Time(controller)).send(order()) == Answer("a", ok=False, message="no")
+    assert client(tmp_path, Time(controller)).send(order()) == OrderResult("a", ok=False, message="no")
 
 
 def test_a_sign_of_life_grows_old(tmp_path: Path) -> None:

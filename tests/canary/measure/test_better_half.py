@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.judge.evidence import Case
+from canary.judge.evidence import HarmCase
 from canary.judge.ledger import Ledger
 from canary.judge.statistics import mass, mean
 from canary.measure.counts import Counts, PodCounts, Tick, better_half
@@ -31,7 +31,7 @@ def one_more(rows: list[tuple[int, int]], pod: int) -> list[tuple[int, int]]:
 
 def weakest(ledger: Ledger) -> tuple[float, float]:
     """Return the least that is said to HARM and to the breaker, whatever pod is left out."""
-    cases: tuple[Case, ...] = ledger.metrics[0].fair
+    cases: tuple[HarmCase, ...] = ledger.metrics[0].fair
     return min(case.harm_value for case in cases), min(mean(case.breaker, 0.0) for case in cases)
 
 

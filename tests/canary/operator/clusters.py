@@ -11,10 +11,10 @@ from canary.cluster.store import decode
 from canary.controller.gates import Reply
 from canary.measure.counters import Kind, Series
 from canary.operator.fence import Fence, FencedApi, OpenFence
-from canary.operator.keeper import Keeper
+from canary.operator.keeper import RolloutKeeper
 from canary.operator.notify import Notifier
 from canary.operator.timing import Timing
-from canary.operator.tools import Tools
+from canary.operator.tools import Adapters
 from canary.resource.gates import Webhook
 from mesh.cluster.errors import UnreadableRoute
 from mesh.cluster.read import read_split
@@ -125,9 +125,9 @@ class Cluster:
         self.stuck: set[str] = set()
         self.settle()
 
-    def tools(self, fence: Fence | None = None, token: str = "") -> Tools:
+    def tools(self, fence: Fence | None = None, token: str = "") -> Adapters:
         api = FencedApi(self.api.client(token), fence or OpenFence())
-        return Tools(
+        return Adapters(
             api,
             lambda _service: self.traffic,
             self.webhooks,
@@ -138,8 +138,8 @@ class Cluster:
             monotonic=self.clock.now,
         )
 
-    def keeper(self, name: str = "bert", fence: Fence | None = None) -> Keeper:
-        return Keeper(self.tools(fence), "default", name)
+    def keeper(self, name: str = "bert", fence: Fence | None = None) -> RolloutKeeper:
+        return RolloutKeeper(self.tools(fence), "default", name)
 
     def settle(self) -> None:
         """Let pods become ready."""

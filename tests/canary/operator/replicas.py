@@ -15,8 +15,8 @@ from canary.controller.gates import Webhooks
 from canary.operator.process import Replica
 from canary.operator.settings import OperatorSettings
 from canary.operator.timing import LeaseTiming, Timing
-from canary.operator.tools import Tools
-from canary.prometheus.shared import Desk
+from canary.operator.tools import Adapters
+from canary.prometheus.shared import SharedPrometheus
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.known import ROOT
 from tests.support.processes import LIMIT_S
@@ -31,7 +31,7 @@ class TestedReplica(Replica):
     __test__ = False
     cluster: Cluster | None = None
 
-    def _tools(self, webhooks: Webhooks, desk: Desk) -> Tools:
+    def _tools(self, webhooks: Webhooks, desk: SharedPrometheus) -> Adapters:
         tools = super()._tools(webhooks, desk)
         if self.cluster is not None:
             traffic = self.cluster.traffic

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from canary.operator.fleet import Fleet
-from canary.operator.keeper import Keeper
+from canary.operator.keeper import RolloutKeeper
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi import Fault
 from tests.support.kubeapi.samples import deployment, rollout
@@ -66,15 +66,15 @@ def test_a_state_that_nobody_can_read_and_an_api_that_hangs_for_one_stop_none_of
 def test_a_mistake_of_ours_about_one_resource_is_told_and_stops_none_of_the_others(
     cluster: Cluster, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = Keeper._pass
+    whole = RolloutKeeper._pass
 
-    def one_fails(keeper: Keeper) -> None:
+    def one_fails(keeper: RolloutKeeper) -> None:
         if keeper.name == "s5":
             message = "index out of range"
             raise IndexError(message)
         whole(keeper)
 
-    monkeypatch.setattr(Keeper, "_pass", one_fails)
+    monkeypatch.setattr(RolloutKeeper, "_pass", one_fails)
     with rounds(fleet):
         wait_until(lambda: routes(cluster) >= everybody_but("s5"))
     assert "default/s5: IndexError: index out of range (this is a mistake in bertmesh)" in caplog.text

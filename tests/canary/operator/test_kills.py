@@ -4,8 +4,8 @@ import pytest
 
 from canary.operator.errors import Deposed
 from canary.operator.fence import FencedApi, OpenFence
-from canary.operator.keeper import Keeper
-from mesh.cluster.api import Answer
+from canary.operator.keeper import RolloutKeeper
+from mesh.cluster.api import ApiResponse
 from tests.canary.fakes import Killed
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi import Fault
@@ -17,7 +17,7 @@ class Deadly(FencedApi):
     writes = 0
     kills = 0
 
-    def request(self, method: str, path: str, **rest: object) -> Answer:
+    def request(self, method: str, path: str, **rest: object) -> ApiResponse:
         if method == "GET":
             return super().request(method, path, **rest)  # type: ignore[arg-type] # handed on
         Deadly.writes += 1
@@ -41,7 +41,7 @@ class Mortal:
     def new(self) -> None:
         tools = self.cluster.tools()
         tools.api = Deadly(self.cluster.api.client(), OpenFence())
-        self.keeper = Keeper(tools, "default", "bert")
+        self.keeper = RolloutKeeper(tools, "default", "bert")
 
     def attend(self) -> None:
         kills = Deadly.kills

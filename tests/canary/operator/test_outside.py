@@ -16,7 +16,7 @@ from bertmesh.commands.operator import operator
 from canary.adapters.webhook import HttpWebhooks
 from canary.controller.gates import Reply
 from canary.operator.errors import BadSettings
-from canary.operator.keeper import Keeper
+from canary.operator.keeper import RolloutKeeper
 from canary.operator.settings import OperatorSettings
 from canary.operator.telemetry import Telemetry
 from canary.resource.gates import Webhook
@@ -79,7 +79,7 @@ def test_receivers_hear_of_what_they_asked_for_and_secret_addresses_stay_secret(
             ]
         )
         tools = cluster.tools()
-        cluster.run(Keeper(tools, "default", "bert"), 150)
+        cluster.run(RolloutKeeper(tools, "default", "bert"), 150)
         tools.notifier.close()
     assert [heard["occasion"] for heard in plain.heard] == ["Started", "Promoted"]
     assert plain.heard[0]["rollout"] == "default/bert"
@@ -99,7 +99,7 @@ def test_weights_evidence_verdicts_and_failed_queries_are_metrics_and_each_move_
     tools = cluster.tools()
     tools.telemetry = Telemetry(tracer=provider.get_tracer("test"))
     cluster.apply()
-    keeper = Keeper(tools, "default", "bert")
+    keeper = RolloutKeeper(tools, "default", "bert")
     cluster.run(keeper, until=lambda: cluster.status.get("weightProved") == 20)
     cluster.run(keeper, 3)
     cluster.traffic.down = "away"

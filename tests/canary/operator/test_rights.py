@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from canary.cluster.golden_set import finder
-from canary.operator.keeper import Keeper
+from canary.operator.keeper import RolloutKeeper
 from canary.resource.gates import Golden, Notification
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
@@ -75,7 +75,7 @@ def work(cluster: Cluster) -> None:
         )
         other = rollout(service, service=service, canary=None, routing=routing)
         cluster.api.create(other)
-        keeper = Keeper(tools, "default", service)
+        keeper = RolloutKeeper(tools, "default", service)
         for _ in range(10):
             cluster.clock.time += 1
             keeper.attend()

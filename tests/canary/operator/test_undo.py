@@ -3,12 +3,12 @@
 import pytest
 
 from canary.controller.gates import Reply
-from canary.operator.keeper import Keeper
+from canary.operator.keeper import RolloutKeeper
 from tests.canary.operator.clusters import FAST, Cluster
 from tests.support.kubeapi.samples import rollout
 
 
-def promoted(cluster: Cluster, **spec: object) -> Keeper:
+def promoted(cluster: Cluster, **spec: object) -> RolloutKeeper:
     """Promote 1.1, and take the keeper that did it."""
     cluster.apply(**spec)
     keeper = cluster.keeper()

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from bertmesh.local.ports import free_port
-from canary.controller.backtest import Span, backtest
+from canary.controller.backtest import TimeRange, backtest
 from canary.errors import MetricsDown
 from canary.judge.profiles import FAST
 from canary.measure.counters import CounterSnapshot, Cursor, Kind, measure
 from canary.measure.counts import Counts, Tick, total
 from canary.prometheus.client import Prometheus, PrometheusMetrics
-from canary.prometheus.promql import Want
+from canary.prometheus.promql import RolloutQuery
 from canary.settings import Settings
 from tests.support.processes import prometheus_server, wait_until
 
@@ -206,7 +206,7 @@ def test_a_backtest_finds_in_recorded_data_what_was_there(lab: Lab) -> None:
         lab.gateway.requests(10 * k, response_code="503")
         lab.settle()
     quick = replace(FAST, tick_s=0.4, history_s=4.0)
-    result = backtest(lab.metrics, "1.0", "1.1", quick, Span(begin, time.time(), quick.tick_s))
+    result = backtest(lab.metrics, "1.0", "1.1", quick, TimeRange(begin, time.time(), quick.tick_s))
     assert result.outcome == "rolled back"
     assert result.findings[-1].verdict.sentence.startswith("errors: canary 100.00 % vs stable 0.00 %")
 
@@ -307,9 +307,9 @@ def test_out_of_one_reading_for_many_each_gets_what_it_would_get_alone(lab: Lab)
     lab.sidecar.own("bertmesh_answers_total", 7, pod="pod-a", route="primary")
     lab.settle()
     wants = [
-        Want(service, ("1.0", "1.1"), "100"),
-        Want(other, ("1.1", "1.2"), "2.5"),
-        Want("nobody", ("1.0",), "25"),
+        RolloutQuery(service, ("1.0", "1.1"), "100"),
+        RolloutQuery(other, ("1.1", "1.2"), "2.5"),
+        RolloutQuery("nobody", ("1.0",), "25"),
     ]
     prometheus, now = Prometheus(lab.url, SETTINGS), time.time()
     together = prometheus.read(wants, now)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from canary.errors import MetricsDown
+from canary.prometheus.bounded import BoundedCaller
 from canary.prometheus.client import Prometheus
-from canary.prometheus.line import Line
-from canary.prometheus.promql import Want
-from canary.prometheus.rows import Batch
-from canary.prometheus.shared import Desk
+from canary.prometheus.promql import RolloutQuery
+from canary.prometheus.rows import QueryResults
+from canary.prometheus.shared import SharedPrometheus
 from tests.canary.fakes import FakeClock
 from tests.support.processes import LIMIT_S, wait_until
 
@@ -26,19 +26,19 @@ class Recorded(Prometheus):
 
     def __init__(self) -> None:
         super().__init__(NOWHERE)
-        self.reads: list[Sequence[Want]] = []
+        self.reads: list[Sequence[RolloutQuery]] = []
         self.open = threading.Event()
         self.open.set()
         self.down = ""
 
-    def read(self, wants: Sequence[Want], at: float) -> Batch:
+    def read(self, wants: Sequence[RolloutQuery], at: float) -> QueryResults:
         self.reads.append(wants)
         self.open.wait(LIMIT_S)
         if self.down:
             raise MetricsDown(self.url, self.down)
         pairs = {(want.service, version) for want in wants for version in want.versions}
         rows = [row for service, version in pairs for row in rows_of(service, version, at)]
-        return Batch.of(at, rows, [], [])
+        return QueryResults.of(at, rows, [], [])
 
 
 def rows_of(service: str, version: str, at: float) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ class Office:
 
     def __init__(self, timeout_s: float = 20.0) -> None:
         self.clock, self.prometheus = FakeClock(), Recorded()
-        self.desk = Desk(self.prometheus, self.clock, Line(NOWHERE, timeout_s))
+        self.desk = SharedPrometheus(self.prometheus, self.clock, BoundedCaller(NOWHERE, timeout_s))
 
     def ask(self, number: int, edge: str | None = "100", space: str = "default") -> set[tuple[str, str, str]]:
         versions = ("1.0", f"1.{number + 1}")
@@ -98,7 +98,7 @@ def test_a_reading_is_for_one_namespace_and_one_purpose(office: Office) -> None:
     before = len(office.prometheus.reads)
     office.ask(1)
     assert len(office.prometheus.reads) == before + 1
-    assert office.prometheus.reads[-1] == [Want("s1.default.svc", ("1.0", "1.2"), "100")]
+    assert office.prometheus.reads[-1] == [RolloutQuery("s1.default.svc", ("1.0", "1.2"), "100")]
 
 
 def test_who_has_not_asked_for_long_is_not_read_along(office: Office) -> None:
@@ -109,7 +109,7 @@ def test_who_has_not_asked_for_long_is_not_read_along(office: Office) -> None:
 
 
 def test_nobody_gets_the_same_reading_twice_nor_an_old_one(office: Office) -> None:
-    one, other = (Want(f"s{k}.default.svc", ("1.0",), "100") for k in (1, 2))
+    one, other = (RolloutQuery(f"s{k}.default.svc", ("1.0",), "100") for k in (1, 2))
     board = office.desk.board(one)
     for want in (one, other):
         board.snapshot(want)

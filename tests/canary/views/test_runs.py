@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from canary.console.page import MOST_CARDS, page
-from canary.console.ports import Reading
+from canary.console.ports import ServiceView
 from canary.rollout.model import Phase
 from canary.views.findings import evidence
 from canary.views.runs import Run, runs
@@ -120,10 +120,10 @@ def test_the_list_has_every_rollout_of_the_shown_service_and_the_newest_of_each_
     scene.roll("1.2")
     state = scene.state
     now = scene.clock.time
-    seen = page([Reading(f"s{i:03d}", state) for i in range(MOST_CARDS + 50)], ("s007", "rollout-1"), now)
+    seen = page([ServiceView(f"s{i:03d}", state) for i in range(MOST_CARDS + 50)], ("s007", "rollout-1"), now)
     assert len(seen.cards) == MOST_CARDS
     assert seen.more == 51
-    few = page([Reading(name, state) for name in ("a", "b")], ("b", "rollout-2"), now)
+    few = page([ServiceView(name, state) for name in ("a", "b")], ("b", "rollout-2"), now)
     assert [(card.service, card.id) for card in few.cards] == [
         ("a", "rollout-2"),
         ("b", "rollout-2"),

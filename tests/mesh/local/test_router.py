@@ -20,8 +20,8 @@ from mesh.errors import (
     RoutesRejected,
     UnreadableRoutes,
 )
+from mesh.local.deadline import Deadline
 from mesh.local.files import to_yaml
-from mesh.local.patience import Patience
 from mesh.local.router import LocalRouter
 from mesh.model import Split, Version, Weights, local_mesh
 from mesh.policy import Policy
@@ -69,8 +69,8 @@ def mesh(running: Mesh) -> Mesh:
     return running
 
 
-def short() -> Patience:
-    return Patience(0.3)
+def short() -> Deadline:
+    return Deadline(0.3)
 
 
 def test_a_split_is_live_when_apply_returns(mesh: Mesh) -> None:

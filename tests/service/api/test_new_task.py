@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from service.api.app import wrap
 from service.cache.answers import AnswerCache, Rules
 from service.cache.breaker import Breaker
-from service.cache.store import Guard
+from service.cache.store import GuardedStore
 from service.pod.assembly import Pod, build
-from service.shadow.comparer import Copy, Note
+from service.shadow.comparer import CanaryAnswer, StableAnswer
 from service.tasks.base import Query
 from service.tasks.table import ENDPOINTS
 from tests.service.api.test_app import json_of, post
@@ -26,7 +26,7 @@ from tests.service.shadow.test_comparer import Office
 def pod(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pod]:
     monkeypatch.setitem(ENDPOINTS, ENDPOINT.name, ENDPOINT)
     pod = build(tiny.settings())
-    guard = Guard(MemoryStore(), Breaker(pod.clock), pod.telemetry)
+    guard = GuardedStore(MemoryStore(), Breaker(pod.clock), pod.telemetry)
     pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
     pod.load()
     yield pod
@@ -73,7 +73,7 @@ def test_tensors_ask_for_it_over_rest_and_over_grpc(client: FlaskClient, pod: Po
 
 def test_a_canarys_answers_to_it_are_compared() -> None:
     office = Office()
-    office.desk.put(Note("a", "1.0", Number(1)))
-    office.desk.put(Copy("a", "1.1", Mean(), Query("好"), Number(2), "id", "trace"))
+    office.desk.put(StableAnswer("a", "1.0", Number(1)))
+    office.desk.put(CanaryAnswer("a", "1.1", Mean(), Query("好"), Number(2), "id", "trace"))
     office.desk.turn(0.0)
     assert [row["sentence"] for row in office.shown()] == ["1 and 2"]

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.batching.queue import Entry, Limits, Queue
+from service.batching.queue import Limits, Queue, QueuedItem
 
 LIMITS = Limits(batch_tokens=100, queue_tokens=300, queue_items=8)
 SIZES = st.lists(st.integers(1, 130), min_size=1, max_size=4)
 
 
-def entries(*sizes: int, deadline: float = 1000.0) -> list[Entry[int]]:
-    return [Entry(size, deadline, index) for index, size in enumerate(sizes)]
+def entries(*sizes: int, deadline: float = 1000.0) -> list[QueuedItem[int]]:
+    return [QueuedItem(size, deadline, index) for index, size in enumerate(sizes)]
 
 
 @dataclass
@@ -30,13 +30,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue: Queue[int] = Queue(LIMITS)
         self.now = 0.0
         self.seen = Seen()
-        self.waiting: list[Entry[int]] = []
+        self.waiting: list[QueuedItem[int]] = []
         self.number = 0
 
     @rule(sizes=SIZES, patience=st.floats(0.5, 20))
     def offer(self, sizes: list[int], patience: float) -> None:
         deadline = self.now + patience
-        fresh = [Entry(size, deadline, self.number + index) for index, size in enumerate(sizes)]
+        fresh = [QueuedItem(size, deadline, self.number + index) for index, size in enumerate(sizes)]
         self.number += len(fresh)
         full = self.queue.offer(fresh, self.now)
         if full is None:
@@ -136,7 +136,7 @@ def test_a_slow_engine_gets_smaller_batches_so_that_nobody_waits_long_for_the_en
 
 def queue_of(limits: Limits, texts: int, tokens: int) -> Queue[int]:
     queue: Queue[int] = Queue(limits)
-    assert queue.offer([Entry(tokens, 10.0, number) for number in range(texts)], 0.0) is None
+    assert queue.offer([QueuedItem(tokens, 10.0, number) for number in range(texts)], 0.0) is None
     return queue
 
 

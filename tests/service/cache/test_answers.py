@@ -16,7 +16,7 @@ from observability.names import FOUND_PATTERN
 from service.batching.deadline import Deadline
 from service.cache.answers import AnswerCache, CacheStatus, Rules, key
 from service.cache.breaker import Breaker
-from service.cache.store import Guard, Store, Value
+from service.cache.store import GuardedStore, Store, Value
 from service.engine import Array, Item
 from service.errors import Overloaded, StoreDown
 from service.pod.faults import Fault, Faults
@@ -106,7 +106,7 @@ def cache_over(
     store: Store | None, clock: Clock | None = None, observer: Counts | None = None, rules: Rules = RULES
 ) -> AnswerCache:
     counts, ticks = observer or Counts(), clock or Clock()
-    guard = Guard(store, Breaker(ticks), counts) if store else None
+    guard = GuardedStore(store, Breaker(ticks), counts) if store else None
     return AnswerCache(guard, rules, observer=counts, random=Random(1), clock=ticks)
 
 

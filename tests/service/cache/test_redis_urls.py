@@ -24,7 +24,7 @@ from mesh.local.settings import Settings
 from service.cache.redis import RedisStore
 from service.cache.store import Value
 from service.errors import StoreDown
-from service.shadow.redis import RedisBoard
+from service.shadow.redis import RedisAnswerStore
 from tests.support.processes import pings, redis_server, running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -89,7 +89,7 @@ def test_a_cluster_keeps_each_answer_where_it_belongs(tmp_path: Path) -> None:
         store = RedisStore.connect(url, PATIENT_S)
         wait_until(lambda: keeps(store), "the cluster answers")
         assert all(node.dbsize() > 0 for node in nodes), "each has its share"
-        board = RedisBoard.connect(url, PATIENT_S)
+        board = RedisAnswerStore.connect(url, PATIENT_S)
         board.post({"a": b"1", "b": b"2"}, 60)
         assert board.take(["b", "a", "b"]) == [b"2", b"1", None]
         board.close()
@@ -155,7 +155,7 @@ def test_tls_is_spoken_with_a_redis_whose_certificate_is_known_and_with_no_other
     with redis_server(tmp_path / "redis") as url:
         plain = int(url.removesuffix("/0").rpartition(":")[2])
         with unwrapping(signed, secret, plain) as port:
-            known = RedisBoard.connect(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={signed}", PATIENT_S)
+            known = RedisAnswerStore.connect(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={signed}", PATIENT_S)
             known.post({"a": b"1"}, 60)
             assert known.take(["a"]) == [b"1"]
             known.close()

@@ -23,7 +23,7 @@ from modelstore import ModelVersion
 from service.api.app import wrap
 from service.cache.answers import AnswerCache, Rules
 from service.cache.breaker import Breaker
-from service.cache.store import Guard
+from service.cache.store import GuardedStore
 from service.engine import Engine
 from service.engine.pace import heavy
 from service.errors import (
@@ -38,9 +38,9 @@ from service.errors import (
 from service.models.load import Model, Source, load_model
 from service.models.memory import Budget
 from service.pod.assembly import Pod, build
+from service.pod.model_folder import ModelFolder
 from service.pod.repository import Availability
 from service.pod.settings import Settings
-from service.pod.shelf import Shelf
 from service.pod.swap import Swapper
 from service.text.codec import Codec
 from tests.service.cache.test_answers import MemoryStore
@@ -87,7 +87,7 @@ class Bench:
 def bench_for(models: Path, **changes: object) -> Bench:
     given = {"model": "tiny:1.0", "models_dir": models, "cache_dir": models.parent / "cache"}
     pod = build(Settings(**(given | changes)))  # type: ignore[arg-type] # the tests name real fields
-    guard = Guard(MemoryStore(), Breaker(monotonic), pod.telemetry)
+    guard = GuardedStore(MemoryStore(), Breaker(monotonic), pod.telemetry)
     pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
     pod.load()
     return Bench(pod, Swapper(pod, lambda _folder: PLENTY), models)
@@ -362,15 +362,15 @@ def test_one_swap_at_a_time(bench: Bench) -> None:
 
 
 @pytest.fixture
-def shelf(bench: Bench) -> Shelf:
-    return Shelf(bench.pod, bench.swapper)
+def shelf(bench: Bench) -> ModelFolder:
+    return ModelFolder(bench.pod, bench.swapper)
 
 
-def states(shelf: Shelf) -> dict[str, tuple[Availability, str]]:
+def states(shelf: ModelFolder) -> dict[str, tuple[Availability, str]]:
     return {entry.version: (entry.state, entry.reason) for entry in shelf.index()}
 
 
-def test_the_index_tells_what_is_in_service_and_what_is_kept(shelf: Shelf) -> None:
+def test_the_index_tells_what_is_in_service_and_what_is_kept(shelf: ModelFolder) -> None:
     away = Availability.UNAVAILABLE
     shelf.load("tiny", "1.1")
     assert states(shelf) == {
@@ -382,19 +382,19 @@ def test_the_index_tells_what_is_in_service_and_what_is_kept(shelf: Shelf) -> No
     assert states(shelf)["1.0"] == (away, "not loaded")
 
 
-def test_without_a_version_the_newest_is_loaded(shelf: Shelf) -> None:
+def test_without_a_version_the_newest_is_loaded(shelf: ModelFolder) -> None:
     with pytest.raises(UnusableModel, match=r"tiny.2\.0"):
         shelf.load("tiny", None)
 
 
-def test_unknown_models_are_refused_with_the_known_ones(shelf: Shelf) -> None:
+def test_unknown_models_are_refused_with_the_known_ones(shelf: ModelFolder) -> None:
     for move in (shelf.load, shelf.unload):
         for name, version in (("tiny", "7"), ("other", None), ("../tiny", "1.0")):
             with pytest.raises(UnknownModel, match=r"tiny 1\.0, tiny 1\.1, tiny 2\.0 needed"):
                 move(name, version)
 
 
-def test_the_model_in_service_cannot_be_unloaded(shelf: Shelf) -> None:
+def test_the_model_in_service_cannot_be_unloaded(shelf: ModelFolder) -> None:
     for version in ("1.0", None):
         with pytest.raises(FixedModel, match="load that first, then unload this one"):
             shelf.unload("tiny", version)

@@ -5,17 +5,17 @@ from time import monotonic
 import pytest
 
 from service.server import worker
-from service.server.worker import ImpatientSocket
+from service.server.worker import DeadlineSocket
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[ImpatientSocket, socket.socket]]:
+def ends() -> Iterator[tuple[DeadlineSocket, socket.socket]]:
     near, far = socket.socketpair()
-    with ImpatientSocket(fileno=near.detach()) as impatient, far:
+    with DeadlineSocket(fileno=near.detach()) as impatient, far:
         yield impatient, far
 
 
-def test_what_arrives_in_time_is_read(ends: tuple[ImpatientSocket, socket.socket]) -> None:
+def test_what_arrives_in_time_is_read(ends: tuple[DeadlineSocket, socket.socket]) -> None:
     near, far = ends
     far.sendall(b"x")
     near.read_by = monotonic() + 20
@@ -23,7 +23,7 @@ def test_what_arrives_in_time_is_read(ends: tuple[ImpatientSocket, socket.socket
     assert near.gettimeout() is None
 
 
-def test_a_client_that_dribbles_is_cut_off_in_time(ends: tuple[ImpatientSocket, socket.socket]) -> None:
+def test_a_client_that_dribbles_is_cut_off_in_time(ends: tuple[DeadlineSocket, socket.socket]) -> None:
     near, far = ends
     near.read_by = monotonic() + 0.05
 
@@ -36,7 +36,7 @@ def test_a_client_that_dribbles_is_cut_off_in_time(ends: tuple[ImpatientSocket, 
         dribble()
 
 
-def test_without_a_request_to_read_nothing_presses(ends: tuple[ImpatientSocket, socket.socket]) -> None:
+def test_without_a_request_to_read_nothing_presses(ends: tuple[DeadlineSocket, socket.socket]) -> None:
     near, _far = ends
     near.settimeout(0.01)
     with pytest.raises(TimeoutError):
@@ -44,7 +44,7 @@ def test_without_a_request_to_read_nothing_presses(ends: tuple[ImpatientSocket, 
 
 
 def test_a_client_that_does_not_take_its_answer_is_cut_off(
-    ends: tuple[ImpatientSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[DeadlineSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near, _far = ends
     monkeypatch.setattr(worker, "LIMIT_S", 0.05)

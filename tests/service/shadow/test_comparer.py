@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import StoreDown
-from service.shadow.comparer import WORST, Bounds, Copy, Desk, Note
+from service.shadow.comparer import WORST, Bounds, CanaryAnswer, Comparer, StableAnswer
 from service.shadow.redis import Example
 from service.tasks.agreement import Agreement
 from service.tasks.base import Query
@@ -73,27 +73,27 @@ class Office:
     bounds: Bounds = BOUNDS
     board: FakeBoard = field(default_factory=FakeBoard)
     tally: FakeTally = field(default_factory=FakeTally)
-    desk: Desk = field(init=False)
+    desk: Comparer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.desk = Desk(self.board, self.tally, lambda: 1000.0, "bert-1.1-0", self.texts, self.bounds)
+        self.desk = Comparer(self.board, self.tally, lambda: 1000.0, "bert-1.1-0", self.texts, self.bounds)
 
     def shown(self, canary: str = "1.1") -> list[dict[str, Any]]:
         return [orjson.loads(each.document) for each in self.board.worst.get(canary, [])]
 
 
-def note(key: str, answer: float = 0.9) -> Note:
-    return Note(key, "1.0", Likeness(answer))
+def note(key: str, answer: float = 0.9) -> StableAnswer:
+    return StableAnswer(key, "1.0", Likeness(answer))
 
 
-def copy(key: str, answer: float | None = 0.9, at: float = 0.0) -> Copy:
+def copy(key: str, answer: float | None = 0.9, at: float = 0.0) -> CanaryAnswer:
     told = None if answer is None else Likeness(answer)
-    return Copy(key, "1.1", Similarity(), QUERY, told, f"id-{key}", "trace", at=at, due=at)
+    return CanaryAnswer(key, "1.1", Similarity(), QUERY, told, f"id-{key}", "trace", at=at, due=at)
 
 
 @given(st.permutations([*map(note, "abc"), *map(copy, "abc")]), st.sampled_from(["at once", "one by one"]))
 def test_in_whatever_order_notes_and_copies_arrive_all_are_compared_once(
-    cases: list[Note | Copy], arriving: str
+    cases: list[StableAnswer | CanaryAnswer], arriving: str
 ) -> None:
     office = Office()
     for at, case in enumerate(cases):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from canary.cluster.wants import wants
-from canary.prometheus.promql import Want
+from canary.cluster.queries import wants
+from canary.prometheus.promql import RolloutQuery
 from tests.bertmesh.clusters import Busy, busy
 from tests.canary.operator.clusters import FAST
 from tests.support.kubeapi.known import mesh_api
@@ -46,5 +46,5 @@ def test_a_rollout_whose_state_cannot_be_read_asks_for_nothing() -> None:
 
 
 def test_a_want_knows_its_namespace() -> None:
-    assert Want("bert.default.svc.cluster.local", ("1.0",)).namespace == "default"
-    assert Want("bert", ("1.0",)).namespace == ""
+    assert RolloutQuery("bert.default.svc.cluster.local", ("1.0",)).namespace == "default"
+    assert RolloutQuery("bert", ("1.0",)).namespace == ""

@@ -9,7 +9,7 @@ POLL_S: Final = 0.005
 T = TypeVar("T")
 
 
-class Patience:
+class Deadline:
     """A span of time in which things may become true; it starts when it is made."""
 
     def __init__(

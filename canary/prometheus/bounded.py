@@ -20,7 +20,7 @@ WORKERS: Final = 8
 
 
 @dataclass
-class Line:
+class BoundedCaller:
     """Runs what asks the Prometheus at ``url``; an answer may take ``timeout_s``."""
 
     url: str

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from modelstore import ModelVersion, Unreadable, survey
 from service.errors import FixedModel, UnknownModel
 from service.pod.assembly import Pod, Served, State
-from service.pod.repository import Availability, Entry
+from service.pod.repository import Availability, IndexEntry
 from service.pod.swap import Swapper
 
 
-class Shelf:
+class ModelFolder:
     """The repository over the models folder: load puts in service, unload frees the former model."""
 
     def __init__(self, pod: Pod, swapper: Swapper) -> None:
         self._pod = pod
         self._swapper = swapper
 
-    def index(self) -> Sequence[Entry]:
+    def index(self) -> Sequence[IndexEntry]:
         """Return every version there is: the one in service is ready, the former one says that it is kept.
 
         A version that cannot be read says why; the others are none the worse for it.
@@ -28,7 +28,9 @@ class Shelf:
         if slots.newest:
             rows[_identity(slots.newest)] = "" if self._pod.state is State.READY else self._pod.state.value
         states = {True: Availability.UNAVAILABLE, False: Availability.READY}
-        return tuple(Entry(name, version, states[bool(why)], why) for (name, version), why in rows.items())
+        return tuple(
+            IndexEntry(name, version, states[bool(why)], why) for (name, version), why in rows.items()
+        )
 
     def load(self, name: str, version: str | None) -> None:
         """Put a version in service, the newest where none is named; at once if it is the former one.

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from canary.cluster.store import StatusCorrupt, decode
-from canary.prometheus.promql import Want
+from canary.prometheus.promql import RolloutQuery
 
 
-def wants(documents: Iterable[Mapping[str, Any]]) -> Iterator[Want]:
+def wants(documents: Iterable[Mapping[str, Any]]) -> Iterator[RolloutQuery]:
     """Yield what each rollout under way asks for; one whose state cannot be read asks for nothing."""
     for document in documents:
         metadata, judge = document["metadata"], document.get("status", {}).get("judge")
@@ -19,4 +19,4 @@ def wants(documents: Iterable[Mapping[str, Any]]) -> Iterator[Want]:
             continue
         if rollout is not None:
             service = f"{document['spec']['service']}.{metadata['namespace']}.svc.cluster.local"
-            yield Want(service, (rollout.stable, rollout.canary), rollout.edge)
+            yield RolloutQuery(service, (rollout.stable, rollout.canary), rollout.edge)
