@@ -1,7 +1,7 @@
 """The WSGI application over a table of routes: each is a method, a path and what answers it.
 
 No request or response objects stand between: Flask's views take three times as long as all else that a
-cached answer takes (421 us against 138 us of CPU, measured in this process; the router itself takes 15).
+cached answer takes (421 us against 138 us of CPU, measured in one process; to match a path takes 14 us).
 """
 
 import re
