@@ -17,8 +17,8 @@ FROM ${BASE}${BASE_DIGEST} AS build
 ARG VARIANT
 # The package index with torch's wheels for the variant. The default index has those with CUDA.
 ARG TORCH_INDEX=
-# Extras of pyproject.toml: `cluster` is the controller.
-ARG EXTRAS=cluster,s3
+# Extras of pyproject.toml: `cluster` is the controller, `train` brings torch.
+ARG EXTRAS=cluster,s3,train
 ARG VERSION
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/venv

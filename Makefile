@@ -7,7 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PACKAGES := bertmesh doctor service mesh canary training observability modelstore chart
-STAMP := $(VENV)/.set-up
+# What `make run` needs, and what tests, benchmarks and generators need beside it.
+RUN_EXTRAS := local
+ALL_EXTRAS := local,train,cluster,s3,dev
+RUN_STAMP := $(VENV)/.set-up-run
+ALL_STAMP := $(VENV)/.set-up-all
+# An index with torch's wheels for the CPU; the default index has those with CUDA, 4 GB more.
+TORCH_INDEX ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: help
@@ -15,19 +21,43 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: $(STAMP) ## Install what is missing: virtual environment, packages, Prometheus (seconds when all is there)
+setup: $(RUN_STAMP) ## Install what the main job needs and is missing: packages, Prometheus (seconds when all is there)
 	@$(BIN)/python -m mesh.local.binaries
+
+.PHONY: setup-all
+setup-all: setup $(ALL_STAMP) ## The same for tests and training; TORCH_INDEX=URL for torch without CUDA
 
 .PHONY: browser
 browser: ## The browser that the console's tests look through
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
 	  echo "installing chromium"; $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq chromium; }
 
-$(STAMP): pyproject.toml constraints.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bertmesh needs Python 3.11 or newer, this is $$($(PYTHON) --version): set PYTHON=..."; exit 1; }
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	  rm -rf $(VENV); echo "installing python3-venv"; $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq python3-venv; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,train,cluster,s3,dev]'
+
+# uv fetches in parallel and links what it has already. It reads no settings of pip's, so it is told which index and
+# which certificates pip would use. Where it cannot be had, or fails, pip does the same and takes longer.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_SAYS = $${PIP_$(1):-$$($(PIP) config get global.$(2) 2>/dev/null || true)}
+define install
+	@index="$(call PIP_SAYS,INDEX_URL,index-url)"; cert="$(call PIP_SAYS,CERT,cert)"; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
+	[ -z "$$cert" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
+	uv=$$(command -v uv || echo $(BIN)/uv); \
+	[ -x "$$uv" ] || $(PIP) install --quiet -c constraints.txt uv || true; \
+	"$$uv" pip install --quiet --python $(BIN)/python -c constraints.txt $(1) || { \
+	  echo "uv does not work here: pip installs, which takes longer"; $(PIP) install --quiet -c constraints.txt $(1); }
+endef
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,-e '.[$(RUN_EXTRAS)]')
+	@touch $@
+
+$(ALL_STAMP): pyproject.toml constraints.txt | $(RUN_STAMP)
+	$(if $(TORCH_INDEX),$(call install,--index-url $(TORCH_INDEX) torch))
+	$(call install,-e '.[$(ALL_EXTRAS)]')
 	@touch $@
 
 .PHONY: run
@@ -42,66 +72,66 @@ down: setup ## End the local mesh
 
 .PHONY: test
 # Three processes on two cores: one has the local mesh, whose tests wait more than they compute.
-test: setup browser helm lint types contracts ## Lint, types, import contracts and all tests
+test: setup-all browser helm lint types contracts ## Lint, types, import contracts and all tests
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 .PHONY: helm chart
-helm: setup ## The Helm that the chart's tests use
+helm: setup-all ## The Helm that the chart's tests use
 	@$(BIN)/python -m tests.support.helm
-chart: setup ## Write the chart's schema, README, CRD and dashboards anew
+chart: setup-all ## Write the chart's schema, README, CRD and dashboards anew
 	$(BIN)/python -m chart
 	$(BIN)/python -m tests.chart.rewrite_testdata
 
 .PHONY: fast-test
-fast-test: setup ## The tests that start no processes
+fast-test: setup-all ## The tests that start no processes
 	$(BIN)/python -m pytest -m "not slow"
 
 .PHONY: lint
-lint: setup ## Ruff: rules and format
+lint: setup-all ## Ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 .PHONY: format
-format: setup ## Let ruff mend what it can
+format: setup-all ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 .PHONY: types
-types: setup ## mypy, strict
+types: setup-all ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 
 .PHONY: contracts
-contracts: setup ## Who may import whom
+contracts: setup-all ## Who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache
-bench-judge: setup ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
+bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
 	$(BIN)/python -m benchmarks.judge --write
-bench-judge-quick: setup ## The same with few runs (a minute)
+bench-judge-quick: setup-all ## The same with few runs (a minute)
 	$(BIN)/python -m benchmarks.judge --quick
-bench-serving: setup ## The pod against its peers, in turns
+bench-serving: setup-all ## The pod against its peers, in turns
 	$(BIN)/python -m benchmarks.serving.run --json benchmarks/serving/results.json
-bench-inside: setup ## Where the pod's time goes: tokenizer, queue, engine, HTTP
+bench-inside: setup-all ## Where the pod's time goes: tokenizer, queue, engine, HTTP
 	$(BIN)/python -m benchmarks.serving.inside
-bench-cache: setup ## The cache: hit ratio, and a cached answer against a constant
+bench-cache: setup-all ## The cache: hit ratio, and a cached answer against a constant
 	$(BIN)/python -m benchmarks.cache
 
 .PHONY: bench-shadow bench-swap bench-controller soak sizing
-bench-shadow: setup ## How soon copies convict or clear a canary, and what comparing costs a pod
+bench-shadow: setup-all ## How soon copies convict or clear a canary, and what comparing costs a pod
 	$(BIN)/python -m benchmarks.shadow_rehearsal
 	$(BIN)/python -m benchmarks.shadow
-bench-swap: setup ## A hot swap under load: how long, and what requests notice
+bench-swap: setup-all ## A hot swap under load: how long, and what requests notice
 	$(BIN)/python -m benchmarks.hot_swap
-bench-controller: setup ## What 1, 100 and 1,000 rollouts cost the operator, Prometheus and the API server
+bench-controller: setup-all ## What 1, 100 and 1,000 rollouts cost the operator, Prometheus and the API server
 	$(BIN)/python -m benchmarks.controller --write
-soak: setup ## A pod under mixed load for 10 minutes: memory, threads and files stay level
+soak: setup-all ## A pod under mixed load for 10 minutes: memory, threads and files stay level
 	$(BIN)/python -m benchmarks.soak
-sizing: setup ## Write docs/sizing.md from docs/performance.md
+sizing: setup-all ## Write docs/sizing.md from docs/performance.md
 	$(BIN)/python -m benchmarks.sizing
 
 .PHONY: doctor-docs image kind-up kind-demo kind-down
-doctor-docs: setup ## Write docs/doctor.md anew
+doctor-docs: setup-all ## Write docs/doctor.md anew
 	$(BIN)/python -m doctor.examine.reference docs/doctor.md
 image: ## Build the image with docker, podman or buildah (deploy/image/build.sh --help)
 	@deploy/image/build.sh
@@ -113,12 +143,13 @@ kind-down: ## Remove the kind cluster
 	@deploy/kind/kind.sh down
 
 .PHONY: testdata
-testdata: setup ## Render the outputs of tests/mesh/testdata anew; read the diff
+testdata: setup-all ## Render the outputs of tests/mesh/testdata anew; read the diff
 	$(BIN)/python -m tests.mesh.rewrite_testdata
 
 .PHONY: constraints
-constraints: setup ## Pin what is installed now
-	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt
+constraints: setup-all ## Pin what pyproject.toml asks for, for all platforms; UPGRADE=--upgrade for the newest of all
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate $(UPGRADE) \
+	  --custom-compile-command "make constraints" pyproject.toml -o constraints.txt
 
 .PHONY: clean
 clean: ## Remove what make and the mesh have made here

@@ -26,11 +26,12 @@ from bertmesh.local.ports import free_port
 from mesh.local.binaries import find_redis
 from mesh.local.settings import Settings
 from observability.names import REQUEST_ID_HEADER, ROUTE_HEADER, SHADOW_HEADER
-from service.shadow.agreement import Essence, written
 from service.shadow.mirrored import Asked
 from service.shadow.redis import RedisBoard
-from service.tasks.base import Features, Query
+from service.tasks.base import Answer, Query
+from service.tasks.features import Features, Vector
 from service.tasks.fill_mask import FillMask
+from service.tasks.filled import Candidate, Filled
 
 CLIENTS = 8
 EACH = 1500
@@ -86,16 +87,17 @@ class Material:
     def _lay_out(self, rows: Sequence[tuple[str, str]]) -> None:
         board = RedisBoard.connect(self.redis, 5.0)
         task = FillMask() if self.path == "/fill-mask" else Features()
-        content: Essence = (
-            [[("好", 0.5), ("的", 0.2), ("很", 0.1), ("大", 0.1), ("美", 0.1)]]
+        scores = zip("好的很大美", (0.5, 0.2, 0.1, 0.1, 0.1), strict=True)
+        content: Answer = (
+            Filled((tuple(Candidate(token, score, "", 0) for token, score in scores),), ())
             if self.path == "/fill-mask"
-            else np.ones(256, dtype=np.float32)
+            else Vector(np.ones(256, dtype=np.float32))
         )
         keys = [
             Asked(name, "1.1", mirrored=True, trace_id="", task=task, queries=[Query(text)]).key
             for name, text in rows
         ]
-        board.post(dict.fromkeys(keys, b"1.0\n" + written(content)), 60.0)
+        board.post(dict.fromkeys(keys, b"1.0\n" + content.pack()), 60.0)
         board.close()
 
 

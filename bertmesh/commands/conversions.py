@@ -9,8 +9,9 @@ from bertmesh.commands.output import aligned
 from bertmesh.errors import CannotConvert
 from modelstore import ModelVersion
 from service.engine.conversion import Conversion
+from service.engine.extras import needing_torch
 from service.engine.machine import gpus
-from service.engine.recipes import CPU, RECIPES, TORCH, Recipe
+from service.engine.recipes import CPU, RECIPES, UNCONVERTED, Recipe
 from service.engine.select import conversions, ranked, recorded
 from service.errors import ServiceError, UnsupportedModel
 
@@ -60,10 +61,9 @@ def _possible(recipes: Sequence[Recipe], tell: Callable[[str], object]) -> Seque
     on_cpu = [recipe for recipe in recipes if recipe.device == CPU]
     if len(on_cpu) == len(recipes):
         return recipes
-    # Imported here: it brings torch, as what converts does.
-    from service.engine.gpu import find  # noqa: PLC0415
-
     try:
+        with needing_torch("a GPU"):
+            from service.engine.gpu import find  # noqa: PLC0415 - it brings torch, where that is installed
         find()
     except UnsupportedModel as error:
         tell(f"recipes for a GPU are left out: {error}")
@@ -82,7 +82,7 @@ def _room(cache: Path, error: OSError) -> str:
 def _convert(
     model: Path, folder: Path, recipes: Sequence[Recipe], threads: int, tell: Callable[[str], object]
 ) -> None:
-    # Imported here: it brings torch and OpenVINO, which no other command needs.
+    # Imported here: it brings OpenVINO, which no other command needs.
     from service.engine.convert import Converter  # noqa: PLC0415
 
     if not recipes:
@@ -106,8 +106,8 @@ def as_table(folder: Path) -> str:
 def verdict(folder: Path) -> str:
     """Say what `auto` takes."""
     first = ranked(folder)[0]
-    if first == TORCH:
-        return "auto takes torch: no conversion is faithful enough (cosine 0.999 and top 5 99 % needed)"
+    if first in UNCONVERTED:
+        return f"auto takes {first}: no conversion is faithful enough (cosine 0.999 and top 5 99 % needed)"
     return f"auto takes {first}, the fastest that passes"
 
 

@@ -70,7 +70,7 @@ def verify(ref: str) -> None:
 @click.option("--again", is_flag=True, help="Convert anew what is there already.")
 @form_option()
 def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: bool, output: str) -> None:  # noqa: FBT001 - a click option
-    """Convert a version for faster engines, judge each against torch, and say which one pods take.
+    """Convert a version for faster engines, judge each against float32, and say which one pods take.
 
     Pods find the result by the model's digest and this machine's kind of CPU and GPU, in the cache folder
     (BERTMESH_CACHE_DIR); BERTMESH_ENGINE chooses among them, auto by default.

@@ -86,9 +86,9 @@ def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> l
     rate = traffic.pace.chosen
     with Screen(console) as screen:
         screen.line(
-            f"a good canary is proved by about {needs.requests:.0f} requests, and starts and soaks: "
-            f"{needs.seconds(rate):.0f} s at this rate; the first rollout starts in "
-            f"{max(HISTORY_S, HISTORY_REQUESTS / rate):.0f} s"
+            f"a good canary takes about {needs.seconds(rate):.0f} s so: {needs.start_s:.0f} s to start, "
+            f"{needs.soak_s:.0f} s of soaks, {needs.requests:.0f} requests at the most to prove it; "
+            f"the first rollout starts in {max(HISTORY_S, HISTORY_REQUESTS / rate):.0f} s"
         )
         time.sleep(HISTORY_S)
         Patience(HISTORY_LIMIT_S).wait(lambda: len(traffic.answers()) >= HISTORY_REQUESTS)

@@ -2,6 +2,8 @@
 
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -10,6 +12,7 @@ from bertmesh.errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
 PREFERRED_GATEWAY_PORT = 8080
+SPARE = 5
 LOWEST, HIGHEST = 10_000, 65_535
 ROOM = 5_000
 """So many ports there must be below the kernel's, to keep out of its way."""
@@ -56,17 +59,31 @@ def _first_ephemeral(range_file: Path) -> int:
     return first if first >= LOWEST + ROOM else HIGHEST + 1
 
 
-def gateway_port(wanted: int | None) -> int:
-    """Return the port for the gateway: the wanted one, else 8080 if it is free, else any.
+@contextmanager
+def gateway_port(wanted: int | None) -> Iterator[int]:
+    """Hold a port for the gateway: the wanted one, else 8080 if it is free, else any.
+
+    Envoy listens minutes later on a slow machine, and shares a port with another Envoy without a word: a mesh
+    that starts meanwhile must see that the port is taken.
 
     Raises:
         PortTaken: the wanted port is in use.
     """
-    if wanted is None:
-        return PREFERRED_GATEWAY_PORT if is_free(PREFERRED_GATEWAY_PORT) else free_port()
-    if not is_free(wanted):
-        raise PortTaken(wanted, _holder(wanted))
-    return wanted
+    for port in [wanted] if wanted else [PREFERRED_GATEWAY_PORT, *free_ports(SPARE)]:
+        with socket.socket(socket.AF_UNIX) as name:
+            if is_free(port) and _takes(name, port):
+                yield port
+                return
+    raise PortTaken(wanted or PREFERRED_GATEWAY_PORT, _holder(wanted or PREFERRED_GATEWAY_PORT))
+
+
+def _takes(name: socket.socket, port: int) -> bool:
+    """Bind a name that stands for the port and that the kernel frees when its holder ends."""
+    try:
+        name.bind(f"\0bertmesh-gateway-{port}")
+    except OSError:
+        return False
+    return True
 
 
 def _holder(port: int) -> str:

@@ -65,18 +65,22 @@ class LocalMesh:
         """
         with self.home.locked():
             kill_strays(self.home.root)
-            try:
-                info = self._start(stop)
-                if not stop.is_set():
-                    on_ready(info)
-                while not stop.wait(POLL_S):
-                    self._poll()
-            finally:
-                self._stop()
+            with gateway_port(self._options.port) as port:
+                self._keep_up(port, stop, on_ready)
 
-    def _start(self, stop: Event) -> MeshInfo:
+    def _keep_up(self, port: int, stop: Event, on_ready: Callable[[MeshInfo], None]) -> None:
+        try:
+            info = self._start(stop, port)
+            if not stop.is_set():
+                on_ready(info)
+            while not stop.wait(POLL_S):
+                self._poll()
+        finally:
+            self._stop()
+
+    def _start(self, stop: Event, port: int) -> MeshInfo:
         tools = find_all()
-        info = self._listen_where()
+        info = self._listen_where(port)
         write_json(self.home.info_file, asdict(info))
         self.home.tell_policy(self._options.policy)
         stable = self._know_versions()
@@ -102,12 +106,12 @@ class LocalMesh:
         write_json(self.home.info_file, asdict(ready))
         return ready
 
-    def _listen_where(self) -> MeshInfo:
+    def _listen_where(self, port: int) -> MeshInfo:
         admin, prometheus, redis, console = free_ports(4)
         return MeshInfo(
             pid=os.getpid(),
             started=process_start(os.getpid()) or 0.0,
-            gateway=f"http://{LOOPBACK}:{gateway_port(self._options.port)}",
+            gateway=f"http://{LOOPBACK}:{port}",
             envoy_admin=f"http://{LOOPBACK}:{admin}",
             prometheus=f"http://{LOOPBACK}:{prometheus}",
             redis=f"redis://{LOOPBACK}:{redis}/0",

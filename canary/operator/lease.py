@@ -12,19 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from canary.operator.timing import LeaseTiming
 from mesh.cluster.api import ClusterApi, path_of
 from mesh.errors import MeshError
 
 OK: Final = 300
 LEASE: Final = "bertmesh-controller"
-
-
-@dataclass(frozen=True)
-class LeaseTiming:
-    """Seconds: how long a renewal lasts, and how often it is renewed."""
-
-    duration_s: float = 15.0
-    renew_s: float = 2.0
 
 
 @dataclass

@@ -6,8 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from canary.operator.errors import BadSettings
-from canary.operator.lease import LeaseTiming
-from canary.operator.tools import Timing
+from canary.operator.timing import LeaseTiming, Timing
 
 
 def fresh_identity() -> str:

@@ -14,25 +14,12 @@ from canary.controller.ports import Clock, Metrics
 from canary.controller.world import SystemClock
 from canary.operator.notify import Notifier
 from canary.operator.telemetry import Telemetry
+from canary.operator.timing import Timing
 from mesh.cluster.api import ClusterApi
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0
 SCALERS_S = 10.0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How patient the operator is, in seconds.
-
-    ``idle_s`` is between two looks at a resource with nothing under way, ``drain_s`` and ``patience_s`` are
-    those of the proof of a weight, ``farewell_s`` is how long a deletion waits for the traffic to go home.
-    """
-
-    idle_s: float = 10.0
-    drain_s: float = 10.0
-    patience_s: float = 120.0
-    farewell_s: float = 120.0
 
 
 @dataclass

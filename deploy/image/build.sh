@@ -13,7 +13,7 @@ usage: deploy/image/build.sh [--help] [--check]
   TARGET       full (with models) or bare (without)      full
   MODELS       folder of the models, in this tree        models
   TORCH_INDEX  package index with torch for the variant  needed for cpu: PyTorch's CPU index
-  EXTRAS       extras of pyproject.toml                  cluster,s3
+  EXTRAS       extras of pyproject.toml                  cluster,s3,train
   BASE         base image                                python:3.11-slim-bookworm
   BASE_DIGEST  @sha256:... of the base                   looked up and printed
   ENGINE       docker, podman or buildah                 the first that is here and works

@@ -5,6 +5,7 @@ The image installs these before the code is there, so that a change of the code 
 
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -21,7 +22,20 @@ def dependencies(project: Path, extras: list[str]) -> list[str]:
             sys.exit(
                 f"{project} has no extra {extra!r}: EXTRAS takes {', '.join(optional)}, with commas between"
             )
-    return [*described["dependencies"], *(each for extra in extras for each in optional[extra])]
+    return [
+        *described["dependencies"],
+        *(each for extra in extras for each in _in(extra, optional, described["name"])),
+    ]
+
+
+def _in(extra: str, optional: dict[str, list[str]], name: str) -> Iterator[str]:
+    """Yield what an extra brings, also by the project's other extras; the index has no such project."""
+    for requirement in optional[extra]:
+        if requirement.startswith(f"{name}["):
+            for other in requirement.partition("[")[2].rstrip("]").split(","):
+                yield from _in(other, optional, name)
+        else:
+            yield requirement
 
 
 if __name__ == "__main__":

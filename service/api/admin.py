@@ -7,12 +7,9 @@ reach it. The port that a request came in by is the listening socket's: no heade
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, Response
-
-from service.api.probes import add_version
+from service.api.probes import version
 from service.api.repository import Swaps, model_repository
-from service.http import middleware, problems
-from service.http.body import json_response
+from service.http.router import Call, Reply, Route, Router, json_reply, rule_of
 from service.pod.assembly import Pod
 
 if TYPE_CHECKING:
@@ -33,21 +30,13 @@ class Doors:
         return app(environ, start)
 
 
-def admin_app(pod: Pod, swaps: Swaps) -> Flask:
+def admin_app(pod: Pod, swaps: Swaps) -> Router:
     """Return what stands behind the admin port."""
-    app = Flask("admin", static_folder=None)
-    middleware.install(app, pod)
-    problems.install(app)
-    app.register_blueprint(model_repository(swaps))
-    own = Blueprint("admin", __name__)
-    add_version(own, pod)
+    routes = (*model_repository(swaps), Route("GET", "/version", version))
+    paths = sorted(["GET /", *(f"{each.method} {rule_of(each.path)}" for each in routes)])
 
-    @own.get("/")
-    def index() -> Response:
+    def index(_call: Call) -> Reply:
         """Say what there is."""
-        rules = [(each.rule, (each.methods or set()) & {"GET", "POST"}) for each in app.url_map.iter_rules()]
-        paths = sorted(f"{method} {path}" for path, methods in rules for method in methods)
-        return json_response({"service": "bertmesh pod, admin port", "paths": paths})
+        return json_reply({"service": "bertmesh pod, admin port", "paths": paths})
 
-    app.register_blueprint(own)
-    return app
+    return Router(pod, (*routes, Route("GET", "/", index)))

@@ -7,13 +7,10 @@ import sys
 from flask import Flask
 
 from service.api.admin import Doors, admin_app
-from service.api.embeddings import embeddings
-from service.api.oip import oip
-from service.api.pages import pages
-from service.api.probes import probes
-from service.api.routes import Predictions
+from service.api.operations import operations
+from service.api.pages import Pages
 from service.errors import SettingsError
-from service.http import middleware, problems
+from service.http.router import Router
 from service.pod.assembly import Pod, build
 from service.pod.settings import Settings, port_of
 from service.pod.shelf import Shelf
@@ -42,16 +39,15 @@ def create_app() -> Flask:
 
 
 def wrap(pod: Pod) -> Flask:
-    """Put HTTP around a pod. ``app.extensions`` has it under "bertmesh"."""
+    """Put HTTP around a pod. ``app.extensions`` has it under "bertmesh".
+
+    Flask is the shell that servers, test clients and middleware know (``app.wsgi_app = Mine(app.wsgi_app)``);
+    the router in it answers everything.
+    """
     app = Flask("service", static_folder=None)
     app.extensions["bertmesh"] = pod
-    middleware.install(app, pod)
-    problems.install(app)
-    app.register_blueprint(probes(pod))
-    app.register_blueprint(oip(pod))
-    app.register_blueprint(embeddings(pod))
-    app.register_blueprint(pages())
-    app.wsgi_app = Predictions(pod, app.wsgi_app)  # type: ignore[assignment] # Flask's own way to wrap it
+    table = operations()
+    app.wsgi_app = Router(pod, (*table, *Pages(table).routes))  # type: ignore[assignment] # Flask's own way to wrap it
     if pod.settings.admin_bind:
         admin = admin_app(pod, Shelf(pod, Swapper(pod)))
         app.wsgi_app = Doors(port_of(pod.settings.admin_bind), admin, app.wsgi_app)  # type: ignore[assignment] # the same

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-Score = Annotated[float, Field(ge=0, le=1)]
+from service.tasks.endpoint import Endpoint
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -32,46 +33,12 @@ class Prediction(Document):
     timestamp: str = Field(description="When it was given, UTC.")
 
 
-class Candidate(Document):
-    """One token for one mask."""
-
-    token: str
-    score: Score = Field(description="The calibrated probability among the whole vocabulary.")
-    sequence: str = Field(description="The text with this one mask filled.")
-    offset: int = Field(description="Where the mask starts, in code points.")
-
-
-class Sequence(Document):
-    """All masks of a text filled together."""
-
-    sequence: str
-    tokens: list[str]
-    score: Score = Field(description="The product of the tokens' probabilities, from left to right.")
-
-
-class Filled(Document):
-    """The answer to a text with several masks."""
-
-    masks: list[list[Candidate]] = Field(description="For each mask on its own, best first.")
-    sequences: list[Sequence] = Field(description="Found by beam search of width 5, best first.")
-
-
-class FillMaskAnswer(Prediction):
-    """For a text with one mask its candidates; with several masks candidates and whole sequences."""
-
-    result: list[Candidate] | Filled | list[list[Candidate] | Filled]
-
-
-class SimilarityAnswer(Prediction):
-    """How alike the texts of a pair are."""
-
-    result: Score | list[Score]
-
-
-class FeaturesAnswer(Prediction):
-    """The vector of a text."""
-
-    result: list[float] | list[list[float]]
+def answer_to(endpoint: Endpoint) -> type[Prediction]:
+    """Return what a task answers: one result for one text, or a list."""
+    kind = endpoint.task.answer
+    form: Any = kind.form or kind
+    name, result = f"{endpoint.task.__name__}Answer", form | list[form]
+    return create_model(name, __base__=Prediction, __doc__=kind.__doc__, result=result)
 
 
 class Problem(BaseModel):

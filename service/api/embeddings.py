@@ -4,19 +4,20 @@ https://platform.openai.com/docs/api-reference/embeddings
 """
 
 from base64 import b64encode
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-import numpy as np
-from flask import Blueprint, Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.schema import Texts, document, validated
+from service.api import documents
+from service.api.operation import MODEL, OPENAI, READY, asked, get
+from service.engine import Array
 from service.errors import InvalidFields, UnknownModel
-from service.http.body import json_body, json_response
-from service.http.middleware import current
-from service.pod.assembly import Pod
+from service.http.router import Call, Reply, json_reply
 from service.pod.predict import Predictor
-from service.tasks.base import Answer, Features, Pooling, Query
+from service.tasks.base import Query
+from service.tasks.features import Features, Vector
+from service.tasks.pooling import Pooling
+from service.tasks.request import Texts, document, listed, validated
 
 TASK = Features(Pooling.MEAN, normalize=True)
 
@@ -46,40 +47,33 @@ class EmbeddingsRequest(BaseModel):
     user: str | None = Field(None, description="Taken and not used.")
 
 
-def embeddings(pod: Pod) -> Blueprint:
-    """Return the endpoints."""
-    blueprint = Blueprint("openai", __name__)
+def _create(call: Call) -> Reply:
+    exchange = call.exchange
+    predictor = exchange.begin(TASK.name)
+    sent = validated(EmbeddingsRequest, document(call.body()))
+    _require(predictor, sent.model)
+    outcome = exchange.ask(predictor, TASK, [Query(text) for text in listed(sent.input)])
+    vectors = [answer.numbers for answer in outcome.answers if isinstance(answer, Vector)]
+    _require_width(sent.dimensions, len(vectors[0]))
+    tokens = outcome.tokens()
+    return json_reply(
+        {
+            "object": "list",
+            "data": [_embedding(index, vector, sent) for index, vector in enumerate(vectors)],
+            "model": predictor.name,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+    )
 
-    @blueprint.post("/v1/embeddings")
-    def create() -> Response:
-        exchange = current()
-        predictor = exchange.begin(TASK.name)
-        asked = validated(EmbeddingsRequest, document(json_body(request.environ)))
-        _require(predictor, asked.model)
-        texts = [asked.input] if isinstance(asked.input, str) else asked.input
-        outcome = exchange.ask(predictor, TASK, [Query(text) for text in texts])
-        vectors = [np.asarray(answer, dtype="<f4") for answer in outcome.answers]
-        _require_width(asked.dimensions, len(vectors[0]))
-        tokens = sum(len(predictor.reader.codec.encode(text).ids) for text in texts)
-        return json_response(
-            {
-                "object": "list",
-                "data": [_embedding(index, vector, asked) for index, vector in enumerate(vectors)],
-                "model": predictor.name,
-                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-            }
-        )
 
-    @blueprint.get("/v1/models")
-    def models() -> Response:
-        return json_response({"object": "list", "data": [_model(pod.predictor)]})
+def _models(call: Call) -> Reply:
+    return json_reply({"object": "list", "data": [_model(call.exchange.pod.predictor)]})
 
-    @blueprint.get("/v1/models/<name>")
-    def model(name: str) -> Response:
-        _require(pod.predictor, name)
-        return json_response(_model(pod.predictor))
 
-    return blueprint
+def _one_model(call: Call) -> Reply:
+    predictor = call.exchange.pod.predictor
+    _require(predictor, call.parts["name"])
+    return json_reply(_model(predictor))
 
 
 def _require(predictor: Predictor, model: str) -> None:
@@ -93,11 +87,26 @@ def _require_width(dimensions: int | None, width: int) -> None:
         raise InvalidFields({"dimensions": said})
 
 
-def _embedding(index: int, vector: Answer, asked: EmbeddingsRequest) -> dict[str, object]:
-    array = np.asarray(vector, dtype="<f4")
-    content: Any = array if asked.encoding_format == "float" else b64encode(array.tobytes()).decode()
+def _embedding(index: int, vector: Array, sent: EmbeddingsRequest) -> dict[str, object]:
+    little = vector.astype("<f4")
+    content: Any = vector if sent.encoding_format == "float" else b64encode(little.tobytes()).decode()
     return {"object": "embedding", "index": index, "embedding": content}
 
 
 def _model(predictor: Predictor) -> dict[str, object]:
     return {"id": predictor.name, "object": "model", "created": 0, "owned_by": "bertmesh"}
+
+
+OPERATIONS: Final = (
+    asked(
+        "/v1/embeddings",
+        _create,
+        OPENAI,
+        "Turn texts into unit vectors",
+        request=EmbeddingsRequest,
+        example={"input": "今天天气很好。", "model": "zh-small"},
+        answer=documents.Embeddings,
+    ),
+    get("/v1/models", _models, OPENAI, "The models that are served", documents.OpenAiModels, READY),
+    get("/v1/models/{name}", _one_model, OPENAI, "One model", documents.OpenAiModel, MODEL),
+)

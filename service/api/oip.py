@@ -3,12 +3,12 @@
 https://github.com/kserve/open-inference-protocol
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import Annotated, Final
 
-from flask import Blueprint, Response, request
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -19,15 +19,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from service.api import tensors
-from service.api.schema import document, few, validated
-from service.api.tensors import Asked, Input, Output
+from service.api import documents, tensors
+from service.api.operation import MODEL, OIP, READY, Operation, asked, get
+from service.api.tensors import Input
 from service.errors import UnknownModel, WrongContentType
-from service.http.body import json_body, json_response
-from service.http.middleware import current, require_ready
-from service.pod.assembly import Pod
+from service.http.middleware import require_ready
+from service.http.router import Call, Handler, Reply, json_reply
 from service.pod.exchange import Exchange
 from service.pod.predict import Predictor
+from service.tasks.request import document, few, validated
+from service.tasks.tensors import Output, Tensor
 
 BINARY = "Inference-Header-Content-Length"
 EXTENSIONS: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ Data = Annotated[
 class InputTensor(_Strict):
     """Texts, flat or one to a row."""
 
-    name: str = Field(description="text, text_pair or targets.", examples=["text"])
+    name: str = Field(description="text, or what else of the task's request holds texts.", examples=["text"])
     shape: Annotated[list[int], Field(fail_fast=True)] = Field(description="[n] or [n, 1].", examples=[[1]])
     datatype: str = Field(description="BYTES.", examples=["BYTES"])
     data: Data = Field(description="The texts.", examples=[["今天天气很好。"]])
@@ -76,22 +77,14 @@ class InferRequest(_Strict):
     id: str | None = Field(None, description="Comes back in the answer.")
     parameters: Parameters | None = Field(
         None,
-        description="task (default feature-extraction) and what it takes: top_k, pooling, normalize.",
+        description=f"task (default {tensors.DEFAULT}) and what it takes beside its texts.",
     )
     inputs: Annotated[list[Annotated[InputTensor, BeforeValidator(few)]], Field(fail_fast=True)] = Field(
-        description="text, and text_pair or targets where the task takes it."
+        description="text, and the other inputs that the task takes."
     )
     outputs: (
         Annotated[list[Annotated[RequestedOutput, BeforeValidator(few)]], Field(fail_fast=True)] | None
     ) = Field(None, description="All outputs of the task by default.")
-
-
-def oip(pod: Pod) -> Blueprint:
-    """Return the endpoints."""
-    blueprint = Blueprint("oip", __name__)
-    _add_server(blueprint, pod)
-    _add_models(blueprint)
-    return blueprint
 
 
 def server_metadata() -> dict[str, object]:
@@ -105,12 +98,14 @@ def server_metadata() -> dict[str, object]:
 
 def model_metadata(predictor: Predictor) -> dict[str, object]:
     """Return the tensors of a model."""
-    inputs, outputs = (
-        [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in table]
-        for table in (tensors.INPUTS, tensors.OUTPUTS)
-    )
-    head = {"name": predictor.name, "versions": [predictor.version], "platform": predictor.platform}
-    return {**head, "inputs": inputs, "outputs": outputs}
+    inputs = [Tensor(name, "BYTES", (-1,)) for name in tensors.input_names()]
+    return {
+        "name": predictor.name,
+        "versions": [predictor.version],
+        "platform": predictor.platform,
+        "inputs": [asdict(each) for each in inputs],
+        "outputs": [asdict(each) for each in tensors.output_tensors()],
+    }
 
 
 def require(predictor: Predictor, name: str, version: str | None) -> None:
@@ -119,74 +114,69 @@ def require(predictor: Predictor, name: str, version: str | None) -> None:
         raise UnknownModel(name, version, known=f"{predictor.name} in version {predictor.version}")
 
 
-def _add_server(blueprint: Blueprint, pod: Pod) -> None:
-    blueprint.add_url_rule("/v2", "server", lambda: json_response(server_metadata()))
-    blueprint.add_url_rule("/v2/health/live", "live", lambda: json_response({"live": True}))
+def infer(
+    exchange: Exchange,
+    predictor: Predictor,
+    inputs: Sequence[Input],
+    parameters: Mapping[str, object],
+    outputs: Sequence[str] | None,
+) -> list[Output]:
+    """Answer tensors with tensors, before the request's deadline.
 
-    @blueprint.get("/v2/health/ready")
-    def ready() -> Response:
-        require_ready(pod)
-        return json_response({"ready": True})
-
-
-def _add_models(blueprint: Blueprint) -> None:
-    actions: Mapping[str, tuple[str, Callable[[Exchange, Predictor], Response]]] = {
-        "": ("GET", lambda _, predictor: json_response(model_metadata(predictor))),
-        "/ready": ("GET", _model_ready),
-        "/infer": ("POST", _infer),
-    }
-    for end, (method, action) in actions.items():
-        for start in ("/v2/models/<name>", "/v2/models/<name>/versions/<version>"):
-            blueprint.add_url_rule(
-                start + end, start + end.replace("/", "-"), _on_model(action), methods=[method]
-            )
+    Raises:
+        InvalidFields: Tensors or parameters are not as needed.
+        ServiceError: See `Exchange.ask`.
+    """
+    read = tensors.read(inputs, parameters, outputs)
+    exchange.task = read.task.name
+    return tensors.write(read, exchange.ask(predictor, read.task, read.queries))
 
 
-def _on_model(action: Callable[[Exchange, Predictor], Response]) -> Callable[..., Response]:
-    def endpoint(name: str, version: str | None = None) -> Response:
-        exchange = current()
-        predictor = exchange.pod.predictor
-        require(predictor, name, version)
-        return action(exchange, predictor)
-
-    return endpoint
+def _ready(call: Call) -> Reply:
+    require_ready(call.exchange.pod)
+    return json_reply({"ready": True})
 
 
-def _model_ready(exchange: Exchange, predictor: Predictor) -> Response:
-    require_ready(exchange.pod)
-    return json_response({"name": predictor.name, "ready": True})
+def _on_model(action: Callable[[Call, Predictor], Reply]) -> Handler:
+    def handle(call: Call) -> Reply:
+        predictor = call.exchange.pod.predictor
+        require(predictor, call.parts["name"], call.parts.get("version"))
+        return action(call, predictor)
+
+    return handle
 
 
-def _infer(exchange: Exchange, predictor: Predictor) -> Response:
+def _model_ready(call: Call, predictor: Predictor) -> Reply:
+    require_ready(call.exchange.pod)
+    return json_reply({"name": predictor.name, "ready": True})
+
+
+def _infer(call: Call, predictor: Predictor) -> Reply:
+    exchange = call.exchange
     exchange.begin("infer")
-    _require_plain_tensors()
-    sent = validated(InferRequest, document(json_body(request.environ)))
-    asked = _asked(sent)
-    outcome = exchange.ask(predictor, asked.task, asked.queries)
+    _require_plain_tensors(call)
+    sent = validated(InferRequest, document(call.body()))
+    inputs = [
+        Input(tensor.name, tensor.datatype, tuple(tensor.shape), _flat(tensor.data)) for tensor in sent.inputs
+    ]
+    wanted = [output.name for output in sent.outputs or ()]
+    outputs = infer(exchange, predictor, inputs, sent.parameters or {}, wanted or None)
     answer: dict[str, object] = {
         "model_name": predictor.name,
         "model_version": predictor.version,
-        "outputs": [_output(output) for output in tensors.write(asked, outcome)],
+        "outputs": [_output(output) for output in outputs],
         "parameters": {"prediction_id": exchange.prediction_id},
     }
-    return json_response(answer if sent.id is None else answer | {"id": sent.id})
+    return json_reply(answer if sent.id is None else answer | {"id": sent.id})
 
 
-def _require_plain_tensors() -> None:
-    if BINARY in request.headers:
+def _require_plain_tensors(call: Call) -> None:
+    if call.header(BINARY) is not None:
         raise WrongContentType(
             seen=f"tensors in binary ({BINARY})",
             needed="tensors as JSON: the binary extension is not offered",
             do="send data in the JSON (binary_data=False in Triton's client), or use gRPC",
         )
-
-
-def _asked(sent: InferRequest) -> Asked:
-    inputs = [
-        Input(tensor.name, tensor.datatype, tuple(tensor.shape), _flat(tensor.data)) for tensor in sent.inputs
-    ]
-    outputs = None if sent.outputs is None else [output.name for output in sent.outputs]
-    return tensors.read(inputs, sent.parameters or {}, outputs or None)
 
 
 def _flat(data: list[str] | list[list[str]]) -> list[str]:
@@ -200,3 +190,53 @@ def _output(output: Output) -> dict[str, object]:
         "datatype": output.datatype,
         "data": output.data,
     }
+
+
+_TENSORS: Final = {
+    "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["今天天气很好。"]}]
+}
+
+
+def _of_models(start: str, which: str) -> tuple[Operation, ...]:
+    return (
+        get(
+            start,
+            _on_model(lambda _call, predictor: json_reply(model_metadata(predictor))),
+            OIP,
+            f"The tensors{which}",
+            documents.ModelMetadata,
+            MODEL,
+        ),
+        get(
+            f"{start}/ready",
+            _on_model(_model_ready),
+            OIP,
+            f"The readiness{which}",
+            documents.ModelReady,
+            MODEL,
+        ),
+        asked(
+            f"{start}/infer",
+            _on_model(_infer),
+            OIP,
+            f"Infer with tensors{which}",
+            request=InferRequest,
+            example=_TENSORS,
+            answer=documents.InferAnswer,
+        ),
+    )
+
+
+OPERATIONS: Final = (
+    get("/v2", lambda _call: json_reply(server_metadata()), OIP, "Who serves", documents.ServerMetadata),
+    get(
+        "/v2/health/live",
+        lambda _call: json_reply({"live": True}),
+        OIP,
+        "Whether the process serves",
+        documents.Live,
+    ),
+    get("/v2/health/ready", _ready, OIP, "Whether requests are welcome", documents.ServerReady, READY),
+    *_of_models("/v2/models/{name}", ""),
+    *_of_models("/v2/models/{name}/versions/{version}", " of a version"),
+)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api.documents import Problem
-from service.api.operations import OPERATIONS, TAGS, Operation
+from service.api.operation import TAGS, Operation
 from service.batching.deadline import HEADER, MAX_MS
 
 REFERENCE = "#/components/schemas/{model}"
@@ -22,7 +22,7 @@ the request is traced; answers of the tasks also `x-bertmesh-cache`. Every failu
 """
 
 
-def describe(version: str, operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
+def describe(version: str, operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the description of ``operations`` for a server of this version."""
     schemas = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}

@@ -1,56 +1,64 @@
 """The OpenAPI description and the page to try it; both work without internet."""
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
 import orjson
-from flask import Blueprint, Response, render_template, send_from_directory
+from jinja2 import Environment, FileSystemLoader
+from werkzeug.utils import send_from_directory
 
 from service.api.oip import server_metadata
 from service.api.openapi import describe
-from service.api.operations import OPERATIONS, TAGS, Operation
+from service.api.operation import TAGS, Operation
+from service.http.router import Call, Reply, Route
 
 WEB = Path(__file__).with_name("web")
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'none'"
 """The page loads nothing from elsewhere, and runs no script that is not its own."""
 
 
-def pages() -> Blueprint:
-    """Return the endpoints."""
-    blueprint = Blueprint("pages", __name__, template_folder="web")
+class Pages:
+    """The pages about a table of operations."""
 
-    @blueprint.get("/openapi.json")
-    def openapi() -> Response:
-        """Return the description in OpenAPI 3.1."""
-        return Response(_description(), content_type="application/json")
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+        self._version = str(server_metadata()["version"])
+        self._templates = Environment(loader=FileSystemLoader(WEB), autoescape=True)
 
-    @blueprint.get("/docs")
-    def docs() -> Response:
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Their own routes, which describe themselves to nobody."""
+        return (
+            Route("GET", "/openapi.json", lambda _call: Reply(self._description)),
+            Route("GET", "/docs", self._docs),
+            Route("GET", "/docs/{name}", _file),
+        )
+
+    @cached_property
+    def _description(self) -> bytes:
+        return orjson.dumps(describe(self._version, self._operations))
+
+    def _docs(self, _call: Call) -> Reply:
         """Return a page that lists the operations and tries them."""
-        page = render_template("docs.html", groups=_groups(), version=server_metadata()["version"])
-        return Response(page, headers={"Content-Security-Policy": _POLICY})
-
-    @blueprint.get("/docs/<name>")
-    def file(name: str) -> Response:
-        """Return the page's style or script."""
-        return send_from_directory(WEB, name)
-
-    return blueprint
+        grouped = groupby(self._operations, key=lambda operation: operation.tag)
+        groups = [(tag, TAGS[tag], [_shown(each) for each in members]) for tag, members in grouped]
+        page = self._templates.get_template("docs.html").render(groups=groups, version=self._version)
+        return Reply(page.encode(), "text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
 
 
-@cache
-def _description() -> bytes:
-    return orjson.dumps(describe(str(server_metadata()["version"])))
-
-
-def _groups() -> list[tuple[str, str, list[dict[str, object]]]]:
-    """Return the operations by tag, in the order of the table, with what the page shows of each."""
-    grouped = groupby(OPERATIONS, key=lambda operation: operation.tag)
-    return [(tag, TAGS[tag], [_shown(operation) for operation in members]) for tag, members in grouped]
+def _file(call: Call) -> Reply:
+    """Return the page's style or script."""
+    response = send_from_directory(WEB, call.parts["name"], call.environ)
+    response.direct_passthrough = False
+    body, headers = response.get_data(), dict(response.headers)
+    headers.pop("Content-Length", None)  # as long as it is
+    return Reply(body, headers.pop("Content-Type", ""), response.status_code, headers)
 
 
 def _shown(operation: Operation) -> dict[str, object]:
+    """Return what the page shows of an operation."""
     body = orjson.dumps(dict(operation.example), option=orjson.OPT_INDENT_2).decode()
     fields = operation.request.model_fields if operation.request else {}
     return {

@@ -1,88 +1,82 @@
-"""The endpoints that tell of the pod itself: probes, metrics, version, index."""
+"""The endpoints that tell of the pod itself: probes, metrics, version."""
 
-import orjson
-from flask import Blueprint, Response, request
+from typing import Final
+
 from prometheus_client.exposition import choose_encoder
 
-from service.api.schema import REQUESTS
+from service.api import documents
+from service.api.operation import PROBES, READY, Operation, get
 from service.http.middleware import require, require_ready
-from service.pod.assembly import Pod, Served
-
-_PATHS = ["/", "/version", "/livez", "/startupz", "/readyz", "/metrics"]
-_EXAMPLES = {
-    "fill-mask": {"text": "中国的首都是[MASK]。", "top_k": 5},
-    "semantic-similarity": {"text": "今天天气很好。", "text_pair": "今天是个晴天。"},
-    "feature-extraction": {"text": "今天天气很好。"},
-}
+from service.http.router import Call, Reply, json_reply
+from service.pod.assembly import Served
 
 
-def probes(pod: Pod) -> Blueprint:
-    """Return the endpoints."""
-    blueprint = Blueprint("probes", __name__)
-
-    @blueprint.get("/livez")
-    def livez() -> Response:
-        """Answer as long as the process serves at all."""
-        return _json({"status": "alive", "state": pod.state.value})
-
-    @blueprint.get("/startupz")
-    def startupz() -> Response:
-        """Answer 200 once the model is loaded and warm, and from then on."""
-        require(pod.served is not None, pod)
-        return _json({"status": "started", "state": pod.state.value})
-
-    @blueprint.get("/readyz")
-    def readyz() -> Response:
-        """Answer 200 while new requests are welcome."""
-        require_ready(pod)
-        return _json({"status": "ready", "version": pod.version})
-
-    @blueprint.get("/metrics")
-    def metrics() -> Response:
-        """Return the metrics in Prometheus' or OpenMetrics' text form."""
-        try:
-            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (TypeError, ValueError):  # a version that is no number
-            encode, content_type = choose_encoder("")
-        return Response(encode(pod.metrics.registry), content_type=content_type)
-
-    add_version(blueprint, pod)
-
-    @blueprint.get("/")
-    def index() -> Response:
-        """Say what there is and what to send."""
-        examples = {f"POST /{name}": _EXAMPLES[name] for name in REQUESTS}
-        return _json({"service": "bertmesh pod", "examples": examples, "GET": _PATHS})
-
-    return blueprint
-
-
-def add_version(blueprint: Blueprint, pod: Pod) -> None:
-    """Add the endpoint that tells which model is served, and what its card says."""
-    blueprint.add_url_rule("/version", "version", lambda: _json(_version(pod)))
-
-
-def _version(pod: Pod) -> dict[str, object]:
+def version(call: Call) -> Reply:
+    """Tell which model is served, and what its card says."""
+    pod = call.exchange.pod
     if pod.served is None:
-        return {"version": pod.version, "state": pod.state.value}
+        return json_reply({"version": pod.version, "state": pod.state.value})
     model = pod.served.model.version
-    return {
-        "name": model.name,
-        "version": pod.version,
-        "model": _name(pod.served),
-        "digest": model.digest,
-        "base": model.base,
-        "temperature": model.temperature,
-        "card": model.card,
-        "engine": pod.served.model.chosen.as_dict(),
-        "state": pod.state.value,
-        "former": _name(pod.slots.former),
-    }
+    return json_reply(
+        {
+            "name": model.name,
+            "version": pod.version,
+            "model": _name(pod.served),
+            "digest": model.digest,
+            "base": model.base,
+            "temperature": model.temperature,
+            "card": model.card,
+            "engine": pod.served.model.chosen.as_dict(),
+            "state": pod.state.value,
+            "former": _name(pod.slots.former),
+        }
+    )
+
+
+def _livez(call: Call) -> Reply:
+    """Answer as long as the process serves at all."""
+    return json_reply({"status": "alive", "state": call.exchange.pod.state.value})
+
+
+def _startupz(call: Call) -> Reply:
+    """Answer 200 once the model is loaded and warm, and from then on."""
+    pod = call.exchange.pod
+    require(pod.served is not None, pod)
+    return json_reply({"status": "started", "state": pod.state.value})
+
+
+def _readyz(call: Call) -> Reply:
+    """Answer 200 while new requests are welcome."""
+    pod = call.exchange.pod
+    require_ready(pod)
+    return json_reply({"status": "ready", "version": pod.version})
+
+
+def _metrics(call: Call) -> Reply:
+    """Return the metrics in Prometheus' or OpenMetrics' text form."""
+    try:
+        encode, media = choose_encoder(call.header("Accept") or "")
+    except (TypeError, ValueError):  # a version that is no number
+        encode, media = choose_encoder("")
+    return Reply(encode(call.exchange.pod.metrics.registry), media)
 
 
 def _name(served: Served | None) -> str | None:
     return f"{served.model.version.name}:{served.model.version.version}" if served else None
 
 
-def _json(document: object) -> Response:
-    return Response(orjson.dumps(document), content_type="application/json")
+OPERATIONS: Final = (
+    get("/version", version, PROBES, "Which model is served, and its card", documents.Anything),
+    get("/livez", _livez, PROBES, "Whether the process serves", documents.Alive),
+    get("/startupz", _startupz, PROBES, "Whether the model is loaded", documents.Alive, READY),
+    get("/readyz", _readyz, PROBES, "Whether requests are welcome", documents.Ready, READY),
+    Operation(
+        "GET",
+        "/metrics",
+        _metrics,
+        PROBES,
+        "Metrics for Prometheus",
+        documents.Anything,
+        media="text/plain",
+    ),
+)

@@ -7,13 +7,12 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from collections.abc import Callable, Mapping
 from typing import Annotated, Protocol
 
-from flask import Blueprint, Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.schema import document, few, validated
 from service.errors import InvalidFields
-from service.http.body import json_body, json_response
+from service.http.router import Call, Reply, Route, json_reply
 from service.pod.repository import Availability, Entry, Repository
+from service.tasks.request import document, few, validated
 
 Scalar = bool | int | float | str
 
@@ -56,31 +55,25 @@ class ChangeRequest(_Strict):
     )
 
 
-def model_repository(swaps: Swaps) -> Blueprint:
-    """Return the endpoints."""
-    blueprint = Blueprint("models", __name__)
+def model_repository(swaps: Swaps) -> tuple[Route, ...]:
+    """Return the routes."""
 
-    @blueprint.post("/v2/repository/index")
-    def index() -> Response:
-        wanted = validated(IndexRequest, _optional_body())
+    def index(call: Call) -> Reply:
+        wanted = validated(IndexRequest, _optional_body(call))
         entries = swaps.index()
         ready = [each for each in entries if not wanted.ready or each.state is Availability.READY]
-        return json_response([listed(each) for each in ready])
+        return json_reply([listed(each) for each in ready])
 
-    @blueprint.post("/v2/repository/models/<name>/load")
-    def load(name: str) -> Response:
-        return _change(name, swaps.load)
-
-    @blueprint.post("/v2/repository/models/<name>/unload")
-    def unload(name: str) -> Response:
-        return _change(name, swaps.unload)
-
-    @blueprint.post("/rollback")
-    def rollback() -> Response:
+    def rollback(_call: Call) -> Reply:
         """Put the former model back: not the protocol's, which knows no former one."""
-        return json_response({"model": swaps.rollback()})
+        return json_reply({"model": swaps.rollback()})
 
-    return blueprint
+    return (
+        Route("POST", "/v2/repository/index", index),
+        Route("POST", "/v2/repository/models/{name}/load", lambda call: _change(call, swaps.load)),
+        Route("POST", "/v2/repository/models/{name}/unload", lambda call: _change(call, swaps.unload)),
+        Route("POST", "/rollback", rollback),
+    )
 
 
 def listed(entry: Entry) -> dict[str, str]:
@@ -93,10 +86,10 @@ def listed(entry: Entry) -> dict[str, str]:
     }
 
 
-def _change(name: str, action: Callable[[str, str | None], None]) -> Response:
-    sent = validated(ChangeRequest, _optional_body())
-    action(name, _version(sent.parameters or {}))
-    return json_response({})
+def _change(call: Call, action: Callable[[str, str | None], None]) -> Reply:
+    sent = validated(ChangeRequest, _optional_body(call))
+    action(call.parts["name"], _version(sent.parameters or {}))
+    return json_reply({})
 
 
 def _version(parameters: Mapping[str, Scalar]) -> str | None:
@@ -115,7 +108,7 @@ def _refusal(name: str) -> str:
     return _NOT_OFFERED.get(said, "is unknown; only version is taken: remove it or check its spelling")
 
 
-def _optional_body() -> dict[str, object]:
-    chunked = "Transfer-Encoding" in request.headers
-    sent = request.content_length or request.content_type or chunked
-    return document(json_body(request.environ)) if sent else {}
+def _optional_body(call: Call) -> dict[str, object]:
+    signs = ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING")
+    sent = any(call.environ.get(name, "0") not in ("", "0") for name in signs)
+    return document(call.body()) if sent else {}

@@ -1,8 +1,7 @@
 """The Open Inference Protocol's tensors, to a task and back; the same for REST and gRPC. No I/O.
 
-Inputs, all of type BYTES in UTF-8: ``text`` [n]; ``text_pair`` [n] for semantic-similarity; ``targets``
-[k] for fill-mask. The parameter ``task`` chooses what is done, feature-extraction by default; the
-others (``top_k``, ``pooling``, ``normalize``) are those of the task's own endpoint.
+Inputs, all of type BYTES in UTF-8, are ``text`` [n] and what else a task's request takes as texts. The
+parameter ``task`` chooses what is done; the others are those of the task's own endpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,29 +9,30 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.api.complaints import shown
-from service.api.schema import REQUESTS, Request
 from service.errors import InvalidFields, brief
 from service.pod.predict import Outcome
-from service.tasks.base import Features, Query, Similarity, Task
-from service.tasks.fill_mask import FillMask
+from service.tasks.base import Query, Task
+from service.tasks.complaints import shown
+from service.tasks.features import Features
+from service.tasks.request import Request
+from service.tasks.table import ENDPOINTS
+from service.tasks.tensors import Output, Tensor, integers
 
-TEXTS = ("text", "text_pair", "targets")
-INPUTS = (("text", "BYTES", [-1]), ("text_pair", "BYTES", [-1]), ("targets", "BYTES", [-1]))
-OUTPUTS = (
-    ("features", "FP32", [-1, -1]),
-    ("similarity", "FP32", [-1]),
-    ("tokens", "BYTES", [-1, -1]),
-    ("scores", "FP32", [-1, -1]),
-    ("masks", "INT64", [-1, 2]),
-    ("windows", "INT64", [-1]),
-)
-"""``features`` (texts, hidden); ``similarity`` (texts,); ``tokens`` and ``scores`` (masks, candidates), the
-masks of all texts one after the other; ``masks`` (masks, 2): the text's index and the offset in it;
-``windows`` (texts,): into how many windows a text was cut."""
+DEFAULT = Features.name
+_WINDOWS = Tensor("windows", "INT64", (-1,))
+"""Into how many windows each text was cut."""
+
+
+def input_names() -> tuple[str, ...]:
+    """Return what inputs tasks take, the default task's first."""
+    tasks = reversed(ENDPOINTS.values())
+    return tuple(dict.fromkeys(name for each in tasks for name in each.request.inputs))
+
+
+def output_tensors() -> tuple[Tensor, ...]:
+    """Return what tasks answer with, the default task's first."""
+    made = (tensor for each in reversed(ENDPOINTS.values()) for tensor in each.task.answer.tensors)
+    return (*dict.fromkeys(made), _WINDOWS)
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Output:
-    """An output tensor; ``data`` is flat: an array, or a list of strings."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    data: NDArray[np.float32] | NDArray[np.int64] | list[str]
-
-
-@dataclass(frozen=True)
-class Asked:
+class Wanted:
     """What is to be computed, and which outputs are wanted (all if None)."""
 
     task: Task
@@ -64,7 +54,7 @@ class Asked:
     outputs: tuple[str, ...] | None
 
 
-def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Sequence[str] | None) -> Asked:
+def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Sequence[str] | None) -> Wanted:
     """Return what the tensors of a request ask for.
 
     Raises:
@@ -77,54 +67,25 @@ def read(inputs: Sequence[Input], parameters: Mapping[str, object], outputs: Seq
             raise InvalidFields({tensor.name: "is sent twice; one such input needed: remove the other"})
         fields[tensor.name] = list(tensor.strings)
     request = _request(parameters, fields)
-    asked = Asked(_task(request), request.queries, None if outputs is None else tuple(outputs))
+    asked = Wanted(request.task.for_tensors(), request.queries, None if outputs is None else tuple(outputs))
     _check_outputs(asked)
     return asked
 
 
-def write(asked: Asked, outcome: Outcome) -> list[Output]:
-    """Return the output tensors that were asked for, in the order of `OUTPUTS`."""
-    windows = np.array(outcome.windows, dtype=np.int64)
-    made = [*_results(asked.task, outcome.answers), Output("windows", "INT64", windows.shape, windows)]
+def write(asked: Wanted, outcome: Outcome) -> list[Output]:
+    """Return the output tensors that were asked for, in the order of `output_tensors`."""
+    made = [*asked.task.answer.outputs(outcome.answers), integers(_WINDOWS.name, outcome.windows)]
     return [output for output in made if asked.outputs is None or output.name in asked.outputs]
 
 
-def _results(task: Task, answers: Sequence[Any]) -> list[Output]:
-    match task:
-        case Similarity():
-            return [_floats("similarity", answers)]
-        case FillMask():
-            return _filled(answers)
-        case _:
-            return [_floats("features", answers)]
-
-
-def _floats(name: str, values: object) -> Output:
-    array = np.asarray(values, dtype=np.float32)
-    return Output(name, "FP32", array.shape, array.ravel())
-
-
-def _filled(answers: Sequence[Any]) -> list[Output]:
-    lists = [answer["masks"] if isinstance(answer, dict) else [answer] for answer in answers]
-    masks = [(index, candidates) for index, masks in enumerate(lists) for candidates in masks]
-    tokens = [[each["token"] for each in candidates] for _, candidates in masks]
-    places = np.array([(index, each[0]["offset"]) for index, each in masks], dtype=np.int64)
-    flat = [token for row in tokens for token in row]
-    return [
-        Output("tokens", "BYTES", (len(tokens), len(tokens[0])), flat),
-        _floats("scores", [[each["score"] for each in candidates] for _, candidates in masks]),
-        Output("masks", "INT64", places.shape, places.ravel()),
-    ]
-
-
 def _request(parameters: Mapping[str, object], fields: Mapping[str, Any]) -> Request:
-    name = parameters.get("task", Features.name)
-    schema = REQUESTS.get(name) if isinstance(name, str) else None
-    if schema is None:
-        known = ", ".join(REQUESTS)
+    name = parameters.get("task", DEFAULT)
+    endpoint = ENDPOINTS.get(name) if isinstance(name, str) else None
+    if endpoint is None:
+        known = ", ".join(ENDPOINTS)
         raise InvalidFields({"parameters.task": f"is {shown(name)}; one of {known} needed: send one of them"})
     try:
-        return schema.of(fields)
+        return endpoint.request.of(fields)
     except InvalidFields as error:
         raise InvalidFields(
             {_as_sent(field, parameters): said for field, said in error.problems.items()}, error.more
@@ -134,18 +95,12 @@ def _request(parameters: Mapping[str, object], fields: Mapping[str, Any]) -> Req
 def _as_sent(field: str, parameters: Mapping[str, object]) -> str:
     """Name a field of a task as the protocol has it: a parameter, or an input."""
     name = field.partition("[")[0]
-    return f"inputs.{field}" if name in TEXTS and name not in parameters else f"parameters.{field}"
-
-
-def _task(request: Request) -> Task:
-    """Leave out the sequences of fill-mask, which have no tensor: they cost the engine further rounds."""
-    task = request.task
-    return FillMask(task.top_k, task.targets, sequences=False) if isinstance(task, FillMask) else task
+    return f"inputs.{field}" if name in input_names() and name not in parameters else f"parameters.{field}"
 
 
 def _check(tensor: Input) -> None:
-    if tensor.name not in TEXTS:
-        known = ", ".join(TEXTS)
+    if tensor.name not in input_names():
+        known = ", ".join(input_names())
         raise InvalidFields({f"inputs.{tensor.name}": f"is unknown; {known} needed: rename or remove it"})
     if tensor.datatype != "BYTES":
         raise InvalidFields(
@@ -158,9 +113,8 @@ def _check(tensor: Input) -> None:
         raise InvalidFields({f"inputs.{tensor.name}": f"{said}: make the shape say how many texts there are"})
 
 
-def _check_outputs(asked: Asked) -> None:
-    names = {Similarity.name: ("similarity",), FillMask.name: ("tokens", "scores", "masks")}
-    known = (*names.get(asked.task.name, ("features",)), "windows")
+def _check_outputs(asked: Wanted) -> None:
+    known = [tensor.name for tensor in (*asked.task.answer.tensors, _WINDOWS)]
     for name in asked.outputs or ():
         if name not in known:
             said = f"is not made by {asked.task.name}; {', '.join(known)} needed: ask for those, or for none"

@@ -13,8 +13,7 @@ import orjson
 from service.cache.flight import Flights
 from service.cache.leases import Compute, Leases, Patience
 from service.cache.store import Calls, Claim, Guard, Value
-from service.cache.values import may_fit, pack, unpack
-from service.tasks.base import Answer, Query, Task
+from service.tasks.base import Answer, Query, Task, unpacked
 
 
 class CacheStatus(Enum):
@@ -92,30 +91,30 @@ class AnswerCache:
         self._leases = Leases(self, rules.patience, clock=clock)
 
     def answers(
-        self, keys: Sequence[str], compute: Compute, timeout_s: float
+        self, kind: type[Answer], keys: Sequence[str], compute: Compute, timeout_s: float
     ) -> tuple[tuple[Answer, ...], CacheStatus]:
-        """Return an answer for each key: from the store, or computed once for all who want it now.
+        """Return an answer of a kind for each key: from the store, or computed once for all who want it now.
 
         Whatever ``compute`` raises is raised.
 
         Raises:
             OutOfTime: Another thread computes a key and came to no end within ``timeout_s``.
         """
-        found = self.find(keys)
+        found = self.find(kind, keys)
         known = {name: answer for name, answer in zip(keys, found.answers, strict=True) if answer is not None}
         if missing := [name for name in keys if name not in known]:
             away = found.status is CacheStatus.ERROR
-            lead = compute if away else lambda names, left_s: self._leases.share(names, compute, left_s)
+            lead = compute if away else lambda names, left_s: self._leases.share(kind, names, compute, left_s)
             known |= self._flights.share(missing, lead, timeout_s)
         return tuple(known[name] for name in keys), found.status
 
-    def find(self, keys: Sequence[str]) -> Lookup:
+    def find(self, kind: type[Answer], keys: Sequence[str]) -> Lookup:
         """Look all keys up at once."""
         values = self._store.get(keys)
         if values is None:
             self._observer.looked_up(CacheStatus.ERROR, len(keys))
             return Lookup((None,) * len(keys), CacheStatus.ERROR)
-        answers = tuple(unpack(value) for value in values)
+        answers = tuple(unpacked(kind, value) for value in values)
         missing = sum(answer is None for answer in answers)
         for status, number in ((CacheStatus.MISS, missing), (CacheStatus.HIT, len(answers) - missing)):
             if number:
@@ -133,7 +132,7 @@ class AnswerCache:
     def keep(self, answers: Mapping[str, Answer], released: Sequence[str] = ()) -> None:
         """Keep answers, except those that are very large, and give leases back."""
         limit = self._rules.max_bytes
-        packed = {name: pack(answer) for name, answer in answers.items() if may_fit(answer, limit)}
+        packed = {name: answer.pack() for name, answer in answers.items() if answer.may_fit(limit)}
         values = {
             name: Value(content, self._ttl_s()) for name, content in packed.items() if len(content) <= limit
         }

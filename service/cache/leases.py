@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.cache.store import Claim
-from service.cache.values import unpack
-from service.tasks.base import Answer
+from service.tasks.base import Answer, unpacked
 
 Compute = Callable[[Sequence[str], float], Mapping[str, Answer]]
 """Computes the answers to keys within a number of seconds."""
@@ -54,13 +53,15 @@ class Leases:
         self._clock = clock
         self._sleep = sleep
 
-    def share(self, keys: Sequence[str], compute: Compute, timeout_s: float) -> Mapping[str, Answer]:
+    def share(
+        self, kind: type[Answer], keys: Sequence[str], compute: Compute, timeout_s: float
+    ) -> Mapping[str, Answer]:
         """Return the answers to keys, computed here or found; whatever ``compute`` raises is raised."""
         started, pause_s = self._clock(), self._patience.pause_s
         known: dict[str, Answer] = {}
         while wanted := [key for key in keys if key not in known]:
             waited_s = self._clock() - started
-            leased, found = self._claim(wanted)
+            leased, found = self._claim(kind, wanted)
             known |= found
             alone = leased is None or waited_s >= min(self._patience.lease_s, timeout_s / 2)
             mine = [key for key in (wanted if alone else leased or ()) if key not in known]
@@ -71,12 +72,12 @@ class Leases:
                 pause_s = min(pause_s * 2, self._patience.longest_pause_s)
         return known
 
-    def _claim(self, keys: Sequence[str]) -> tuple[list[str] | None, dict[str, Answer]]:
+    def _claim(self, kind: type[Answer], keys: Sequence[str]) -> tuple[list[str] | None, dict[str, Answer]]:
         """Return which keys are leased to us, None if the store is away, and which answers there are."""
         claims = self._shelf.claim(keys, self._patience.lease_s)
         if claims is None:
             return None, {}
-        read = {key: unpack(claim.content) for key, claim in zip(keys, claims, strict=True)}
+        read = {key: unpacked(kind, claim.content) for key, claim in zip(keys, claims, strict=True)}
         found = {key: answer for key, answer in read.items() if answer is not None}
         leased = [key for key, claim in zip(keys, claims, strict=True) if claim.leased]
         if done := [key for key in leased if key in found]:

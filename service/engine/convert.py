@@ -1,6 +1,6 @@
-"""Converting a model, with a judgement of the result against torch in float32 on the CPU.
+"""Converting a model, with a judgement of the result against float32 (`service.engine.reference`).
 
-Needs torch, and a few times the model's size in memory; what it writes for a CPU needs neither.
+Needs a few times the model's size in memory, and torch for what a GPU is to compute.
 """
 
 import fcntl
@@ -11,27 +11,31 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from service.engine import Array, Engine, half
+from service.engine import Array, Engine
 from service.engine.center import center
 from service.engine.conversion import Conversion, checksums
+from service.engine.extras import needing_torch
 from service.engine.fidelity import Answers, Fidelity
-from service.engine.gpu import Gpu, find
 from service.engine.graph import Encoder, head, linears
 from service.engine.packed import ENCODER, HEAD, PackedEngine, feeds, options
 from service.engine.packing import Pack, passes
-from service.engine.quantise import Float, Linear, Quantised, quantise
+from service.engine.quantise import Linear, Quantised, quantise
 from service.engine.recipes import CUDA, RECIPES, Recipe
+from service.engine.reference import Reference
 from service.engine.runtime import op, ov
 from service.engine.sample import Ids, Sample
 from service.engine.select import CENTER, locked
 from service.engine.speed import speed
-from service.engine.torch import TorchEngine
-from service.engine.weights import Shape, fused, read_weights
+from service.engine.weights import Shape
 from service.text.codec import Codec
+
+if TYPE_CHECKING:  # they bring torch
+    from service.engine.gpu import Gpu
+    from service.engine.half import Halves
 
 _PROBES = 24
 """Texts on which the loss of each layer is measured."""
@@ -41,7 +45,7 @@ LAST = "last"
 class Converter:
     """Converts one model by any number of recipes."""
 
-    def __init__(self, folder: Path, threads: int, timed_s: float = 1.0, gpu: Gpu | None = None) -> None:
+    def __init__(self, folder: Path, threads: int, timed_s: float = 1.0, gpu: "Gpu | None" = None) -> None:
         """Read a model in Hugging Face layout; ``timed_s`` is spent on each measurement of speed.
 
         What is for a GPU is judged on ``gpu``, or on the one there is.
@@ -53,12 +57,9 @@ class Converter:
         self._threads = threads
         self._timed_s = timed_s
         self._gpu = gpu
-        self._reference = TorchEngine.load(folder, threads, torch.device("cpu"))
+        self._reference = Reference.load(folder, threads)
         self._shape = Shape.read(folder)
-        self._weights = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
-        words = self._weights["embeddings.word_embeddings.weight"]
-        self._weights.setdefault("cls.predictions.decoder.weight", words)
-        self._weights.setdefault("cls.predictions.decoder.bias", self._weights["cls.predictions.bias"])
+        self._weights = self._reference.weights
         self._codec = Codec.load(folder, self._reference.positions)
         self._sample = Sample.of(self._codec)
         self._layers = linears(self._shape, self._weights)
@@ -85,9 +86,9 @@ class Converter:
             yield conversion
 
     def _write(self, recipe: Recipe, folder: Path) -> Conversion:
-        gpu = (self._gpu or find()) if recipe.device == CUDA else None
-        if gpu:
-            half.write(folder, self._folder, self._fused(), recipe.precision)
+        halves = self._halves(recipe) if recipe.device == CUDA else None
+        if halves:
+            halves.write(folder, recipe.precision)
         else:
             self._write_graphs(recipe, folder)
         draft = Conversion(
@@ -95,30 +96,29 @@ class Converter:
             precision=recipe.precision,
             positions=self._reference.positions,
             vocabulary=self._reference.vocabulary,
-            made_with=f"torch {torch.__version__} on {gpu.name}" if gpu else ov.get_version(),
+            made_with=halves.made_with if halves else ov.get_version(),
             files=checksums(folder),
             device=recipe.device,
         )
         draft.write(folder)
-        engine = self._load(folder, gpu)
+        engine = halves.load(folder) if halves else PackedEngine.load(folder, self._threads)
         np.save(folder / CENTER, center(engine, self._codec))
         sizes = [path.stat().st_size for path in folder.iterdir()]
         conversion = replace(self._judged(draft, engine), files=checksums(folder), size=sum(sizes))
         conversion.write(folder)
         return conversion
 
-    def _load(self, folder: Path, gpu: Gpu | None) -> Engine:
-        return half.load(folder, self._threads, gpu) if gpu else PackedEngine.load(folder, self._threads)
+    def _halves(self, recipe: Recipe) -> "Halves":
+        with needing_torch(f"the recipe {recipe.name}"):
+            from service.engine.gpu import find  # noqa: PLC0415 - what is for a CPU is made without torch
+            from service.engine.half import Halves  # noqa: PLC0415 - the same
+        return Halves(self._folder, self._weights, self._threads, self._gpu or find())
 
     def _write_graphs(self, recipe: Recipe, folder: Path) -> None:
         encoder = Encoder(self._shape, self._weights, self._changed(recipe)).build()
         self._compile(encoder, recipe.precision, folder / ENCODER, in_halves=recipe.in_halves)
         # Scores decide by their last digits, and the head is little work: its weights get 16 bits.
-        self._compile(self._head(), "f32", folder / HEAD, in_halves=True)
-
-    def _fused(self) -> Mapping[str, torch.Tensor]:
-        weights = {name: torch.from_numpy(weight) for name, weight in self._weights.items()}
-        return fused(weights, self._shape.layers)
+        self._compile(head(self._shape, self._weights), "f32", folder / HEAD, in_halves=True)
 
     def _compile(self, model: ov.Model, precision: str, path: Path, *, in_halves: bool) -> None:
         """Write a graph as it is compiled for this kind of CPU; threads are chosen where it is loaded."""
@@ -143,13 +143,6 @@ class Converter:
         fidelity = Fidelity.between(answers, self._wanted)
         tokens_per_s, sentence_ms = speed(engine, self._sample.judgement, self._timed_s)
         return replace(draft, fidelity=fidelity.as_dict(), tokens_per_s=tokens_per_s, sentence_ms=sentence_ms)
-
-    def _head(self) -> ov.Model:
-        transform, decoder = (
-            Float(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
-            for name in ("cls.predictions.transform.dense", "cls.predictions.decoder")
-        )
-        return head(self._shape, self._weights, transform, decoder)
 
     @cached_property
     def _wanted(self) -> Answers:

@@ -14,7 +14,7 @@ from service.engine import Array
 from service.engine.packing import INPUTS
 from service.engine.quantise import STEPS, Float, Linear, Quantised
 from service.engine.runtime import op, ov
-from service.engine.weights import Shape
+from service.engine.weights import EMBEDDINGS, Shape
 
 Weights = Mapping[str, Array]
 PARTS = ("fused", "out", "up", "down")
@@ -92,7 +92,7 @@ class Encoder:
             self.weights["embeddings.position_embeddings.weight"]
             + self.weights["embeddings.token_type_embeddings.weight"][0]
         )
-        words = _gather(_constant(self.weights["embeddings.word_embeddings.weight"]), ids)
+        words = _gather(_constant(self.weights[EMBEDDINGS]), ids)
         return self._norm(op.add(words, _gather(_constant(places), positions)), "embeddings.LayerNorm")
 
     def _attend(self, fused: ov.Node, rows: ov.Node, asked: "_Asked") -> ov.Node:
@@ -120,11 +120,13 @@ class Encoder:
         return norm(state, self.weights, name, self.shape.epsilon)
 
 
-def head(shape: Shape, weights: Weights, transform: Float, decoder: Float) -> ov.Model:
+def head(shape: Shape, weights: Weights) -> ov.Model:
     """Return a graph from hidden states (tokens, width) to scores over the vocabulary."""
-    state = op.parameter(
-        [-1, weights["embeddings.word_embeddings.weight"].shape[1]], np.float32, name="state"
+    transform, decoder = (
+        Float(weights[f"{name}.weight"], weights[f"{name}.bias"])
+        for name in ("cls.predictions.transform.dense", "cls.predictions.decoder")
     )
+    state = op.parameter([-1, weights[EMBEDDINGS].shape[1]], np.float32, name="state")
     raised = _ACTIVATIONS[shape.activation](linear(state, transform))
     normed = norm(raised, weights, "cls.predictions.transform.LayerNorm", shape.epsilon)
     return ov.Model([op.result(linear(normed, decoder))], [state], "head")
@@ -152,7 +154,7 @@ def norm(state: ov.Node, weights: Weights, name: str, epsilon: float) -> ov.Node
 
 
 def _constant(values: Array | np.float32) -> ov.Node:
-    return op.constant(np.asarray(values, dtype=np.float32))
+    return op.constant(np.asarray(values, np.float32, order="C"), shared_memory=True)
 
 
 def _integers(values: int | Sequence[int]) -> ov.Node:

@@ -6,17 +6,18 @@ its weights are stored in float16 nevertheless, as other conversions store them.
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from service.engine import Item, Want
+from service.engine import Array, Item, Want
 from service.engine.conversion import Conversion, unusable
 from service.engine.gpu import Gpu, find
 from service.engine.replay import TOKENS_AT_ONCE, Replays, Sizes
-from service.engine.torch import TorchEngine
+from service.engine.torch import TorchEngine, fused
 from service.engine.weights import EMBEDDINGS, Shape, in_head
 from service.errors import UnsupportedModel
 
@@ -30,14 +31,33 @@ _AT_LOAD = (16, 32, 48, 64, 96, 128)
 _MIB = 1 << 20
 
 
-def write(folder: Path, model: Path, weights: Mapping[str, torch.Tensor], precision: str) -> None:
-    """Write fused weights in half precision, with the configuration of the model they are of."""
-    stored = {
-        name: weight.to(torch.float16 if in_head(name) else PRECISIONS[precision])
-        for name, weight in weights.items()
-    }
-    save_file(stored, folder / WEIGHTS)
-    shutil.copyfile(model / CONFIG, folder / CONFIG)
+@dataclass(frozen=True)
+class Halves:
+    """Makes conversions of a model in Hugging Face layout, and loads them onto a GPU."""
+
+    model: Path
+    weights: Mapping[str, Array]
+    threads: int
+    gpu: Gpu
+
+    @property
+    def made_with(self) -> str:
+        """The version of torch, and the GPU."""
+        return f"torch {torch.__version__} on {self.gpu.name}"
+
+    def write(self, folder: Path, precision: str) -> None:
+        """Write the fused weights in half precision, with the model's configuration."""
+        weights = fused(dict(self.weights), Shape.read(self.model).layers)
+        stored = {
+            name: weight.to(torch.float16 if in_head(name) else PRECISIONS[precision])
+            for name, weight in weights.items()
+        }
+        save_file(stored, folder / WEIGHTS)
+        shutil.copyfile(self.model / CONFIG, folder / CONFIG)
+
+    def load(self, folder: Path) -> TorchEngine:
+        """Load what was written."""
+        return load(folder, self.threads, self.gpu)
 
 
 def load(folder: Path, threads: int, gpu: Gpu | None = None) -> TorchEngine:

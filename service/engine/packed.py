@@ -1,6 +1,6 @@
-"""The OpenVINO engine: packed texts through a converted model. Needs no torch.
+"""The OpenVINO engine: packed texts through a converted model, or through one that was not.
 
-`service.engine.convert` makes the files that this engine loads.
+`service.engine.convert` makes the files that this engine loads; `service.engine.unconverted` does without.
 """
 
 import mmap
@@ -31,20 +31,21 @@ new length of a batch costs memory for good: 300 MiB after 600 batches of an 11 
 class PackedEngine:
     """Computes packed batches, all threads on one pass."""
 
-    def __init__(self, conversion: Conversion, encoder: "_Graph", head: "_Graph") -> None:
-        self._conversion = conversion
+    def __init__(self, positions: int, vocabulary: int, encoder: "Graph", head: "Graph") -> None:
+        self._positions = positions
+        self._vocabulary = vocabulary
         self._encoder = encoder
         self._head = head
 
     @property
     def positions(self) -> int:
         """How many tokens a text may have, [CLS] and [SEP] included."""
-        return self._conversion.positions
+        return self._positions
 
     @property
     def vocabulary(self) -> int:
         """How many token ids there are."""
-        return self._conversion.vocabulary
+        return self._vocabulary
 
     @classmethod
     def load(cls, folder: Path, threads: int) -> Self:
@@ -58,8 +59,8 @@ class PackedEngine:
             conversion.check(folder, name)
         with ThreadPoolExecutor(1) as pool:
             head = pool.submit(copy_context().run, _head, folder, conversion, threads)
-            encoder = _Graph.load(folder, ENCODER, conversion, options(conversion.precision, threads))
-            return cls(conversion, encoder, head.result())
+            encoder = Graph.load(folder, ENCODER, conversion, options(conversion.precision, threads))
+            return cls(conversion.positions, conversion.vocabulary, encoder, head.result())
 
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
         """Return one array an item, in their order."""
@@ -123,12 +124,12 @@ def options(precision: str, threads: int) -> Mapping[str, object]:
     }
 
 
-class _Graph:
-    """A compiled graph over a mapped file."""
+class Graph:
+    """A compiled graph, and the mapped file that it reads its weights from, if there is one."""
 
-    def __init__(self, request: ov.InferRequest, content: mmap.mmap) -> None:
+    def __init__(self, request: ov.InferRequest, content: mmap.mmap | None = None) -> None:
         self._request = request
-        self._content = content  # the graph reads its weights from there
+        self._content = content
         self._is_new = True
 
     @classmethod
@@ -157,15 +158,15 @@ class _Graph:
     def infer(self, inputs: Mapping[str, np.ndarray]) -> Array:
         """Return the output; the next call writes over it."""
         result: Array = self._request.infer(inputs, share_inputs=True, share_outputs=True)[0]
-        if self._is_new:  # the weights are laid out for the CPU now; what is read again comes from the file
-            self._content.madvise(mmap.MADV_DONTNEED)
+        if self._content and self._is_new:  # the weights are laid out for the CPU now; what is read again
+            self._content.madvise(mmap.MADV_DONTNEED)  # comes from the file
             self._is_new = False
         return result
 
 
-def _head(folder: Path, conversion: Conversion, threads: int) -> _Graph:
+def _head(folder: Path, conversion: Conversion, threads: int) -> Graph:
     """Load the head, and compute with it once: that lays out its weights while the encoder is loaded."""
-    head = _Graph.load(folder, HEAD, conversion, options("f32", threads))
+    head = Graph.load(folder, HEAD, conversion, options("f32", threads))
     heavy(head.infer, {"state": np.zeros((1, head.width), np.float32)})
     return head
 

@@ -42,6 +42,9 @@ RECIPES = (
     Recipe("cuda-fp16", "f16", device=CUDA),
 )
 
-AUTO, TORCH = "auto", "torch"
-CHOICES = (AUTO, TORCH, *(recipe.name for recipe in RECIPES))
-"""What a pod can be told to compute with: the fastest faithful engine, torch, or one conversion."""
+AUTO, OPENVINO, TORCH = "auto", "openvino", "torch"
+UNCONVERTED = (OPENVINO, TORCH)
+"""What computes a model's own weights, in float32."""
+CHOICES = (AUTO, *UNCONVERTED, *(recipe.name for recipe in RECIPES))
+"""What a pod can be told to compute with: the fastest faithful engine, the model's own weights, or one
+conversion."""

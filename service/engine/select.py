@@ -1,4 +1,4 @@
-"""Which engine computes a model: torch, or the fastest conversion that is faithful to it."""
+"""Which engine computes a model: the fastest conversion that is faithful, or its own weights in float32."""
 
 import fcntl
 import logging
@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from service.engine import Array, Engine
 from service.engine.conversion import Conversion
-from service.engine.machine import key
+from service.engine.extras import needing_torch
+from service.engine.machine import gpus, key
 from service.engine.pace import heavy
-from service.engine.recipes import AUTO, CUDA, TORCH
+from service.engine.recipes import AUTO, CUDA, OPENVINO, TORCH, UNCONVERTED
 from service.errors import UnsupportedModel
 
 CENTER = "center.npy"
@@ -40,14 +42,14 @@ class Chosen:
 
     engine: Engine
     name: str
-    """torch, or the recipe of the conversion."""
+    """openvino or torch, or the recipe of the conversion."""
     conversion: Conversion | None = None
     center: Array | None = None
     """The model's mean text vector (hidden,), where it is known from the conversion."""
 
     @property
     def faithful(self) -> bool:
-        """Whether its answers may stand for torch's."""
+        """Whether its answers may stand for those of the model's own weights."""
         return self.conversion is None or self.conversion.faithful
 
     def as_dict(self) -> dict[str, object]:
@@ -87,12 +89,17 @@ def full_card(card: Mapping[str, object] | None, converted: Path) -> Mapping[str
 
 
 def ranked(converted: Path, wanted: str = AUTO) -> tuple[str, ...]:
-    """Return the engines to try, the best first: the wanted one alone, or the faithful ones, then torch."""
+    """Return the engines to try, the best first: the wanted one, or what is faithful, then `unconverted`."""
     if wanted != AUTO:
         return (wanted,)
     faithful = [conversion for conversion in _found(converted) if conversion.faithful]
     faithful.sort(key=lambda conversion: -conversion.tokens_per_s)
-    return (*(conversion.recipe for conversion in faithful), TORCH)
+    return (*(conversion.recipe for conversion in faithful), unconverted())
+
+
+def unconverted() -> str:
+    """Return what computes a model's own weights: torch where it may find a GPU, else OpenVINO."""
+    return TORCH if gpus() and find_spec("torch") else OPENVINO
 
 
 def load(model: Original, converted: Path, threads: int, wanted: str = AUTO) -> Chosen:
@@ -108,32 +115,43 @@ def load(model: Original, converted: Path, threads: int, wanted: str = AUTO) -> 
             return _converted(converted, name, threads)
         except UnsupportedModel as error:
             log.error("the conversion %s is passed over: %s", name, error)  # noqa: TRY400 - a sentence will do
-    if names[-1] == TORCH:
-        return _torch(model, threads, wanted, recorded(converted))
+    if names[-1] in UNCONVERTED:
+        if wanted == AUTO:
+            _advise(model.ref, names[-1], recorded(converted))
+        heavy(model.check)
+        return Chosen(_unconverted(model.folder, names[-1], threads), names[-1])
     return _forced(converted, wanted, threads, model.ref)
 
 
-def _torch(model: Original, threads: int, wanted: str, found: Collection[str]) -> Chosen:
-    # Imported here: torch takes a second and 180 MB, which a converted model does without.
-    from service.engine.torch import TorchEngine  # noqa: PLC0415
-
-    if wanted == AUTO and not found:
+def _advise(ref: str, name: str, found: Collection[str]) -> None:
+    if found:
         log.warning(
-            "%s is not converted for this kind of machine, torch computes: "
-            "`bertmesh models convert %s` makes faster engines",
-            model.ref,
-            model.ref,
-        )
-    elif wanted == AUTO:
-        log.warning(
-            "no conversion of %s is faithful and whole (there are: %s), torch computes: "
+            "no conversion of %s is faithful and whole (there are: %s), %s computes in float32: "
             "`bertmesh models convert %s --again` makes them anew",
-            model.ref,
+            ref,
             ", ".join(found),
-            model.ref,
+            name,
+            ref,
         )
-    heavy(model.check)
-    return Chosen(heavy(TorchEngine.load, model.folder, threads), TORCH)
+    else:
+        log.warning(
+            "%s is not converted for this kind of machine, %s computes in float32: "
+            "`bertmesh models convert %s` makes faster engines",
+            ref,
+            name,
+            ref,
+        )
+
+
+def _unconverted(folder: Path, name: str, threads: int) -> Engine:
+    # Imported here: either takes its time and its memory, and torch may be missing.
+    if name == TORCH:
+        with needing_torch("the engine torch"):
+            from service.engine.torch import TorchEngine  # noqa: PLC0415
+        return heavy(TorchEngine.load, folder, threads)
+    from service.engine.unconverted import load as load_packed  # noqa: PLC0415
+
+    return load_packed(folder, threads)
 
 
 def _forced(converted: Path, wanted: str, threads: int, ref: str) -> Chosen:
@@ -165,8 +183,8 @@ def _converted(converted: Path, name: str, threads: int) -> Chosen:
 def _engine(folder: Path, conversion: Conversion, threads: int) -> Engine:
     # Imported here: where one computes, the other's library need not be there.
     if conversion.device == CUDA:
-        from service.engine.half import load as on_gpu  # noqa: PLC0415
-
+        with needing_torch(f"the conversion {conversion.recipe}"):
+            from service.engine.half import load as on_gpu  # noqa: PLC0415
         return heavy(on_gpu, folder, threads)
     from service.engine.packed import PackedEngine  # noqa: PLC0415
 

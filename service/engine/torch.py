@@ -2,8 +2,8 @@
 
 Written against the published architecture (Devlin et al. 2018, post-layer-norm) instead of through
 transformers, whose model classes cost each pod another 120 MB and 1.6 s; a test compares the two.
-In float32 it is what other engines are judged by. It computes on a GPU where torch finds one, there also in
-half precision from a conversion (`service.engine.half`); neither was tried on a GPU yet.
+It computes on a GPU where torch finds one, there also in half precision from a conversion
+(`service.engine.half`); neither was tried on a GPU yet.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,7 @@ from torch.nn import functional
 
 from service.engine import Array, Item, Want
 from service.engine.replay import TOKENS_AT_ONCE, Replays
-from service.engine.weights import EMBEDDINGS, Shape, fused, in_head, read_weights
-from service.errors import UnsupportedModel
+from service.engine.weights import EMBEDDINGS, Shape, fitting, in_head, read_weights
 
 _PADDING = 1.25
 """Texts share a pass while the longest is at most this much longer than the shortest."""
@@ -40,7 +39,7 @@ class TorchEngine:
         precision: torch.dtype = torch.float32,
         replays: Replays | None = None,
     ) -> None:
-        """Take weights as `service.engine.weights.fused` makes them.
+        """Take weights as `fused` makes them.
 
         The encoder computes in ``precision``; the head computes in float32, and so is what comes out.
         With ``replays`` the encoder's passes are padded to few sizes and recorded.
@@ -63,15 +62,9 @@ class TorchEngine:
         """
         torch.set_num_threads(threads)
         shape, weights = Shape.read(folder), read_weights(folder)
-        try:
+        with fitting(folder):
             engine = cls(shape, fused(weights, shape.layers), device)
             engine.run([Item(ids=(0, 0, 0), want=Want.LOGITS, positions=(1,))])
-        except (KeyError, RuntimeError) as error:
-            raise UnsupportedModel(
-                seen=f"tensors in {folder} that do not fit ({error!r})",
-                needed="a BERT with a masked-language-model head",
-                do="save it as BertForMaskedLM",
-            ) from error
         return engine
 
     @property
@@ -163,6 +156,17 @@ class TorchEngine:
     def _norm(self, state: torch.Tensor, name: str) -> torch.Tensor:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return functional.layer_norm(state, weight.shape, weight, bias, self._shape.epsilon)
+
+
+def fused(weights: dict[str, Array], layers: int) -> dict[str, torch.Tensor]:
+    """Take the weights out, and join query, key and value into one matrix a layer."""
+    tensors = {name: torch.from_numpy(weights.pop(name)) for name in list(weights)}
+    for layer in range(layers):
+        name = f"encoder.layer.{layer}.attention.self"
+        for part in ("weight", "bias"):
+            parts = [tensors.pop(f"{name}.{which}.{part}") for which in ("query", "key", "value")]
+            tensors[f"{name}.fused.{part}"] = torch.cat(parts)
+    return tensors
 
 
 def best_device() -> torch.device:

@@ -1,14 +1,19 @@
 """BERT weights and their configuration, read from a folder in Hugging Face layout."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 
+from service.engine import Array
+from service.engine.extras import needing_torch
 from service.errors import UnsupportedModel
 from service.text.codec import read_json
 
@@ -65,33 +70,46 @@ def _require(holds: bool, folder: Path, seen: str, needed: str) -> None:  # noqa
         )
 
 
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, Array]:
     """Return all tensors in float32 under today's names, without the prefix ``bert.``.
+
+    The decoder is there also where it is not stored, because the embeddings are its weights.
 
     Raises:
         UnsupportedModel: The weights cannot be read.
     """
     try:
         tensors = _read(folder)
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, AttributeError) as error:
         raise UnsupportedModel(
             seen=f"weights in {folder} that cannot be read ({error})",
             needed="complete weights",
             do="fetch the model again",
         ) from error
-    return {_today(name): tensor.float() for name, tensor in tensors.items() if tensor.is_floating_point()}
-
-
-def fused(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """Join query, key and value into one matrix a layer, and tie the decoder where it is not stored."""
-    for layer in range(layers):
-        name = f"encoder.layer.{layer}.attention.self"
-        for part in ("weight", "bias"):
-            parts = [weights.pop(f"{name}.{which}.{part}") for which in ("query", "key", "value")]
-            weights[f"{name}.fused.{part}"] = torch.cat(parts)
-    weights.setdefault(f"{_HEAD}.decoder.weight", weights[EMBEDDINGS])
-    weights.setdefault(f"{_HEAD}.decoder.bias", weights[f"{_HEAD}.bias"])
+    weights = {
+        _today(name): np.asarray(tensor, np.float32) for name, tensor in tensors.items() if _is_float(tensor)
+    }
+    for name, source in ((f"{_HEAD}.decoder.weight", EMBEDDINGS), (f"{_HEAD}.decoder.bias", f"{_HEAD}.bias")):
+        if source in weights:
+            weights.setdefault(name, weights[source])
     return weights
+
+
+@contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Say what is wrong where an engine cannot be made of a folder's weights in the block.
+
+    Raises:
+        UnsupportedModel: It cannot.
+    """
+    try:
+        yield
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UnsupportedModel(
+            seen=f"tensors in {folder} that do not fit ({error!r})",
+            needed="a BERT with a masked-language-model head",
+            do="save it as BertForMaskedLM",
+        ) from error
 
 
 def in_head(name: str) -> bool:
@@ -99,15 +117,21 @@ def in_head(name: str) -> bool:
     return name.startswith(_HEAD)
 
 
-def _read(folder: Path) -> Mapping[str, torch.Tensor]:
+def _read(folder: Path) -> Mapping[str, NDArray[Any]]:
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.exists():
         return load_file(single)
     if index.exists():
         shards = sorted(set(read_json(index)["weight_map"].values()))
         return {name: tensor for shard in shards for name, tensor in load_file(folder / shard).items()}
-    loaded: dict[str, Any] = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
-    return loaded
+    pickled = folder / "pytorch_model.bin"
+    with needing_torch(f"{pickled}, which safetensors did not write,"):
+        from service.engine.pickled import load  # noqa: PLC0415 - the one format that takes torch to be read
+    return load(pickled)
+
+
+def _is_float(tensor: NDArray[Any]) -> bool:
+    return np.issubdtype(tensor.dtype, np.floating) or tensor.dtype == ml_dtypes.bfloat16
 
 
 def _today(name: str) -> str:

@@ -13,8 +13,9 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from service.api.tensors import Input, Output
+from service.api.tensors import Input
 from service.errors import InvalidFields
+from service.tasks.tensors import Output
 
 SERVICE = "inference.GRPCInferenceService"
 _LENGTH_BYTES = 4

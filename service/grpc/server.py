@@ -6,8 +6,7 @@ from typing import Any
 
 import grpc
 
-from service.api import tensors
-from service.api.oip import model_metadata, require, server_metadata
+from service.api.oip import infer, model_metadata, require, server_metadata
 from service.errors import SettingsError
 from service.grpc.calls import Unknown, handler
 from service.grpc.messages import SERVICE, add_outputs, inputs, message, methods, values
@@ -103,13 +102,12 @@ class Calls:
         predictor = exchange.begin("infer")
         require(predictor, request.model_name, request.model_version)
         wanted = [output.name for output in request.outputs]
-        asked = tensors.read(inputs(request), values(request.parameters), wanted or None)
-        outcome = exchange.ask(predictor, asked.task, asked.queries)
+        outputs = infer(exchange, predictor, inputs(request), values(request.parameters), wanted or None)
         response = message("ModelInferResponse")(
             model_name=predictor.name, model_version=predictor.version, id=request.id
         )
         response.parameters["prediction_id"].string_param = exchange.prediction_id or ""
-        add_outputs(response, tensors.write(asked, outcome), raw=bool(request.raw_input_contents))
+        add_outputs(response, outputs, raw=bool(request.raw_input_contents))
         return response
 
     def _is_served(self, name: str, version: str) -> bool:

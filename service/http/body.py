@@ -4,7 +4,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
-from flask import Response
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
@@ -87,11 +86,6 @@ def _give_up(environ: "WSGIEnvironment") -> None:
 def to_json(document: object) -> bytes:
     """Return JSON; arrays of float32 are written as short as they can be read back."""
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def json_response(document: object) -> Response:
-    """Return a document as the answer of a view of Flask's."""
-    return Response(to_json(document), content_type=JSON)
 
 
 def _is_json(content_type: str) -> bool:

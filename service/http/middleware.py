@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
 from opentelemetry.propagate import extract
 from opentelemetry.trace import Span, SpanKind
 
@@ -26,17 +25,6 @@ _PORT_DIGITS = 5
 log = logging.getLogger(__name__)
 
 
-def begun() -> bool:
-    """Return whether Flask's request has its exchange already."""
-    return "exchange" in g
-
-
-def current() -> Exchange:
-    """Return the exchange of the request that Flask is handling."""
-    exchange: Exchange = g.exchange
-    return exchange
-
-
 def require_ready(pod: Pod) -> None:
     """Raise NotReady unless new requests are welcome."""
     require(pod.state is State.READY, pod)
@@ -49,29 +37,10 @@ def require(holds: bool, pod: Pod) -> None:  # noqa: FBT001 - an assertion
         raise NotReady(message)
 
 
-def install(app: Flask, pod: Pod) -> None:
-    """Surround the app's requests."""
-
-    def begin() -> None:
-        g.stack = ExitStack()
-        rule = request.url_rule.rule if request.url_rule else None
-        g.exchange = g.stack.enter_context(entered(pod, request.environ, rule))
-
-    def finish(response: Response) -> Response:
-        if request.method == "OPTIONS" and not response.content_length:
-            response.headers.remove("Content-Type")  # Flask's answer is empty, and says it is HTML
-        response.headers.update(finished(current(), response.status_code))
-        return response
-
-    app.before_request(begin)
-    app.after_request(finish)
-    app.teardown_request(lambda _error: g.stack.close())
-
-
 @contextmanager
 def entered(pod: Pod, environ: "WSGIEnvironment", rule: str | None) -> Iterator[Exchange]:
     """Surround one request; ``rule`` is its route, None where there is no such path."""
-    method, path = environ["REQUEST_METHOD"], _readable(environ["PATH_INFO"])
+    method, path = environ["REQUEST_METHOD"], readable(environ["PATH_INFO"])
     # First of all: whatever else is asked of the pod is then asked of one and the same model.
     with pod.pinned():
         exchange = Exchange.arriving(pod, _Headers(environ), method=method, path=path)
@@ -118,7 +87,7 @@ def _variable(name: str) -> str:
     return "HTTP_" + name.replace("-", "_").upper()
 
 
-def _readable(path: str) -> str:
+def readable(path: str) -> str:
     """Return a path as it was meant: WSGI hands its bytes over as characters."""
     return path if path.isascii() else path.encode("latin-1").decode(errors="replace")
 

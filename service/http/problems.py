@@ -7,12 +7,10 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 import orjson
-from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from service.errors import ServiceError
 from service.http.limits import MAX_BODY_BYTES
-from service.http.middleware import begun, current
 from service.pod.exchange import Exchange
 
 TYPE_PREFIX = "urn:bertmesh:problem:"
@@ -42,18 +40,6 @@ class Problem:
     def line(self) -> str:
         """The status as HTTP writes it."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
-
-
-def install(app: Flask) -> None:
-    """Make the app answer every failure with a problem document."""
-
-    def answer(error: Exception) -> Response:
-        if not begun():
-            raise error  # the worker answers what fails outside of any request
-        problem = told(error, current())
-        return Response(problem.body, problem.status, problem.headers, content_type=MEDIA_TYPE)
-
-    app.register_error_handler(Exception, answer)
 
 
 def told(error: Exception, exchange: Exchange) -> Problem:

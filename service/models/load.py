@@ -10,7 +10,7 @@ from modelstore.manifest import MANIFEST
 from service.engine import Array, Engine, Item, Want
 from service.engine.center import center, require_numbers
 from service.engine.pace import heavy
-from service.engine.recipes import CPU, TORCH
+from service.engine.recipes import CPU, OPENVINO, UNCONVERTED
 from service.engine.select import Chosen, Original, conversions, full_card, load, ranked, recorded
 from service.errors import UnsupportedModel
 from service.tasks.base import Reader
@@ -68,14 +68,15 @@ def read_from(version: ModelVersion, source: Source) -> Path:
     """Return the folder whose weights are read to load a version: its own, or that of a conversion."""
     converted = conversions(source.cache_dir, version.digest)
     first, *_ = ranked(converted, source.engine)
-    return version.folder if first == TORCH else converted / first
+    return version.folder if first in UNCONVERTED else converted / first
 
 
 def import_engine(version: ModelVersion, source: Source) -> None:
-    """Import what a conversion of a version is computed with, if one is going to be on the CPU."""
+    """Import what a version is computed with, if that is going to be OpenVINO."""
     converted = conversions(source.cache_dir, version.digest)
-    known = recorded(converted).get(ranked(converted, source.engine)[0])
-    if known and known.device == CPU:
+    first = ranked(converted, source.engine)[0]
+    known = recorded(converted).get(first)
+    if first == OPENVINO or (known and known.device == CPU):
         import_module("service.engine.packed")
 
 

@@ -18,7 +18,6 @@ from service.pod.ids import new_id
 from service.pod.predict import Outcome, Predictor
 from service.shadow.mirrored import Asked, Witness
 from service.tasks.base import Query, Task
-from service.tasks.confidence import TASK, unsure
 
 SERVER_ERROR = 500
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -86,7 +85,6 @@ class Exchange:
             InvalidHeader: The deadline is no number.
             ServiceError: See `Predictor.predict`.
         """
-        self.task = task.name
         deadline = Deadline.starting(self.pod.clock, self.started, predictor.timeout_s, self.timeout)
         witness = self._witness(task, queries)
         try:
@@ -99,7 +97,7 @@ class Exchange:
             witness.answered(outcome.answers)
         self.cache = outcome.cache
         self.prediction_id = new_id()
-        self._count_confidence(task, outcome)
+        self._count_confidence(outcome)
         return outcome
 
     def _witness(self, task: Task, queries: Sequence[Query]) -> Witness | None:
@@ -117,11 +115,11 @@ class Exchange:
         )
         return self.pod.shadow.witness(asked, self.pod.deployed)
 
-    def _count_confidence(self, task: Task, outcome: Outcome) -> None:
+    def _count_confidence(self, outcome: Outcome) -> None:
         """Count sure and unsure answers under the version that the judge knows this pod by."""
-        if task.name != TASK or outcome.cache is CacheStatus.HIT:
+        flags = [flag for answer in outcome.answers for flag in answer.unsure]
+        if not flags or outcome.cache is CacheStatus.HIT:
             return
-        flags = unsure(outcome.answers)
         labels = (self.route, self.pod.deployed)
         self.pod.metrics.answers.labels(*labels).inc(len(flags))
         self.pod.metrics.low_confidence.labels(*labels).inc(sum(flags))

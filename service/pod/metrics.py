@@ -100,7 +100,7 @@ class Metrics:
         )
         self.engine = Gauge(
             names.POD_ENGINE_INFO,
-            "1 for the engine that computes; faithful is whether its answers may stand for torch's.",
+            "1 for the engine that computes; faithful is whether its answers may stand for float32's.",
             ("engine", "faithful", "model_version", "asked"),
             registry=self.registry,
         )

@@ -1,7 +1,7 @@
 """From queries to answers: check, cache, batch, read. Knows nothing of HTTP."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.batching.deadline import Deadline
 from service.batching.work import Compute, Work
@@ -11,18 +11,26 @@ from service.errors import InjectedFault, Overloaded, TextError
 from service.pod.faults import Fate, Faults
 from service.tasks.base import Answer, Query, Reader, Steps, Task, normalised, window_count
 from service.text.normalise import Change, unchanged
+from service.text.tokenizer import Once, Tokenizer
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The answers, in the order of the queries, and what became of the cache lookup.
 
-    ``windows`` says into how many windows each query's text was cut.
+    ``windows`` says into how many windows each query's text was cut; ``queries`` are as they were read, by
+    ``codec``, which has encoded them already.
     """
 
     answers: tuple[Answer, ...]
     cache: CacheStatus
     windows: tuple[int, ...]
+    queries: Sequence[Query]
+    codec: Tokenizer
+
+    def tokens(self) -> int:
+        """Return how many tokens were read, [CLS] and [SEP] included."""
+        return sum(len(self.codec.encode(text).ids) for query in self.queries for text in query.texts)
 
 
 @dataclass(frozen=True)
@@ -54,26 +62,27 @@ class Predictor:
         if self.normalise is not unchanged:
             task = task.normalised(self.normalise)
             queries = [normalised(query, self.normalise) for query in queries]
-        task.check(queries, self.reader.codec)
+        reader = replace(self.reader, codec=Once(self.reader.codec))
+        task.check(queries, reader.codec)
         fate = self.faults.strike()
         if fate.error:
             raise InjectedFault
-        windows = tuple(window_count(query, self.reader.codec) for query in queries)
-        work = Work(self.batcher, deadline)
+        windows = tuple(window_count(query, reader.codec) for query in queries)
+        asked = Questions(task, queries, reader, Work(self.batcher, deadline))
         try:
-            answers, status = self._answers(task, queries, work, fate, mirrored=mirrored)
+            answers, status = self._answers(asked, fate, mirrored=mirrored)
         except Overloaded as error:
-            raise work.verdict(error, self.timeout_s) from error
-        return Outcome(answers, status, windows)
+            raise asked.work.verdict(error, self.timeout_s) from error
+        return Outcome(answers, status, windows, queries, reader.codec)
 
     def _answers(
-        self, task: Task, queries: Sequence[Query], work: Work, fate: Fate, *, mirrored: bool
+        self, asked: "Questions", fate: Fate, *, mirrored: bool
     ) -> tuple[tuple[Answer, ...], CacheStatus]:
         if self.cache is None or mirrored or fate.wrong:
-            status = self._passed_by(len(queries))
+            status = self._passed_by(len(asked.queries))
             change = _turned if fate.wrong else None
-            return tuple(self._computed(task, queries, work, change)), status
-        return self._through(self.cache, task, queries, work)
+            return tuple(asked.computed(asked.queries, change)), status
+        return self._through(self.cache, asked)
 
     def _passed_by(self, answers: int) -> CacheStatus:
         if self.cache is None:
@@ -81,30 +90,35 @@ class Predictor:
         self.cache.bypassed(answers)
         return CacheStatus.BYPASS
 
-    def _through(
-        self, cache: AnswerCache, task: Task, queries: Sequence[Query], work: Work
-    ) -> tuple[tuple[Answer, ...], CacheStatus]:
-        keys = [key(self.digest, self.version, task, query) for query in queries]
-        asked = dict(zip(keys, queries, strict=True))
+    def _through(self, cache: AnswerCache, asked: "Questions") -> tuple[tuple[Answer, ...], CacheStatus]:
+        keys = [key(self.digest, self.version, asked.task, query) for query in asked.queries]
+        queries = dict(zip(keys, asked.queries, strict=True))
 
         def compute(names: Sequence[str], _timeout_s: float) -> dict[str, Answer]:
             try:
-                fresh = self._computed(task, [asked[name] for name in names], work)
+                fresh = asked.computed([queries[name] for name in names])
             except TextError as error:
                 raise error.at(keys.index(names[error.index or 0]), len(keys)) from None
             return dict(zip(names, fresh, strict=True))
 
-        return cache.answers(keys, compute, work.deadline.left_s())
+        return cache.answers(asked.task.answer, keys, compute, asked.work.deadline.left_s())
 
-    def _computed(
-        self,
-        task: Task,
-        queries: Sequence[Query],
-        work: Work,
-        change: Callable[[Array], Array] | None = None,
+
+@dataclass(frozen=True)
+class Questions:
+    """One request's questions, with what reads their texts and counts their work."""
+
+    task: Task
+    queries: Sequence[Query]
+    reader: Reader
+    work: Work
+
+    def computed(
+        self, queries: Sequence[Query], change: Callable[[Array], Array] | None = None
     ) -> list[Answer]:
-        """Take all queries through their steps, a round for all of them at a time."""
-        return together([task.steps(query, self.reader) for query in queries], work.compute, change)
+        """Take queries through their steps, a round for all of them at a time."""
+        steps = [self.task.steps(query, self.reader) for query in queries]
+        return together(steps, self.work.compute, change)
 
 
 def together(

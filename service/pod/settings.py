@@ -47,7 +47,7 @@ class Settings:
     cache_value_bytes: int = 64 * 1024
     normalise: tuple[str, ...] = ()
     engine: str = AUTO
-    """What computes: auto, torch, or the recipe of a conversion."""
+    """What computes: auto, openvino, torch, or the recipe of a conversion."""
     threads: int = 1
     deadline_s: float = 4.5  # below the route's timeout of 5 s, so that the pod answers first
     drain_s: float = 1.0

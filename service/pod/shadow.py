@@ -5,10 +5,10 @@ from typing import Final
 
 from service.pod.metrics import Metrics
 from service.pod.settings import Settings
-from service.shadow.agreement import Agreement
 from service.shadow.comparer import Desk
 from service.shadow.mirrored import Shadow
 from service.shadow.redis import RedisBoard
+from service.tasks.agreement import Agreement
 
 REDIS_TIMEOUT_S: Final = 0.25
 """No client waits for it."""

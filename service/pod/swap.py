@@ -10,6 +10,7 @@ from threading import Lock, Timer
 
 from modelstore import ModelStoreError, ModelVersion
 from service.engine.pace import give_way, unhurried
+from service.engine.recipes import TORCH
 from service.errors import NothingToGoBackTo, SwapUnderWay, UnsupportedModel, UnusableModel
 from service.models import golden
 from service.models.load import Model, computes, find, load_model, read_from
@@ -97,7 +98,7 @@ class Swapper:
         self._make_room(source)
         # What computes inherits its priority from who loads first, and keeps it: a later engine of
         # the same kind finds the workers of the first.
-        first = source != version.folder and slots.newest and not slots.newest.model.chosen.conversion
+        first = source != version.folder and slots.newest and slots.newest.model.chosen.name == TORCH
         with (
             slots.newest.batcher.giving_way() if slots.newest else nullcontext(),
             nullcontext() if first else unhurried(),

@@ -11,11 +11,12 @@ from threading import Lock
 from typing import Final, Protocol
 
 from service.errors import StoreDown
-from service.shadow.agreement import FAILED, Agreement, compare, essence, read, shown, written
 from service.shadow.example import example
 from service.shadow.redis import Board, Example
-from service.tasks.base import Answer, Query
+from service.tasks.agreement import Agreement, failure
+from service.tasks.base import Answer, Query, Task, unpacked
 
+FAILED: Final = failure("the canary failed where the stable answered")
 WORST: Final = 20
 """Examples that are kept of each canary."""
 _SEPARATOR: Final = b"\n"
@@ -55,7 +56,7 @@ class Copy:
 
     key: str
     canary: str
-    task: str
+    task: Task
     query: Query
     answer: Answer | None
     request_id: str
@@ -123,9 +124,9 @@ class Desk:
     def _post(self) -> None:
         with self._lock:
             notes = [self._notes.popleft() for _ in range(min(len(self._notes), self.bounds.at_once))]
-        contents = {note.key: content for note in notes if (content := _content(note)) is not None}
-        if not contents:
+        if not notes:
             return
+        contents = {note.key: _content(note) for note in notes}
         try:
             self.board.post(contents, self.bounds.note_s)
         except StoreDown:
@@ -151,12 +152,11 @@ class Desk:
     def _compared(self, copy: Copy, note: bytes) -> Iterable[tuple[str, Example]]:
         """Count one comparison; yield it if it is one to keep."""
         version, _, content = note.partition(_SEPARATOR)
-        stable = read(content)
-        canary = None if copy.answer is None else essence(copy.answer)
-        if stable is None or (copy.answer is not None and canary is None):
+        stable, canary = unpacked(copy.task.answer, content), copy.answer
+        if stable is None:
             return
-        agreement = FAILED if canary is None else compare(stable, canary)
-        self.tally.compared(copy.canary, copy.task, agreement)
+        agreement = FAILED if canary is None else stable.compared(canary)
+        self.tally.compared(copy.canary, copy.task.name, agreement)
         if agreement.disagreed:
             yield (
                 copy.canary,
@@ -164,8 +164,8 @@ class Desk:
                     agreement,
                     at=self.now(),
                     versions=(version.decode(errors="replace"), copy.canary),
-                    task=copy.task,
-                    answers=(shown(stable), "" if canary is None else shown(canary)),
+                    task=copy.task.name,
+                    answers=(stable.shown(), "" if canary is None else canary.shown()),
                     query=copy.query,
                     request_id=copy.request_id,
                     trace_id=copy.trace_id,
@@ -206,6 +206,5 @@ class Desk:
         return count
 
 
-def _content(note: Note) -> bytes | None:
-    content = essence(note.answer)
-    return None if content is None else note.version.encode() + _SEPARATOR + written(content)
+def _content(note: Note) -> bytes:
+    return note.version.encode() + _SEPARATOR + note.answer.bare().pack()

@@ -5,8 +5,8 @@ from typing import Final
 
 import orjson
 
-from service.shadow.agreement import Agreement
 from service.shadow.redis import Example
+from service.tasks.agreement import Agreement
 from service.tasks.base import Query
 
 MAX_TEXT: Final = 300

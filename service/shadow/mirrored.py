@@ -78,7 +78,7 @@ class Witness:
         return Copy(
             key=asked.key,
             canary=asked.canary,
-            task=asked.task.name,
+            task=asked.task,
             query=asked.queries[asked.chosen],
             answer=answer,
             request_id=asked.request_id,

@@ -1,25 +1,29 @@
-"""What a pod can do with a text, as steps over token ids and an engine's arrays. No I/O."""
+"""What every task is made of: a question, steps over an engine's arrays, an answer of its own type. No I/O.
 
+A task is a file of this folder with four things: a `Task`, its `Answer`, its `Request`, and an `Endpoint`
+that puts them together; the endpoint is named in `service.tasks.table`. All else follows: the path, its
+description and its page, its tensors over REST and gRPC, the cache, the comparison of a canary's answers.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, ClassVar, Protocol, Self
+from functools import cache
+from typing import Any, ClassVar, Final, Self
 
-import numpy as np
+import orjson
+from pydantic import TypeAdapter
 
-from service.engine import Array, Item, Want
+from service.engine import Array, Item
 from service.errors import TextEmpty
-from service.text.codec import Codec, Encoded
+from service.tasks.agreement import Agreement
+from service.tasks.tensors import Output, Tensor
+from service.text.codec import Encoded
+from service.text.tokenizer import Tokenizer
 from service.text.windows import windows
 
-Answer = dict[str, Any] | list[Any] | Array | float
-"""What stands in ``result`` for one query, ready for JSON."""
-
-Steps = Generator[Sequence[Item], Sequence[Array], Answer]
-"""Yields items, is sent an array for each, and returns the answer after as many rounds as it needs."""
-
-_SPECIAL = 2  # [CLS] and [SEP]
-_TOKENS_A_CHARACTER = 4
+_SPECIAL: Final = 2  # [CLS] and [SEP]
+_TOKENS_A_CHARACTER: Final = 4
 """At most, by decomposition to NFD (https://unicode.org/faq/normalization.html)."""
 
 
@@ -44,109 +48,114 @@ class Reader:
     they are compared.
     """
 
-    codec: Codec
+    codec: Tokenizer
     temperature: float
     center: Array
 
 
-class Task(Protocol):
-    """One kind of question."""
+class Answer(ABC):
+    """What a task answers to one query: a frozen dataclass.
+
+    As it stands here it is its own document: its fields are what JSON shows. Where that is another form,
+    ``form``, ``document`` and ``unpack`` say so.
+    """
+
+    form: ClassVar[Any] = None
+    """The type of the document, for its description; None says that it is the class itself."""
+    tensors: ClassVar[Sequence[Tensor]]
+    """What `outputs` returns."""
+
+    @classmethod
+    @abstractmethod
+    def outputs(cls, answers: Sequence[Self]) -> Sequence[Output]:
+        """Return the tensors of a request's answers, as ``tensors`` describes them."""
+
+    @abstractmethod
+    def compared(self, canary: Self) -> Agreement:
+        """Compare this, the stable's answer, with a canary's to the same question; both may be `bare`."""
+
+    @abstractmethod
+    def shown(self) -> str:
+        """Return it as people read it, shortened; no text of the request may be in it."""
+
+    def document(self) -> object:
+        """Return what stands in ``result``, ready for JSON."""
+        return self
+
+    def pack(self) -> bytes:
+        """Return what is kept of it in the cache."""
+        return orjson.dumps(self.document(), option=orjson.OPT_SERIALIZE_NUMPY)
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Self:
+        """Return the answer that was packed.
+
+        Raises:
+            ValueError: It is none of this task's.
+        """
+        answer: Self = reading(cls).validate_json(content)
+        return answer
+
+    def may_fit(self, limit: int) -> bool:  # noqa: ARG002 - most answers are small
+        """Tell cheaply whether packed it may have at most ``limit`` bytes."""
+        return True
+
+    def bare(self) -> Self:
+        """Return it without any text of the request: what is compared."""
+        return self
+
+    @property
+    def unsure(self) -> Sequence[bool]:
+        """For each thing that it tells with a probability, whether that is a guess."""
+        return ()
+
+
+Steps = Generator[Sequence[Item], Sequence[Array], Answer]
+"""Yields items, is sent an array for each, and returns the answer after as many rounds as it needs."""
+
+
+class Task(ABC):
+    """One kind of question: a frozen dataclass of what it is asked with."""
 
     name: ClassVar[str]
+    answer: ClassVar[type[Answer]]
 
     @property
     def parameters(self) -> str:
         """What else an answer depends on, for the cache."""
-        ...
+        return repr(self)
 
-    def check(self, queries: Sequence[Query], codec: Codec) -> None:
-        """Raise RequestError if a request's queries cannot be served, as far as it can be told cheaply."""
-        ...
-
-    def normalised(self, change: Callable[[str], str]) -> Self:
-        """Return the same with its own texts normalised as the queries are."""
-        ...
-
+    @abstractmethod
     def steps(self, query: Query, reader: Reader) -> Steps:
         """Ask for arrays and return the answer; raises RequestError at the first step."""
-        ...
 
+    def check(self, queries: Sequence[Query], codec: Tokenizer) -> None:  # noqa: B027 - most accept any text
+        """Raise RequestError if a request's queries cannot be served, as far as it can be told cheaply."""
 
-class Pooling(Enum):
-    """How the states of a text's tokens become one vector."""
-
-    CLS = "cls"
-    """The state of [CLS]; the average over the windows of a long text."""
-    MEAN = "mean"
-    """The average over the tokens; over the windows of a long text, the average of theirs."""
-    MAX = "max"
-    """The largest value of each element, over all tokens of all windows."""
-
-
-_WANTS = {Pooling.CLS: Want.FIRST, Pooling.MEAN: Want.MEAN, Pooling.MAX: Want.MAX}
-
-
-@dataclass(frozen=True)
-class Features:
-    """The vector of a text; with ``normalize`` of length 1 (a vector of zeros stays one)."""
-
-    pooling: Pooling = Pooling.CLS
-    normalize: bool = False
-    name: ClassVar[str] = "feature-extraction"
-
-    @property
-    def parameters(self) -> str:
-        """The pooling and the length."""
-        return f"pooling={self.pooling.value},normalize={self.normalize}"
-
-    def check(self, queries: Sequence[Query], codec: Codec) -> None:
-        """Accept any text."""
-
-    def normalised(self, change: Callable[[str], str]) -> Self:  # noqa: ARG002 - it has no texts
-        """Return it as it is."""
+    def normalised(self, change: Callable[[str], str]) -> Self:  # noqa: ARG002 - most have no texts
+        """Return the same with its own texts normalised as the queries are."""
         return self
 
-    def steps(self, query: Query, reader: Reader) -> Steps:
-        """Ask for the pooled states of each window and merge them."""
-        arrays = yield items(query.text, reader.codec, _WANTS[self.pooling])
-        vector = merged(arrays, self.pooling)
-        length = float(np.linalg.norm(vector))
-        return vector / np.float32(length) if self.normalize and length else vector
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """How alike two texts are, from 0 to 1.
-
-    The cosine of the texts' mean-pooled vectors after the model's center is taken off both;
-    negative cosines (less alike than two unrelated texts) count as 0.
-    """
-
-    name: ClassVar[str] = "semantic-similarity"
-
-    @property
-    def parameters(self) -> str:
-        """There are none."""
-        return ""
-
-    def check(self, queries: Sequence[Query], codec: Codec) -> None:
-        """Accept any text."""
-
-    def normalised(self, change: Callable[[str], str]) -> Self:  # noqa: ARG002 - it has no texts
-        """Return it as it is."""
+    def for_tensors(self) -> Self:
+        """Return the same without what costs time and has no tensor."""
         return self
 
-    def steps(self, query: Query, reader: Reader) -> Steps:
-        """Ask for the mean of each text's states and compare the two."""
-        named = zip(query.texts, ("text", "text_pair"), strict=True)
-        sides = [items(text, reader.codec, Want.MEAN, name) for text, name in named]
-        arrays = yield [item for side in sides for item in side]
-        cut = len(sides[0])
-        first, second = (merged(part, Pooling.MEAN) - reader.center for part in (arrays[:cut], arrays[cut:]))
-        return short(similarity(first, second))
+
+def unpacked(kind: type[Answer], content: bytes | None) -> Answer | None:
+    """Return the answer that was packed; None where there is none, or what is there is not of its kind."""
+    try:
+        return kind.unpack(content) if content else None
+    except ValueError:
+        return None
 
 
-def encode(text: str, codec: Codec, name: str = "text") -> Encoded:
+@cache
+def reading(form: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
+    """Return what reads JSON as a type."""
+    return TypeAdapter(form)
+
+
+def encode(text: str, codec: Tokenizer, name: str = "text") -> Encoded:
     """Turn a text into token ids; ``name`` is the field it came in.
 
     Raises:
@@ -160,41 +169,21 @@ def encode(text: str, codec: Codec, name: str = "text") -> Encoded:
     return encoded
 
 
-def items(text: str, codec: Codec, want: Want, name: str = "text") -> tuple[Item, ...]:
-    """Return an item for each window of a text; ``name`` is the field it came in."""
-    return tuple(Item(view.ids, want) for view in windows(encode(text, codec, name).ids, codec.limit))
-
-
-def window_count(query: Query, codec: Codec) -> int:
+def window_count(query: Query, codec: Tokenizer) -> int:
     """Return into how many windows the longer text of a query is cut; 1 is a text that fits."""
     return max(_windows(text, codec) for text in query.texts)
 
 
-def _windows(text: str, codec: Codec) -> int:
+def _windows(text: str, codec: Tokenizer) -> int:
     # Most texts are far shorter than the model: they need not be encoded to know that.
     if len(text) * _TOKENS_A_CHARACTER + _SPECIAL <= codec.limit:
         return 1
     return len(windows(codec.encode(text).ids, codec.limit))
 
 
-def merged(arrays: Sequence[Array], pooling: Pooling) -> Array:
-    """Return one vector for a text from those of its windows (see `Pooling`)."""
-    if len(arrays) == 1:
-        return arrays[0]
-    stack = np.stack(arrays)
-    vector: Array = stack.max(axis=0) if pooling is Pooling.MAX else stack.mean(axis=0)
-    return vector
-
-
 def short(number: float) -> float:
     """Keep what a float32 knows, six digits."""
     return float(f"{number:.6g}")
-
-
-def similarity(first: Array, second: Array) -> float:
-    """Return the cosine of two vectors, cut to 0..1; 0 where one has no direction."""
-    length = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return min(max(float(first @ second) / length, 0.0), 1.0) if length else 0.0
 
 
 def normalised(query: Query, change: Callable[[str], str]) -> Query:

@@ -34,7 +34,7 @@ SCALING = st.fixed_dictionaries(
 MODEL = st.fixed_dictionaries(
     {"source": SOURCES},
     optional={
-        "engine": st.sampled_from(["auto", "torch", "int8"]),
+        "engine": st.sampled_from(["auto", "openvino", "torch", "int8"]),
         "threads": st.integers(1, 64),
         "autoscaling": SCALING,
         "gpu": st.fixed_dictionaries({"count": st.integers(0, 4)}),

@@ -83,6 +83,14 @@ def test_the_dependencies_are_the_projects_and_those_of_the_extras() -> None:
     assert not any(line.startswith("pytest") for line in lines)
 
 
+def test_an_extra_that_names_another_brings_what_that_brings() -> None:
+    words = [sys.executable, str(IMAGE / "dependencies.py"), str(ROOT / "pyproject.toml"), "train"]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert any(line.startswith("torch==") for line in lines)
+    assert any(line.startswith("transformers") for line in lines)
+    assert not any(line.startswith("bertmesh") for line in lines)
+
+
 def test_an_unknown_extra_is_named() -> None:
     words = [sys.executable, str(IMAGE / "dependencies.py"), str(ROOT / "pyproject.toml"), "gpu"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

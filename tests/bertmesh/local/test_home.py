@@ -80,4 +80,5 @@ def test_wanted_and_observed_replicas_are_kept_apart(tmp_path: Path) -> None:
 
 def test_a_free_port_is_taken_as_asked() -> None:
     port = free_ports(1)[0]
-    assert gateway_port(port) == port
+    with gateway_port(port) as held:
+        assert held == port

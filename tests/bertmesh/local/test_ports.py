@@ -15,8 +15,18 @@ def test_a_taken_port_is_refused_with_its_holder_and_what_to_do() -> None:
         holder.bind((LOOPBACK, 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(PortTaken, match=rf"port {port} is taken by process {os.getpid()} .*--port"):
-            gateway_port(port)
+        taken = pytest.raises(PortTaken, match=rf"port {port} is taken by process {os.getpid()} .*--port")
+        with taken, gateway_port(port):
+            pass
+
+
+def test_two_meshes_that_start_at_once_get_different_ports_though_neither_listens_yet() -> None:
+    with gateway_port(None) as one, gateway_port(None) as other:
+        assert one != other
+        with pytest.raises(PortTaken, match=f"port {one} is taken"), gateway_port(one):
+            pass
+    with gateway_port(one) as again:
+        assert again == one
 
 
 def test_free_ports_are_different() -> None:

@@ -8,9 +8,9 @@ import redis
 from bertmesh.local.ports import free_port
 from canary.adapters.disagreements import Disagreement, worst
 from canary.errors import ShadowUnreadable
-from service.shadow.agreement import Agreement
 from service.shadow.example import example
 from service.shadow.redis import Example, RedisBoard
+from service.tasks.agreement import Agreement
 from service.tasks.base import Query
 from tests.support.processes import redis_server
 

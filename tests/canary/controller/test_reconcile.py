@@ -107,7 +107,7 @@ def test_a_canary_that_never_becomes_ready_fails_the_rollout_without_any_traffic
     stage = Stage()
     stage.workloads.broken["1.1"] = "exit code 1"
     stage.start()
-    stage.run(200)
+    stage.run(profile("fast").ready_s + 60)
     assert (stage.phase, stage.router.past) == ("Failed", [])
     assert stage.workloads.pods["1.1"] == 0
     assert "exit code 1" in stage.state.history[-1].sentence

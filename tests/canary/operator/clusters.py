@@ -13,7 +13,8 @@ from canary.measure.counters import Kind, Series
 from canary.operator.fence import Fence, FencedApi, OpenFence
 from canary.operator.keeper import Keeper
 from canary.operator.notify import Notifier
-from canary.operator.tools import Timing, Tools
+from canary.operator.timing import Timing
+from canary.operator.tools import Tools
 from canary.resource.gates import Webhook
 from mesh.cluster.errors import UnreadableRoute
 from mesh.cluster.read import read_split

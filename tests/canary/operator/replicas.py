@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from canary.controller.gates import Webhooks
-from canary.operator.lease import LeaseTiming
 from canary.operator.process import Replica
 from canary.operator.settings import OperatorSettings
-from canary.operator.tools import Timing, Tools
+from canary.operator.timing import LeaseTiming, Timing
+from canary.operator.tools import Tools
 from canary.prometheus.shared import Desk
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.known import ROOT

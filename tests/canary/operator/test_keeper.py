@@ -7,6 +7,7 @@ import pytest
 
 from canary.cluster.errors import StateTooLarge
 from canary.cluster.store import encode
+from canary.judge.profiles import profile
 from canary.measure.counters import Known
 from tests.canary.operator.clusters import Cluster
 from tests.support.kubeapi.samples import deployment
@@ -118,7 +119,7 @@ def test_a_canary_that_never_gets_ready_fails_without_any_traffic(cluster: Clust
     cluster.stuck.add("bert-1.1")
     cluster.apply()
     keeper = cluster.keeper()
-    cluster.run(keeper, 150)
+    cluster.run(keeper, profile("fast").ready_s + 30)
     assert cluster.phase == "Failed"
     assert cluster.split.shares == (("1.0", 100),)
     assert cluster.replicas("1.1") == 0

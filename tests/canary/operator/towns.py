@@ -15,7 +15,7 @@ from bertmesh.local.ports import free_port
 from canary.cluster.store import decode
 from canary.operator.process import run
 from canary.operator.settings import OperatorSettings
-from canary.operator.tools import Timing
+from canary.operator.timing import Timing
 from tests.canary.operator.clusters import FAST
 from tests.canary.operator.crowds import Crowd, Habits, exported
 from tests.support.kubeapi import KubeApi

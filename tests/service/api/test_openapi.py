@@ -17,14 +17,14 @@ from jsonschema import Draft202012Validator
 from schemathesis.checks import load_all_checks
 
 from service.api.app import wrap
-from service.api.operations import OPERATIONS, TAGS, Operation
-from service.api.schema import REQUESTS
-from service.http.middleware import METHODS
+from service.api.operation import TAGS, Operation
+from service.api.operations import operations
 from service.pod.assembly import Pod
 from tests.service.api.test_app import json_of
 from tests.service.conftest import Tiny
 from tests.service.server.test_gunicorn import running_pod
 
+OPERATIONS = operations()
 load_all_checks()
 # Texts without a mask, pairs of unlike length, other models' names: right by the schema, and refused.
 REFUSALS: Any = [check for check in schemathesis.checks.CHECKS.get_all() if "positive_data" in check.__name__]
@@ -102,14 +102,22 @@ def test_every_example_works_and_its_answer_is_as_described(
     Draft202012Validator(operation.answer.model_json_schema()).validate(response.json)
 
 
-def test_every_path_of_the_pod_is_described_and_nothing_else(app: Flask) -> None:
-    served = {
-        (method, re.sub("<(.*?)>", r"{\1}", rule.rule))
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) & METHODS - {"HEAD", "OPTIONS"}
-    } | {("POST", f"/{task}") for task in REQUESTS}
-    pages = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{name}")}
-    assert served - pages == {(each.method, each.path) for each in OPERATIONS}
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+def test_every_path_tells_its_methods_and_refuses_others(client: FlaskClient, operation: Operation) -> None:
+    heads = ["HEAD"] if operation.method == "GET" else []
+    allowed = ", ".join(sorted([operation.method, *heads, "OPTIONS"]))
+    told, refused = client.options(operation.path), client.delete(operation.path)
+    assert (told.status_code, told.headers["Allow"], told.data) == (200, allowed, b"")
+    assert "Content-Type" not in told.headers
+    assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
+
+
+def test_a_head_has_no_body_and_a_doubled_slash_leads_back(client: FlaskClient) -> None:
+    head, got = client.head("/v2"), client.get("/v2")
+    assert (head.data, head.headers["Content-Length"]) == (b"", got.headers["Content-Length"])
+    doubled = client.get("/v2//health/live?x=1")
+    assert (doubled.status_code, doubled.headers["Location"]) == (308, "/v2/health/live?x=1")
+    assert client.get("/v2//health/live", follow_redirects=True).json == {"live": True}
 
 
 def test_operations_have_names_of_their_own() -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import service
-from service.api.operations import OPERATIONS
+from service.api.operations import operations
 from service.api.problem_types import _GRPC, _GRPC_BY_TYPE, page, problem_types
 from service.grpc.calls import CODES, CODES_BY_TYPE
 
@@ -21,7 +21,7 @@ def test_a_type_has_one_name_and_one_status() -> None:
 
 
 def test_every_status_of_a_problem_is_described_where_it_can_happen() -> None:
-    described = {status for operation in OPERATIONS for status in operation.problems}
+    described = {status for operation in operations() for status in operation.problems}
     # 409 is the admin port's, which is not described; what is no HTTP asks for no operation.
     assert {each.status for each in problem_types() if not each.http_only} - {405, 409} <= described
 

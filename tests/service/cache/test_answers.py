@@ -19,9 +19,12 @@ from service.engine import Array, Item
 from service.errors import Overloaded, StoreDown
 from service.pod.faults import Fault, Faults
 from service.pod.predict import Predictor
-from service.tasks.base import Answer, Features, Query, Reader, Similarity, Task
+from service.tasks.base import Answer, Query, Reader, Task
+from service.tasks.features import Features, Vector
 from service.tasks.fill_mask import FillMask
+from service.tasks.similarity import Likeness, Similarity
 from service.text.normalise import normaliser
+from tests.service.number import Number
 from tests.service.tiny import WIDTH, reader
 
 RULES = Rules(ttl_s=60)
@@ -147,8 +150,9 @@ def soon() -> Deadline:
 
 
 def vector(answer: Answer) -> list[float]:
-    """Return the numbers of a vector, whether it was computed or read from the cache."""
-    return [float(number) for number in np.ravel(np.asarray(answer))]
+    """Return the numbers of a vector."""
+    assert isinstance(answer, Vector)
+    return [float(number) for number in answer.numbers]
 
 
 TASKS = st.sampled_from([FillMask(5), FillMask(6), Similarity(), Features()])
@@ -203,7 +207,7 @@ def test_every_key_has_a_time_to_live(tiny_reader: Reader) -> None:
 
 def test_answers_that_were_kept_together_do_not_expire_together() -> None:
     store = MemoryStore()
-    cache_over(store).keep({str(number): 1.0 for number in range(100)})
+    cache_over(store).keep({str(number): Number(1) for number in range(100)})
     assert len(set(store.ttls.values())) > 90
 
 
@@ -244,10 +248,10 @@ def test_a_value_that_is_no_answer_is_computed_and_overwritten(tiny_reader: Read
 def test_lookups_are_counted_a_text_each() -> None:
     store, counts = MemoryStore(), Counts()
     cache = cache_over(store, observer=counts)
-    cache.keep({"there": 1.0})
-    cache.find(["there", "not", "there"])
+    cache.keep({"there": Number(1)})
+    cache.find(Number, ["there", "not", "there"])
     store.away = True
-    cache.find(["there", "not"])
+    cache.find(Number, ["there", "not"])
     cache.bypassed(3)
     assert counts.lookups == {
         CacheStatus.HIT: 2,
@@ -260,7 +264,7 @@ def test_lookups_are_counted_a_text_each() -> None:
 def test_very_large_answers_are_not_kept() -> None:
     store = MemoryStore()
     cache = cache_over(store, rules=Rules(max_bytes=1000))
-    cache.keep({"small": [1.0], "large": [0.123456789] * 200})
+    cache.keep({"small": Number(1), "large": Vector(np.full(2000, 0.123456789, dtype=np.float32))})
     assert list(store.values) == ["small"]
 
 
@@ -277,7 +281,7 @@ def test_an_answer_of_zero_is_an_answer(tmp_path: Path) -> None:
     store = MemoryStore()
     made, engine = predictor(reader(tmp_path), store, number=0.0)
     query = [Query("一", "不")]
-    assert made.predict(Similarity(), query, soon()).answers == (0.0,)
+    assert made.predict(Similarity(), query, soon()).answers == (Likeness(0.0),)
     assert made.predict(Similarity(), query, soon()).cache is CacheStatus.HIT
     assert engine.computed == 2
 

@@ -17,6 +17,7 @@ from service.cache.breaker import Breaker
 from service.cache.leases import Patience
 from service.cache.redis import RedisStore
 from service.cache.store import Guard
+from tests.service.number import Number
 from tests.support.processes import redis_server
 
 _FRESH = count()
@@ -39,12 +40,12 @@ class Engine:
         self._lock = Lock()
         self.computed: Counter[str] = Counter()
 
-    def __call__(self, keys: Sequence[str], timeout_s: float) -> Mapping[str, float]:
+    def __call__(self, keys: Sequence[str], timeout_s: float) -> Mapping[str, Number]:
         assert timeout_s > 0
         with self._lock:
             self.computed.update(keys)
         sleep(self._seconds)
-        return {key: float(len(key)) for key in keys}
+        return {key: Number(len(key)) for key in keys}
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,9 @@ def test_what_two_pods_and_many_threads_want_at_once_is_computed_once(url: str) 
     pods, engine = [pod(url, lease_s=20), pod(url, lease_s=20)], Engine()
     keys = fresh("a", "b", "c")
     with ThreadPoolExecutor(32) as pool:
-        asked = [pool.submit(pods[n % 2].answers, keys, engine, 20) for n in range(64)]
+        asked = [pool.submit(pods[n % 2].answers, Number, keys, engine, 20) for n in range(64)]
         answers = {future.result()[0] for future in asked}
-    assert answers == {tuple(float(len(key)) for key in keys)}
+    assert answers == {tuple(Number(len(key)) for key in keys)}
     assert engine.computed == dict.fromkeys(keys, 1)
 
 
@@ -81,9 +82,9 @@ def test_batches_that_overlap_compute_each_text_once_and_never_block_each_other(
     keys = fresh(*"abcdefghijklmnop")
     wanted = [random.sample(keys, random.randint(1, 8)) for _ in range(64)]
     with ThreadPoolExecutor(16) as pool:
-        asked = [pool.submit(pods[n % 2].answers, some, engine, 20) for n, some in enumerate(wanted)]
+        asked = [pool.submit(pods[n % 2].answers, Number, some, engine, 20) for n, some in enumerate(wanted)]
         for some, future in zip(wanted, asked, strict=True):
-            assert future.result()[0] == tuple(float(len(key)) for key in some)
+            assert future.result()[0] == tuple(Number(len(key)) for key in some)
     assert set(engine.computed.values()) == {1}
 
 
@@ -92,13 +93,13 @@ def test_a_pod_that_died_at_work_holds_the_others_up_for_one_lease_at_most(url: 
     with redis.Redis.from_url(url) as client:
         client.set(f"{key}:lease", b"1", px=60_000)
     engine = Engine(0)
-    assert pod(url, lease_s=0.05).answers([key], engine, 20)[0] == (float(len(key)),)
+    assert pod(url, lease_s=0.05).answers(Number, [key], engine, 20)[0] == (Number(len(key)),)
     assert engine.computed == {key: 1}
 
 
 def test_no_lease_is_left_and_every_key_expires(url: str) -> None:
     keys = fresh("a", "b")
-    pod(url).answers(keys, Engine(0), 20)
+    pod(url).answers(Number, keys, Engine(0), 20)
     with redis.Redis.from_url(url) as client:
         assert not any(client.exists(f"{key}:lease") for key in keys)
         assert all(54 <= client.ttl(key) <= 60 for key in keys)
@@ -107,13 +108,13 @@ def test_no_lease_is_left_and_every_key_expires(url: str) -> None:
 def test_a_lease_that_ran_out_is_not_taken_from_who_has_it_now(url: str) -> None:
     (key,) = fresh("slow")
 
-    def compute(keys: Sequence[str], _timeout_s: float) -> Mapping[str, float]:
+    def compute(keys: Sequence[str], _timeout_s: float) -> Mapping[str, Number]:
         sleep(0.1)
         with redis.Redis.from_url(url) as client:
             client.set(f"{key}:lease", b"1", px=60_000)  # the next pod's
-        return dict.fromkeys(keys, 1.0)
+        return dict.fromkeys(keys, Number(1))
 
-    pod(url, lease_s=0.05).answers([key], compute, 20)
+    pod(url, lease_s=0.05).answers(Number, [key], compute, 20)
     with redis.Redis.from_url(url) as client:
         assert client.exists(f"{key}:lease")
 
@@ -123,5 +124,5 @@ def test_a_value_that_nobody_can_keep_is_computed_by_each_in_turn(url: str) -> N
     guard = Guard(RedisStore.connect(url, 60.0), Breaker(monotonic), Deaf())
     cache = AnswerCache(guard, Rules(max_bytes=1), observer=Deaf(), random=Random(1))
     engine = Engine(0)
-    assert [cache.answers([key], engine, 20)[1] for _ in range(2)] == [CacheStatus.MISS] * 2
+    assert [cache.answers(Number, [key], engine, 20)[1] for _ in range(2)] == [CacheStatus.MISS] * 2
     assert engine.computed == {key: 2}

@@ -13,8 +13,8 @@ from service.engine.convert import Converter
 from service.engine.fidelity import AGREEMENT, COSINE
 from service.engine.recipes import Recipe
 from service.engine.replay import TOKENS_AT_ONCE, Replays, Sizes
-from service.engine.torch import TorchEngine, _laid_out, _visible
-from service.engine.weights import Shape, fused, in_head, read_weights
+from service.engine.torch import TorchEngine, _laid_out, _visible, fused
+from service.engine.weights import Shape, in_head, read_weights
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
 from tests.service.engine.conftest import ON_GPU, pretended

@@ -23,8 +23,11 @@ from service.models.early import begin, first_model
 from service.pod.assembly import Pod, build
 from service.pod.predict import Predictor
 from service.pod.swap import Swapper
-from service.tasks.base import Answer, Features, Query, Similarity, Task
+from service.tasks.base import Answer, Query, Task
+from service.tasks.features import Features, Vector
 from service.tasks.fill_mask import FillMask
+from service.tasks.filled import Filled
+from service.tasks.similarity import Likeness, Similarity
 from tests.service.conftest import Tiny
 from tests.service.tiny import CHARACTERS
 
@@ -74,12 +77,14 @@ def query(task: Task, text: str) -> Query:
 def alike(seen: Answer, needed: Answer) -> bool:
     """Whether two answers are the same but for the last digits."""
     match seen, needed:
-        case (list(), list()):
-            return [each["token"] for each in seen] == [each["token"] for each in needed]
-        case (float(), float()):
-            return abs(seen - needed) < 1e-3
+        case Filled(), Filled():
+            return [each.token for each in seen.masks[0]] == [each.token for each in needed.masks[0]]
+        case Likeness(), Likeness():
+            return abs(seen.share - needed.share) < 1e-3
+        case Vector(), Vector():
+            return bool(np.allclose(seen.numbers, needed.numbers, atol=1e-3))
         case _:
-            return bool(np.allclose(np.asarray(seen), np.asarray(needed), atol=1e-3))
+            return False
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

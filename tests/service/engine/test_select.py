@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from service.engine import half
+from service.engine import half, select
 from service.engine.center import center
 from service.engine.conversion import Conversion
 from service.engine.gpu import Gpu
@@ -35,39 +35,61 @@ def record(folder: Path, recipe: str, *, faithful: bool, speed: float) -> None:
     ).write(folder / recipe)
 
 
-def test_the_fastest_faithful_conversion_is_tried_first_and_torch_last(tmp_path: Path) -> None:
+def test_the_fastest_faithful_conversion_is_tried_first_and_the_own_weights_last(tmp_path: Path) -> None:
     record(tmp_path, "int8", faithful=False, speed=900)
     record(tmp_path, "int8-50", faithful=True, speed=700)
     record(tmp_path, "bf16", faithful=True, speed=500)
-    assert ranked(tmp_path) == ("int8-50", "bf16", "torch")
+    assert ranked(tmp_path) == ("int8-50", "bf16", "openvino")
 
 
 def test_engines_for_a_gpu_are_ranked_among_the_others(tmp_path: Path) -> None:
     record(tmp_path, "int8-38", faithful=True, speed=700)
     record(tmp_path, "cuda-bf16", faithful=False, speed=90_000)
     record(tmp_path, "cuda-fp16", faithful=True, speed=80_000)
-    assert ranked(tmp_path) == ("cuda-fp16", "int8-38", "torch")
+    assert ranked(tmp_path) == ("cuda-fp16", "int8-38", "openvino")
 
 
-def test_torch_computes_where_nothing_is_faithful(tmp_path: Path) -> None:
+def test_the_own_weights_are_computed_with_where_nothing_is_faithful(tmp_path: Path) -> None:
     record(tmp_path, "int8", faithful=False, speed=900)
-    assert ranked(tmp_path) == ("torch",)
-    assert ranked(tmp_path / "absent") == ("torch",)
+    assert ranked(tmp_path) == ("openvino",)
+    assert ranked(tmp_path / "absent") == ("openvino",)
+
+
+@pytest.mark.parametrize(
+    ("seen", "installed", "first"),
+    [
+        (["NVIDIA L4"], object(), "torch"),
+        (["NVIDIA L4"], None, "openvino"),
+        ([], object(), "openvino"),
+        ([], None, "openvino"),
+    ],
+)
+def test_torch_computes_the_own_weights_only_where_it_is_and_may_find_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[str], installed: object, first: str
+) -> None:
+    monkeypatch.setattr(select, "gpus", lambda: seen)
+    monkeypatch.setattr(select, "find_spec", lambda _name: installed)
+    assert ranked(tmp_path) == (first,)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_the_own_weights_are_computed_with_as_one_wishes(tiny: Tiny, tmp_path: Path, name: str) -> None:
+    assert load(Original(tiny.folder), tmp_path, 1, name).name == name
 
 
 def test_an_unfinished_conversion_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "int8").mkdir()
     (tmp_path / ".bf16-abc").mkdir()
     record(tmp_path, "bf16", faithful=True, speed=500)
-    assert ranked(tmp_path) == ("bf16", "torch")
+    assert ranked(tmp_path) == ("bf16", "openvino")
 
 
 def test_auto_says_how_to_convert_a_model_that_never_was(
     tiny: Tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     chosen = load(Original(tiny.folder, "tiny:1.0"), tmp_path, 1)
-    assert isinstance(chosen.engine, TorchEngine)
-    assert (chosen.name, chosen.faithful, chosen.center) == ("torch", True, None)
+    assert isinstance(chosen.engine, PackedEngine)
+    assert (chosen.name, chosen.faithful, chosen.center) == ("openvino", True, None)
     assert "`bertmesh models convert tiny:1.0`" in caplog.text
 
 
@@ -88,8 +110,8 @@ def test_auto_passes_over_a_spoilt_conversion_and_says_so(
         spoil(tmp_path / name / "encoder.blob")
     checked: list[bool] = []
     chosen = load(Original(tiny.folder, check=lambda: checked.append(True)), tmp_path, 1)
-    assert chosen.name == "torch"
-    assert checked, "the weights are verified before torch reads them"
+    assert chosen.name == "openvino"
+    assert checked, "the weights are verified before they are read"
     assert "is passed over" in caplog.text
 
 
@@ -114,7 +136,7 @@ def test_an_unfaithful_engine_is_loaded_only_when_asked_for_and_with_a_warning(
     replace(Conversion.read(tmp_path / "f32"), fidelity={"passes": False, "top_5": 0.5}).write(
         tmp_path / "f32"
     )
-    assert load(Original(tiny.folder), tmp_path, 1).name == "torch"
+    assert load(Original(tiny.folder), tmp_path, 1).name == "openvino"
     chosen = load(Original(tiny.folder), tmp_path, 1, "f32")
     assert (chosen.name, chosen.faithful) == ("f32", False)
     assert "UNFAITHFUL ENGINE" in caplog.text

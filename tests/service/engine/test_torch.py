@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import BertForMaskedLM
 
-from service.engine import Array, Item, Want
-from service.engine.torch import TorchEngine, passes
-from service.engine.weights import Shape, fused, read_weights
+from service.engine import Array, Engine, Item, Want
+from service.engine.reference import Reference
+from service.engine.torch import TorchEngine, fused, passes
+from service.engine.unconverted import load as load_openvino
+from service.engine.weights import Shape, read_weights
 from service.errors import UnsupportedModel
 from tests.service.conftest import Tiny
 from tests.service.tiny import CLS, POSITIONS, SEP, VOCABULARY, close, random_items
@@ -32,14 +35,29 @@ def expected(model: BertForMaskedLM, item: Item) -> Array:
         return array
 
 
-def test_the_engine_computes_what_transformers_does(tiny: Tiny) -> None:
-    engine = TorchEngine.load(tiny.folder, threads=1)
+Load = Callable[[Path, int], Engine]
+ENGINES: dict[str, Load] = {"torch": TorchEngine.load, "openvino": load_openvino, "reference": Reference.load}
+
+
+@pytest.fixture(params=ENGINES)
+def load(request: pytest.FixtureRequest) -> Load:
+    """Load a model's own weights, by one engine after the other."""
+    return ENGINES[request.param]
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
+def test_the_engine_computes_what_transformers_does(
+    tiny: Tiny, tmp_path: Path, load: Load, activation: str
+) -> None:
+    folder = changed(tiny, tmp_path / activation, {"hidden_act": activation})
+    reference = BertForMaskedLM.from_pretrained(folder, dtype=torch.float32)
+    engine = load(folder, 1)
     for item in random_items(20):
-        assert close(engine.run([item])[0], expected(tiny.reference, item)), item.want
+        assert close(engine.run([item])[0], expected(reference, item)), item.want
 
 
-def test_neighbours_in_a_batch_do_not_change_an_answer(tiny: Tiny) -> None:
-    engine = TorchEngine.load(tiny.folder, threads=1)
+def test_neighbours_in_a_batch_do_not_change_an_answer(tiny: Tiny, load: Load) -> None:
+    engine = load(tiny.folder, 1)
     items = random_items(40)
     for item, array in zip(items, engine.run(items), strict=True):
         assert close(array, engine.run([item])[0])
@@ -66,6 +84,14 @@ def test_all_of_a_pass_lies_on_the_engines_device(tiny: Tiny) -> None:
     assert engine._head(hidden[0]).shape == (4, len(VOCABULARY))
 
 
+def changed(tiny: Tiny, folder: Path, change: dict[str, object]) -> Path:
+    """Copy the tiny model's folder with another configuration."""
+    shutil.copytree(tiny.folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    return folder
+
+
 def save_as(tiny: Tiny, folder: Path, weights: dict[str, torch.Tensor]) -> Path:
     """Copy the tiny model's folder with other weights."""
     shutil.copytree(tiny.folder, folder)
@@ -73,7 +99,7 @@ def save_as(tiny: Tiny, folder: Path, weights: dict[str, torch.Tensor]) -> Path:
     return folder
 
 
-def test_names_of_the_first_checkpoints_are_understood(tiny: Tiny, tmp_path: Path) -> None:
+def test_names_of_the_first_checkpoints_are_understood(tiny: Tiny, tmp_path: Path, load: Load) -> None:
     weights = load_file(tiny.folder / "model.safetensors")
     old = {
         name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): tensor
@@ -81,22 +107,33 @@ def test_names_of_the_first_checkpoints_are_understood(tiny: Tiny, tmp_path: Pat
     }
     assert old.keys() != weights.keys()
     item = random_items(1)[0]
-    engine = TorchEngine.load(save_as(tiny, tmp_path / "old", old), threads=1)
+    engine = load(save_as(tiny, tmp_path / "old", old), 1)
     assert close(engine.run([item])[0], expected(tiny.reference, item))
 
 
-def test_an_untied_decoder_is_used(tiny: Tiny, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float32, torch.float64])
+def test_weights_of_any_precision_are_read(
+    tiny: Tiny, tmp_path: Path, load: Load, precision: torch.dtype
+) -> None:
+    weights = load_file(tiny.folder / "model.safetensors")
+    folder = save_as(tiny, tmp_path / "other", {name: each.to(precision) for name, each in weights.items()})
+    reference = BertForMaskedLM.from_pretrained(folder, dtype=torch.float32)
+    item = random_items(1)[0]
+    assert close(load(folder, 1).run([item])[0], expected(reference, item))
+
+
+def test_an_untied_decoder_is_used(tiny: Tiny, tmp_path: Path, load: Load) -> None:
     weights = load_file(tiny.folder / "model.safetensors")
     weights["cls.predictions.decoder.weight"] = torch.zeros_like(
         weights["bert.embeddings.word_embeddings.weight"]
     )
     weights["cls.predictions.decoder.bias"] = torch.arange(len(VOCABULARY)).float()
-    engine = TorchEngine.load(save_as(tiny, tmp_path / "untied", weights), threads=1)
+    engine = load(save_as(tiny, tmp_path / "untied", weights), 1)
     logits = engine.run([Item((CLS, 7, SEP), Want.LOGITS, (1,))])[0]
     assert logits[0].argmax() == len(VOCABULARY) - 1
 
 
-def test_sharded_weights_and_pytorch_files_are_read(tiny: Tiny, tmp_path: Path) -> None:
+def test_sharded_weights_and_pytorch_files_are_read(tiny: Tiny, tmp_path: Path, load: Load) -> None:
     item = random_items(1)[0]
     tiny.reference.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
     assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
@@ -104,9 +141,7 @@ def test_sharded_weights_and_pytorch_files_are_read(tiny: Tiny, tmp_path: Path) 
     (tmp_path / "bin" / "model.safetensors").unlink()
     torch.save(tiny.reference.state_dict(), tmp_path / "bin" / "pytorch_model.bin")
     for name in ("shards", "bin"):
-        assert close(
-            TorchEngine.load(tmp_path / name, threads=1).run([item])[0], expected(tiny.reference, item)
-        )
+        assert close(load(tmp_path / name, 1).run([item])[0], expected(tiny.reference, item))
 
 
 @pytest.mark.parametrize(
@@ -120,30 +155,28 @@ def test_sharded_weights_and_pytorch_files_are_read(tiny: Tiny, tmp_path: Path) 
     ],
 )
 def test_a_model_that_is_no_such_bert_is_refused(
-    tiny: Tiny, tmp_path: Path, change: dict[str, object], said: str
+    tiny: Tiny, tmp_path: Path, load: Load, change: dict[str, object], said: str
 ) -> None:
-    folder = shutil.copytree(tiny.folder, tmp_path / "other")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | change))
+    folder = changed(tiny, tmp_path / "other", change)
     with pytest.raises(UnsupportedModel, match=said):
-        TorchEngine.load(folder, threads=1)
+        load(folder, 1)
 
 
-def test_a_model_without_a_head_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_model_without_a_head_is_refused(tiny: Tiny, tmp_path: Path, load: Load) -> None:
     weights = load_file(tiny.folder / "model.safetensors")
     encoder = {name: tensor for name, tensor in weights.items() if not name.startswith("cls.")}
     with pytest.raises(UnsupportedModel, match="save it as BertForMaskedLM"):
-        TorchEngine.load(save_as(tiny, tmp_path / "headless", encoder), threads=1)
+        load(save_as(tiny, tmp_path / "headless", encoder), 1)
 
 
-def test_truncated_weights_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+def test_truncated_weights_are_refused(tiny: Tiny, tmp_path: Path, load: Load) -> None:
     folder = shutil.copytree(tiny.folder, tmp_path / "short")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(UnsupportedModel, match=r"weights in .* that cannot be read"):
-        TorchEngine.load(folder, threads=1)
+        load(folder, 1)
 
 
-def test_an_engine_knows_its_limits(tiny: Tiny) -> None:
-    engine = TorchEngine.load(tiny.folder, threads=1)
+def test_an_engine_knows_its_limits(tiny: Tiny, load: Load) -> None:
+    engine = load(tiny.folder, 1)
     assert (engine.positions, engine.vocabulary) == (POSITIONS, len(VOCABULARY))

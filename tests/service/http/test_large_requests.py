@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.schema import MAX_CHARACTERS, MAX_TEXTS
+from service.tasks.request import MAX_CHARACTERS, MAX_TEXTS
 from tests.service.conftest import Tiny
 from tests.service.server.test_gunicorn import HTTP, Running, running_pod
 

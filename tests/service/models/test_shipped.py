@@ -11,8 +11,10 @@ import modelstore
 from service.models.load import Model, load_model
 from service.pod.predict import together
 from service.pod.settings import Settings
-from service.tasks.base import Query, Similarity, Task
+from service.tasks.base import Query, Task
 from service.tasks.fill_mask import FillMask
+from service.tasks.filled import Filled
+from service.tasks.similarity import Likeness, Similarity
 
 MODELS = Path(os.environ.get("BERTMESH_MODELS_DIR") or Path(__file__).parents[3] / "models")
 
@@ -48,6 +50,12 @@ def ask(model: Model, task: Task, *texts: str) -> object:
     return together([task.steps(Query(*texts), model.reader)], model.engine.run)[0]
 
 
+def alike_by(model: Model, one: str, other: str) -> float:
+    answer = ask(model, Similarity(), one, other)
+    assert isinstance(answer, Likeness)
+    return answer.share
+
+
 def test_both_versions_are_there_and_intact() -> None:
     versions = modelstore.list_versions(MODELS)
     assert {"1.0", "1.1-reviews"} <= {version.version for version in versions}
@@ -66,14 +74,12 @@ def test_the_base_fits_in_12_mb_and_the_delta_in_6() -> None:
 
 def test_a_mask_inside_a_common_word_is_filled_with_the_rest_of_it(model: Model) -> None:
     answer = ask(model, FillMask(top_k=3), "为人民服[MASK]。")
-    assert isinstance(answer, list)
-    assert "务" in [candidate["token"] for candidate in answer]
+    assert isinstance(answer, Filled)
+    assert "务" in [candidate.token for candidate in answer.masks[0]]
 
 
 def test_paraphrases_are_more_alike_than_unrelated_sentences(model: Model) -> None:
-    scores = np.array(
-        [[ask(model, Similarity(), one, other) for _, other in PARAPHRASES] for one, _ in PARAPHRASES]
-    )
+    scores = np.array([[alike_by(model, one, other) for _, other in PARAPHRASES] for one, _ in PARAPHRASES])
     alike, unrelated = np.diag(scores), scores[~np.eye(len(scores), dtype=bool)]
     assert np.mean(alike[:, None] > unrelated[None]) > 0.9
     assert np.median(unrelated) < 0.2 < np.median(alike)

@@ -13,10 +13,13 @@ from service.batching.deadline import Deadline
 from service.cache.answers import CacheStatus
 from service.engine import Array, Item
 from service.errors import DeadlinePassed, NoMask, Overloaded, TextEmpty
-from service.tasks.base import Features, Query, Reader, Similarity, Task
+from service.tasks.base import Query, Reader, Task
+from service.tasks.features import Features
 from service.tasks.fill_mask import FillMask
-from service.text.codec import Codec
+from service.tasks.filled import Candidate, Filled
+from service.tasks.similarity import Similarity
 from service.text.normalise import normaliser
+from service.text.tokenizer import Tokenizer
 from tests.service.cache.test_answers import MemoryStore, ask, cache_over, predictor, soon
 from tests.service.tiny import WIDTH, reader
 from tests.support.processes import LIMIT_S
@@ -34,7 +37,7 @@ def test_targets_are_normalised_as_texts_are(tiny_reader: Reader, sent: str, wor
     class Noting(FillMask):
         """Notes the task that is checked in the end."""
 
-        def check(self, queries: Sequence[Query], codec: Codec) -> None:  # noqa: ARG002 - the port's
+        def check(self, queries: Sequence[Query], codec: Tokenizer) -> None:  # noqa: ARG002 - the port's
             asked.append(self)
             raise NoMask(seen="", needed="", do="")
 
@@ -86,5 +89,6 @@ def test_whose_time_is_up_behind_an_equal_request_is_told_so_and_not_that_the_po
 
 def test_an_answer_that_is_too_large_is_not_kept() -> None:
     store = MemoryStore()
-    cache_over(store).keep({"large": [{"sequence": "好" * 100_000}], "small": [1.0]})
+    large, small = (Filled(((Candidate("好", 0.5, "好" * count, 0),),), ()) for count in (100_000, 1))
+    cache_over(store).keep({"large": large, "small": small})
     assert store.values.keys() == {"small"}

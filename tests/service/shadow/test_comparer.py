@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import StoreDown
-from service.shadow.agreement import Agreement
 from service.shadow.comparer import WORST, Bounds, Copy, Desk, Note
 from service.shadow.redis import Example
+from service.tasks.agreement import Agreement
 from service.tasks.base import Query
+from service.tasks.similarity import Likeness, Similarity
 
 QUERY = Query("我的密码是[MASK]。")
 BOUNDS = Bounds(waiting=8, at_once=4)
@@ -82,11 +83,12 @@ class Office:
 
 
 def note(key: str, answer: float = 0.9) -> Note:
-    return Note(key, "1.0", answer)
+    return Note(key, "1.0", Likeness(answer))
 
 
 def copy(key: str, answer: float | None = 0.9, at: float = 0.0) -> Copy:
-    return Copy(key, "1.1", "semantic-similarity", QUERY, answer, f"id-{key}", "trace", at=at, due=at)
+    told = None if answer is None else Likeness(answer)
+    return Copy(key, "1.1", Similarity(), QUERY, told, f"id-{key}", "trace", at=at, due=at)
 
 
 @given(st.permutations([*map(note, "abc"), *map(copy, "abc")]), st.sampled_from(["at once", "one by one"]))
@@ -181,7 +183,7 @@ def test_an_example_is_small_however_long_the_text_is() -> None:
     office.desk.put(note("a", 0.1))
     long = copy("a", 0.9)
     office.desk.put(
-        Copy(long.key, long.canary, long.task, Query("很" * 8000, "长" * 8000), 0.9, "i" * 128, "t" * 32)
+        replace(long, query=Query("很" * 8000, "长" * 8000), request_id="i" * 128, trace_id="t" * 32)
     )
     office.desk.turn(0.0)
     assert len(office.board.worst["1.1"][0].document) < 4096
@@ -203,9 +205,10 @@ def test_without_redis_notes_are_dropped_and_copies_wait_for_it() -> None:
     assert office.tally.counts == {"dropped stable": 2, "compared": 1, "disagreed": 0}
 
 
-def test_a_note_that_nobody_can_read_is_not_compared() -> None:
+@pytest.mark.parametrize("content", [b"nonsense", b"", b"{", b"null", b"{}", b'"text"', b"2.0"])
+def test_a_note_that_nobody_can_read_is_not_compared(content: bytes) -> None:
     office = Office()
-    office.board.notes["a"] = b"1.0\nnonsense"
+    office.board.notes["a"] = b"1.0\n" + content
     office.desk.put(copy("a"))
     office.desk.turn(0.0)
     assert office.tally.counts == {}

@@ -9,18 +9,10 @@ from hypothesis.extra.numpy import arrays
 from service.engine import Array, Item, Want
 from service.errors import TextEmpty
 from service.pod.predict import together
-from service.tasks.base import (
-    Answer,
-    Features,
-    Pooling,
-    Query,
-    Reader,
-    Similarity,
-    Task,
-    encode,
-    similarity,
-    window_count,
-)
+from service.tasks.base import Answer, Query, Reader, Task, encode, window_count
+from service.tasks.features import Features, Vector
+from service.tasks.pooling import Pooling
+from service.tasks.similarity import Likeness, Similarity, similarity
 from tests.service.tiny import POSITIONS, reader
 
 LONG = "好" * (POSITIONS * 2)
@@ -39,6 +31,18 @@ def answer(task: Task, query: Query, arrays: list[Array], reader: Reader) -> Ans
         return arrays
 
     return together([task.steps(query, reader)], compute)[0]
+
+
+def share(task: Similarity, query: Query, arrays: list[Array], reader: Reader) -> float:
+    found = answer(task, query, arrays, reader)
+    assert isinstance(found, Likeness)
+    return found.share
+
+
+def numbers(task: Features, query: Query, arrays: list[Array], reader: Reader) -> Array:
+    found = answer(task, query, arrays, reader)
+    assert isinstance(found, Vector)
+    return found.numbers
 
 
 @given(
@@ -61,23 +65,23 @@ def test_the_center_is_taken_off_both_texts(tiny_reader: Reader) -> None:
     common: Array = np.full(32, 100, dtype=np.float32)
     own: list[Array] = [np.eye(32, dtype=np.float32)[index] for index in (0, 1)]
     texts = [common + vector for vector in own]
-    raw = answer(Similarity(), Query("一", "不"), texts, tiny_reader)
-    centered = answer(Similarity(), Query("一", "不"), texts, Reader(tiny_reader.codec, 1.0, common))
+    raw = share(Similarity(), Query("一", "不"), texts, tiny_reader)
+    centered = share(Similarity(), Query("一", "不"), texts, Reader(tiny_reader.codec, 1.0, common))
     assert raw == pytest.approx(1, abs=1e-3)
     assert centered == pytest.approx(0, abs=1e-3)
 
 
 def test_features_are_the_vector_itself(tiny_reader: Reader) -> None:
     vector: Array = np.arange(32, dtype=np.float32)
-    assert answer(Features(), Query("好"), [vector], tiny_reader) is vector
+    assert numbers(Features(), Query("好"), [vector], tiny_reader) is vector
 
 
 def test_a_normalised_vector_has_length_1_and_zeros_stay_zeros(tiny_reader: Reader) -> None:
     task = Features(normalize=True)
     vector: Array = np.arange(32, dtype=np.float32)
-    seen = answer(task, Query("好"), [vector], tiny_reader)
-    assert np.linalg.norm(np.asarray(seen)) == pytest.approx(1)
-    assert np.asarray(answer(task, Query("好"), [vector * 0], tiny_reader)).tolist() == [0.0] * 32
+    seen = numbers(task, Query("好"), [vector], tiny_reader)
+    assert np.linalg.norm(seen) == pytest.approx(1)
+    assert numbers(task, Query("好"), [vector * 0], tiny_reader).tolist() == [0.0] * 32
 
 
 @pytest.mark.parametrize(
@@ -93,15 +97,15 @@ def test_the_windows_of_a_long_text_are_averaged_or_their_maximum_taken(
     pooling: str, expected: float, tiny_reader: Reader
 ) -> None:
     parts: list[Array] = [np.full(32, value, dtype=np.float32) for value in (1, 2, 3)]
-    seen = answer(Features(Pooling(pooling)), Query(LONG), parts, tiny_reader)
-    assert np.asarray(seen).tolist() == [expected] * 32
+    seen = numbers(Features(Pooling(pooling)), Query(LONG), parts, tiny_reader)
+    assert seen.tolist() == [expected] * 32
 
 
 def test_both_sides_of_a_pair_may_be_long(tiny_reader: Reader) -> None:
     one, other = np.eye(32, dtype=np.float32)[:2]
     long, short = [one, one, one], [other]
-    assert answer(Similarity(), Query(LONG, "好"), long + short, tiny_reader) == 0
-    assert answer(Similarity(), Query("好", LONG), [one, one, one, one], tiny_reader) == 1
+    assert share(Similarity(), Query(LONG, "好"), long + short, tiny_reader) == 0
+    assert share(Similarity(), Query("好", LONG), [one, one, one, one], tiny_reader) == 1
 
 
 def test_the_windows_of_the_longer_text_are_counted(tiny_reader: Reader) -> None:

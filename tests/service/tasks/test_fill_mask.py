@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,9 @@ from service.engine import Array, Item, Want
 from service.errors import AnswerTooLarge, InvalidTarget, NoMask, TextError, TooManyMasks
 from service.pod.predict import together
 from service.tasks.base import Query, Reader
-from service.tasks.fill_mask import BEAM, FillMask, Ranking, softmax
+from service.tasks.beam import BEAM, Ranking, softmax
+from service.tasks.fill_mask import FillMask
+from service.tasks.filled import Filled
 from tests.service.tiny import POSITIONS, VOCABULARY, reader
 
 MASK = VOCABULARY["[MASK]"]
@@ -48,21 +49,24 @@ class Scripted:
         return [np.stack([next(waiting) for _ in item.positions]) for item in items]
 
 
-def fill(task: FillMask, text: str, engine: Scripted, reader: Reader) -> Any:  # noqa: ANN401 - JSON
-    return together([task.steps(Query(text), reader)], engine)[0]
+def fill(task: FillMask, text: str, engine: Scripted, reader: Reader) -> Filled:
+    (answer,) = together([task.steps(Query(text), reader)], engine)
+    assert isinstance(answer, Filled)
+    return answer
 
 
 def test_a_mask_is_filled_in_the_text_as_it_was_written(tiny_reader: Reader) -> None:
     text = "😀 中国 的首都是[MASK]！"
     seen = fill(FillMask(top_k=2), text, Scripted(logits("北", "京")), tiny_reader)
-    assert [candidate["token"] for candidate in seen] == ["北", "京"]
-    assert seen[0]["sequence"] == "😀 中国 的首都是北！"
-    assert seen[0]["offset"] == text.index("[MASK]")
+    (candidates,) = seen.masks
+    assert [candidate.token for candidate in candidates] == ["北", "京"]
+    assert candidates[0].sequence == "😀 中国 的首都是北！"
+    assert candidates[0].offset == text.index("[MASK]")
 
 
 def test_several_masks_get_a_list_each_in_their_order(tiny_reader: Reader) -> None:
     seen = fill(FillMask(top_k=1), "[MASK]和[MASK]", Scripted(logits("北"), logits("京")), tiny_reader)
-    assert [[candidate["sequence"] for candidate in mask] for mask in seen["masks"]] == [
+    assert [[candidate.sequence for candidate in mask] for mask in seen.masks] == [
         ["北和[MASK]"],
         ["[MASK]和京"],
     ]
@@ -73,8 +77,8 @@ def test_masks_are_filled_together_from_left_to_right_reading_each_filling_again
 ) -> None:
     engine = Scripted(logits("北", "中"), logits("京", "国"))
     seen = fill(FillMask(top_k=2), "在[MASK][MASK]", engine, tiny_reader)
-    assert seen["sequences"][0]["sequence"] == "在北京"
-    assert seen["sequences"][0]["tokens"] == ["北", "京"]
+    assert seen.sequences[0].sequence == "在北京"
+    assert seen.sequences[0].tokens == ("北", "京")
     assert [len(items) for items in engine.rounds] == [1, BEAM]
     again = engine.rounds[1][0]
     assert again.positions == (3,)
@@ -85,8 +89,8 @@ def test_without_sequences_the_model_is_asked_once_and_no_text_is_made(tiny_read
     engine = Scripted(logits("北"), logits("京"))
     seen = fill(FillMask(sequences=False), "[MASK][MASK]", engine, tiny_reader)
     assert len(engine.rounds) == 1
-    assert seen["sequences"] == []
-    assert {name for mask in seen["masks"] for each in mask for name in each} == {"token", "score", "offset"}
+    assert seen.sequences == ()
+    assert {each.sequence for mask in seen.masks for each in mask} == {""}
 
 
 ROWS = arrays(np.float32, (3, len(VOCABULARY)), elements=st.floats(-8, 8, width=32))
@@ -97,28 +101,28 @@ def test_where_masks_do_not_depend_on_each_other_the_best_filling_is_found(
     tiny_reader: Reader, rows: Array, top_k: int
 ) -> None:
     seen = fill(FillMask(top_k), "[MASK][MASK]和[MASK]", Scripted(*rows), tiny_reader)
-    scores = [sequence["score"] for sequence in seen["sequences"]]
+    scores = [sequence.score for sequence in seen.sequences]
     ranking = Ranking(tiny_reader)
     choices = product(*(ranking.best(row, BEAM) for row in rows))
     best = sorted((prod(score for _, score in choice) for choice in choices), reverse=True)
     assert len(scores) == min(top_k, BEAM)
     assert scores == pytest.approx(best[: len(scores)], rel=1e-3)
-    assert len({sequence["sequence"] for sequence in seen["sequences"]}) == len(scores)
+    assert len({sequence.sequence for sequence in seen.sequences}) == len(scores)
 
 
 def test_targets_are_scored_and_nothing_else(tiny_reader: Reader) -> None:
     task = FillMask(top_k=3, targets=("不", "京", "京"))
     seen = fill(task, "[MASK]", Scripted(logits("北", "京")), tiny_reader)
     free = fill(FillMask(), "[MASK]", Scripted(logits("北", "京")), tiny_reader)
-    assert [candidate["token"] for candidate in seen] == ["京", "不"]
-    assert seen[0]["score"] == free[1]["score"]
+    assert [candidate.token for candidate in seen.masks[0]] == ["京", "不"]
+    assert seen.masks[0][0].score == free.masks[0][1].score
 
 
 def test_targets_restrict_what_masks_are_filled_with_together(tiny_reader: Reader) -> None:
     task = FillMask(top_k=5, targets=("的", "不"))
     seen = fill(task, "[MASK][MASK]", Scripted(logits("北"), logits("京", "不")), tiny_reader)
-    assert len(seen["sequences"]) == 4
-    assert seen["sequences"][0]["tokens"][1] == "不"
+    assert len(seen.sequences) == 4
+    assert seen.sequences[0].tokens[1] == "不"
 
 
 @pytest.mark.parametrize(
@@ -141,15 +145,15 @@ def test_a_target_that_is_not_one_token_is_refused(tiny_reader: Reader, target: 
 def test_a_target_may_be_the_piece_of_a_word_or_written_in_capitals(tiny_reader: Reader) -> None:
     task = FillMask(top_k=2, targets=("##a", "B"))
     seen = fill(task, "a[MASK]", Scripted(logits("##a", "b")), tiny_reader)
-    assert [(each["token"], each["sequence"]) for each in seen] == [("##a", "aa"), ("b", "ab")]
+    assert [(each.token, each.sequence) for each in seen.masks[0]] == [("##a", "aa"), ("b", "ab")]
 
 
 def test_a_mask_in_a_long_text_is_read_with_text_on_both_sides(tiny_reader: Reader) -> None:
     text = "好" * 200 + "[MASK]" + "好" * 200 + "[MASK]"
     engine = Scripted(logits("北"), logits("京"))
     seen = fill(FillMask(top_k=1), text, engine, tiny_reader)
-    assert [mask[0]["offset"] for mask in seen["masks"]] == [200, 406]
-    assert seen["sequences"][0]["sequence"] == "好" * 200 + "北" + "好" * 200 + "京"
+    assert [mask[0].offset for mask in seen.masks] == [200, 406]
+    assert seen.sequences[0].sequence == "好" * 200 + "北" + "好" * 200 + "京"
     middle, end = engine.rounds[0]
     assert middle.ids[middle.positions[0]] == MASK
     assert POSITIONS / 8 <= middle.positions[0] <= POSITIONS * 7 / 8

@@ -1,7 +1,7 @@
 """What requests look like. Unknown fields are refused; what is wrong is said in sentences."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
 import orjson
 from pydantic import (
@@ -16,15 +16,12 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from service.api.complaints import complaints, kind
 from service.errors import InvalidFields, NotJson
-from service.tasks.base import Features, Pooling, Query, Similarity, Task
-from service.tasks.fill_mask import FillMask
+from service.tasks.base import Query, Task
+from service.tasks.complaints import complaints, kind
 
 MAX_TEXTS = 32
 MAX_CHARACTERS = 8192
-MAX_CANDIDATES, DEFAULT_CANDIDATES = 100, 5
-MAX_TARGET_CHARACTERS = 64
 MAX_MEMBERS = 64
 """Of an object: more than any has fields."""
 
@@ -49,30 +46,11 @@ def _is_batch(texts: list[object]) -> list[object]:
     return texts
 
 
-def _is_choice(targets: object) -> object:
-    if isinstance(targets, list) and not 1 <= len(targets) <= MAX_CANDIDATES:
-        message = f"has {len(targets)} targets; 1 to {MAX_CANDIDATES} needed: leave it out, or send fewer"
-        raise ValueError(message)
-    return targets
-
-
-def _is_short(target: str) -> str:
-    if not 1 <= len(target) <= MAX_TARGET_CHARACTERS:
-        message = f"has {len(target):,} characters; 1 to {MAX_TARGET_CHARACTERS} needed: send one token"
-        raise ValueError(message)
-    return target
-
-
 def _form_of(value: object) -> str:
     return "list" if isinstance(value, list) else "text"
 
 
 Model = TypeVar("Model", bound=BaseModel)
-Target = Annotated[
-    str,
-    AfterValidator(_is_short),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TARGET_CHARACTERS}),
-]
 _TEXT_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": r"\S"}
 Text = Annotated[str, AfterValidator(_has_characters)]
 # Length first, so that a list of a million texts is refused before its texts are looked at.
@@ -95,6 +73,9 @@ class Request(BaseModel):
     """Base of the requests: one text, or a list of up to 32."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+    """The fields that are tensors of texts in the Open Inference Protocol; the others are parameters."""
 
     text: Texts = Field(description="A text, or a list of up to 32 texts.", examples=["中国的首都是[MASK]。"])
 
@@ -125,7 +106,7 @@ class Request(BaseModel):
     @property
     def queries(self) -> tuple[Query, ...]:
         """What is asked, one by one."""
-        return tuple(Query(text) for text in _listed(self.text))
+        return tuple(Query(text) for text in listed(self.text))
 
     @property
     def task(self) -> Task:
@@ -133,86 +114,9 @@ class Request(BaseModel):
         raise NotImplementedError
 
 
-class FillMaskRequest(Request):
-    """Texts with at least one [MASK] each."""
-
-    top_k: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] | None = Field(
-        None, description="How many candidates a mask gets; 5 by default, or one for each target."
-    )
-    targets: (
-        Annotated[
-            list[Target],
-            BeforeValidator(_is_choice),
-            Field(json_schema_extra={"minItems": 1, "maxItems": MAX_CANDIDATES}),
-        ]
-        | None
-    ) = Field(None, description="Give the scores of these tokens only.", examples=[["好", "坏"]])
-
-    @property
-    def task(self) -> Task:
-        """Fill the masks."""
-        if self.targets is None:
-            return FillMask(self.top_k or DEFAULT_CANDIDATES)
-        return FillMask(self.top_k or len(self.targets), tuple(self.targets))
-
-
-class SimilarityRequest(Request):
-    """Two texts, or two lists of texts that are compared one to one."""
-
-    text_pair: Texts = Field(description="What to compare with: a text, or a list as long as ``text``.")
-
-    @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Self:
-        """Take the fields of a request; the two sides must have the same form and length.
-
-        Raises:
-            InvalidFields: The fields are not as needed.
-        """
-        request = super().of(fields)
-        one, other = _form(request.text), _form(request.text_pair)
-        if one != other:
-            raise InvalidFields({"text_pair": f"is {other}; {one} needed, as in text: send pairs"})
-        return request
-
-    @property
-    def queries(self) -> tuple[Query, ...]:
-        """The pairs."""
-        return tuple(Query(*pair) for pair in zip(_listed(self.text), _listed(self.text_pair), strict=True))
-
-    @property
-    def task(self) -> Task:
-        """Compare the texts."""
-        return Similarity()
-
-
-class FeaturesRequest(Request):
-    """Texts to turn into vectors."""
-
-    pooling: Literal["cls", "mean", "max"] = Field(
-        "cls", description="Take the vector of [CLS], or the mean or the maximum over the tokens."
-    )
-    normalize: bool = Field(False, description="Give the vector the length 1.")  # noqa: FBT003 - pydantic's own
-
-    @property
-    def task(self) -> Task:
-        """Return the vectors."""
-        return Features(Pooling(self.pooling), self.normalize)
-
-
-REQUESTS: Mapping[str, type[Request]] = {
-    FillMask.name: FillMaskRequest,
-    Similarity.name: SimilarityRequest,
-    Features.name: FeaturesRequest,
-}
-"""What each endpoint takes, by the task's name, which is the path."""
-
-
-def _listed(texts: str | list[str]) -> list[str]:
+def listed(texts: str | list[str]) -> list[str]:
+    """Return one text, or several, as a list."""
     return [texts] if isinstance(texts, str) else texts
-
-
-def _form(texts: str | list[str]) -> str:
-    return "one text" if isinstance(texts, str) else f"a list of {len(texts)}"
 
 
 def validated(schema: type[Model], fields: Mapping[str, Any]) -> Model:

@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.schema import REQUESTS, FeaturesRequest, FillMaskRequest, Request, SimilarityRequest
 from service.errors import InvalidFields, NotJson
 from service.tasks.base import Query
+from service.tasks.features import FeaturesRequest
+from service.tasks.fill_mask import FillMaskRequest
+from service.tasks.request import Request
+from service.tasks.similarity import SimilarityRequest
+from service.tasks.table import ENDPOINTS
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
 
@@ -24,9 +28,9 @@ def test_texts_arrive_as_they_were_sent(texts: list[str]) -> None:
 
 @given(content=st.binary(max_size=60))
 def test_whatever_the_body_the_error_is_a_sentence(content: bytes) -> None:
-    for schema in REQUESTS.values():
+    for endpoint in ENDPOINTS.values():
         with pytest.raises((InvalidFields, NotJson), match=r"needed"):
-            schema.parse(content)
+            endpoint.request.parse(content)
 
 
 def test_one_text_is_not_a_list_of_one() -> None:

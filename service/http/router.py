@@ -1,0 +1,135 @@
+"""The WSGI application over a table of routes: each is a method, a path and what answers it.
+
+No request or response objects stand between: Flask's views take three times as long as all else that a
+cached answer takes (421 us against 138 us of CPU, measured in this process; the router itself takes 15).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, RequestRedirect, Rule
+
+from service.http.body import JSON, json_body, to_json
+from service.http.middleware import entered, finished, readable
+from service.http.problems import MEDIA_TYPE, told
+from service.pod.assembly import Pod
+from service.pod.exchange import Exchange
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as its handler sees it; ``parts`` are those of the path that have names."""
+
+    exchange: Exchange
+    environ: "WSGIEnvironment"
+    parts: Mapping[str, str]
+
+    def body(self) -> bytes:
+        """Return the body of a request that says it is JSON; see `service.http.body.json_body`."""
+        return json_body(self.environ)
+
+    def header(self, name: str) -> str | None:
+        """Return a header, None where it was not sent."""
+        value: str | None = self.environ.get("HTTP_" + name.replace("-", "_").upper())
+        return value
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered."""
+
+    body: bytes
+    media: str = JSON
+    status: int = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call], Reply]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method on one path, whose parts with names are written ``{name}``."""
+
+    method: str
+    path: str
+    handle: Handler
+
+
+def json_reply(document: object) -> Reply:
+    """Return a document as JSON."""
+    return Reply(to_json(document))
+
+
+def rule_of(path: str) -> str:
+    """Return a path as werkzeug writes it."""
+    return re.sub(r"{(\w+)}", r"<\1>", path)
+
+
+class Router:
+    """Answers a pod's requests by a table; what is not in it, and whatever fails, by a problem document."""
+
+    def __init__(self, pod: Pod, routes: Sequence[Route]) -> None:
+        self._pod = pod
+        rules = [Rule(rule_of(r.path), endpoint=r.handle, methods=[r.method, "OPTIONS"]) for r in routes]
+        self._table = Map(rules).bind("")
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """Answer a request."""
+        rule, handler, parts = self._matched(environ)
+        with entered(self._pod, environ, rule) as exchange:
+            reply = _answered(handler, Call(exchange, environ, parts))
+            headers = {**reply.headers, **finished(exchange, reply.status)}
+        if reply.media:
+            headers["Content-Type"] = reply.media
+        start(_LINES[reply.status], [*headers.items(), ("Content-Length", str(len(reply.body)))])
+        return [] if exchange.method == "HEAD" else [reply.body]
+
+    def _matched(self, environ: "WSGIEnvironment") -> tuple[str | None, Handler, Mapping[str, str]]:
+        """Return a request's rule, what answers it, and its path's parts."""
+        path, method = readable(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
+        try:
+            rule, parts = self._table.match(path, method, return_rule=True)
+        except RequestRedirect as error:
+            return None, _redirecting(environ, error), {}
+        except HTTPException as error:
+            return None, _raising(error), {}
+        if method == "OPTIONS":
+            return rule.rule, self._options, {}
+        return rule.rule, rule.endpoint, parts
+
+    def _options(self, call: Call) -> Reply:
+        allowed = self._table.allowed_methods(call.exchange.path)
+        return Reply(b"", media="", headers={"Allow": ", ".join(sorted(allowed))})
+
+
+def _redirecting(environ: "WSGIEnvironment", error: RequestRedirect) -> Handler:
+    """Send a client that doubled a slash to where it wanted to go."""
+    path, query = urlsplit(error.new_url).path, environ.get("QUERY_STRING", "")
+    location = environ.get("SCRIPT_NAME", "") + path + (f"?{query}" if query else "")
+    return lambda _call: Reply(b"", "", error.code, {"Location": location})
+
+
+def _raising(error: Exception) -> Handler:
+    def handle(_call: Call) -> Reply:
+        raise error
+
+    return handle
+
+
+def _answered(handler: Handler, call: Call) -> Reply:
+    try:
+        return handler(call)
+    except Exception as error:  # noqa: BLE001 - the client is told, and the log
+        problem = told(error, call.exchange)
+        return Reply(problem.body, MEDIA_TYPE, problem.status, problem.headers)
