@@ -75,12 +75,11 @@ down: setup ## End the local mesh
 test: setup-all browser helm lint types contracts ## Lint, types, import contracts and all tests
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
-.PHONY: helm chart
+.PHONY: helm generate
 helm: setup-all ## The Helm that the chart's tests use
 	@$(BIN)/python -m tests.support.helm
-chart: setup-all ## Write the chart's schema, README, CRD and dashboards anew
-	$(BIN)/python -m chart
-	$(BIN)/python -m tests.chart.rewrite_testdata
+generate: setup-all helm ## Write all that is generated: CRD, chart, reference pages, rendered testdata; read the diff
+	$(BIN)/python -m tests.generate
 
 .PHONY: fast-test
 fast-test: setup-all ## The tests that start no processes
@@ -105,7 +104,7 @@ types: setup-all ## mypy, strict
 contracts: setup-all ## Who may import whom
 	$(BIN)/lint-imports
 
-.PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache
+.PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache bench-losses
 bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
 	$(BIN)/python -m benchmarks.judge --write
 bench-judge-quick: setup-all ## The same with few runs (a minute)
@@ -116,8 +115,10 @@ bench-inside: setup-all ## Where the pod's time goes: tokenizer, queue, engine, 
 	$(BIN)/python -m benchmarks.serving.inside
 bench-cache: setup-all ## The cache: hit ratio, and a cached answer against a constant
 	$(BIN)/python -m benchmarks.cache
+bench-losses: setup-all ## What a pod loses at its end and to strangers, and what gunicorn by itself loses
+	$(BIN)/python -m benchmarks.losses
 
-.PHONY: bench-shadow bench-swap bench-controller soak sizing
+.PHONY: bench-shadow bench-swap bench-controller soak
 bench-shadow: setup-all ## How soon copies convict or clear a canary, and what comparing costs a pod
 	$(BIN)/python -m benchmarks.shadow_rehearsal
 	$(BIN)/python -m benchmarks.shadow
@@ -127,12 +128,8 @@ bench-controller: setup-all ## What 1, 100 and 1,000 rollouts cost the operator,
 	$(BIN)/python -m benchmarks.controller --write
 soak: setup-all ## A pod under mixed load for 10 minutes: memory, threads and files stay level
 	$(BIN)/python -m benchmarks.soak
-sizing: setup-all ## Write docs/sizing.md from docs/performance.md
-	$(BIN)/python -m benchmarks.sizing
 
-.PHONY: doctor-docs image kind-up kind-demo kind-down
-doctor-docs: setup-all ## Write docs/doctor.md anew
-	$(BIN)/python -m doctor.examine.reference docs/doctor.md
+.PHONY: image kind-up kind-demo kind-down
 image: ## Build the image with docker, podman or buildah (deploy/image/build.sh --help)
 	@deploy/image/build.sh
 kind-up: ## kind + Istio + Jaeger + Prometheus + the chart; checks its tools first
@@ -141,10 +138,6 @@ kind-demo: ## A canary under traffic on kind
 	@deploy/kind/kind.sh demo
 kind-down: ## Remove the kind cluster
 	@deploy/kind/kind.sh down
-
-.PHONY: testdata
-testdata: setup-all ## Render the outputs of tests/mesh/testdata anew; read the diff
-	$(BIN)/python -m tests.mesh.rewrite_testdata
 
 .PHONY: constraints
 constraints: setup-all ## Pin what pyproject.toml asks for, for all platforms; UPGRADE=--upgrade for the newest of all

@@ -2,14 +2,12 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 from flask import Flask, Response, request
 
 BODY = Path(os.environ["BODY"]).read_bytes()
 
 app = Flask("constant", static_folder=None)
-app.extensions["bertmesh"] = SimpleNamespace(draining=False)  # what the pod's worker asks of the pod's app
 
 
 @app.get("/readyz")

@@ -14,6 +14,7 @@ import urllib3
 import modelstore
 from benchmarks.serving.processes import running
 from bertmesh.local.ports import free_port
+from service.pod.settings import LOCAL_CACHE
 
 PATIENCE_S = 120.0
 OK = 200
@@ -54,7 +55,12 @@ def gunicorn(words: tuple[str, ...], env: Mapping[str, str], log: Path) -> Itera
     """Run gunicorn until the block ends; yield its port once it is ready."""
     port = free_port()
     bind = f"127.0.0.1:{port}"
-    told = {"BERTMESH_BIND": bind, "GUNICORN_CMD_ARGS": f"--bind {bind}", "BERTMESH_LOG_LEVEL": "WARNING"}
+    told = {
+        "BERTMESH_BIND": bind,
+        "GUNICORN_CMD_ARGS": f"--bind {bind}",
+        "BERTMESH_LOG_LEVEL": "WARNING",
+        LOCAL_CACHE: "0",  # most benchmarks send the same again and again, and measure what is computed
+    }
     if words == POD:
         del told["GUNICORN_CMD_ARGS"]  # it binds what its settings say
     with running([sys.executable, "-m", "gunicorn", *words], {**told, **env}, log):

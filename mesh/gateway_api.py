@@ -9,9 +9,8 @@ that path in a sentence. A rule without a backend would give a bare 500.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mesh import cohorts
+from mesh import cohorts, duration
 from mesh.errors import InvalidMesh
-from mesh.istio import duration
 from mesh.model import Mesh, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.problem import POD_ONLY_PATHS
@@ -109,10 +108,10 @@ def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:
         pinned = [_match(headers=[_header(VERSION_HEADER, None)])]
         yield _refusal(mesh, routing, "unknown-version", NO_VERSION, pinned)
     canary, weight = mesh.split.canary, mesh.split.weights.canary
-    if routing.cohort and canary and 0 < weight < mesh.split.weights.stable + weight:
-        inside = _pattern(routing.cohort, cohorts.below(weight))
+    if routing.cohort_header and canary and 0 < weight < mesh.split.weights.stable + weight:
+        inside = _pattern(routing.cohort_header, cohorts.below(weight))
         yield _rule(mesh, routing, "cohort-canary", {canary: 1}, inside)
-        outside = _pattern(routing.cohort, cohorts.ALL)
+        outside = _pattern(routing.cohort_header, cohorts.ALL)
         stay = _rule(mesh, routing, "cohort-stable", {mesh.split.stable: 1}, outside)
         yield {**stay, **_mirror(mesh, routing, mesh.split.mirror * (MILLION // MAX_PERCENT))}
     split = _rule(mesh, routing, "split", dict(parts(mesh.split)))
@@ -145,8 +144,8 @@ def _refusal(mesh: Mesh, routing: Routing, name: str, path: str, matches: list[D
 
 def _timeouts(mesh: Mesh) -> Document:
     each = min(mesh.policy.retries.per_try_timeout_s, mesh.policy.timeout_s)
-    tries = {"backendRequest": duration(each)} if mesh.policy.retries.attempts else {}
-    return {"request": duration(mesh.policy.timeout_s), **tries}
+    tries = {"backendRequest": duration.text(each)} if mesh.policy.retries.attempts else {}
+    return {"request": duration.text(mesh.policy.timeout_s), **tries}
 
 
 def _backend(mesh: Mesh, routing: Routing, version: str, weight: int, *, told: bool) -> Document:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mesh import duration
 from mesh.model import Mesh, Version, subset_name
-from mesh.policy import MAX_PERCENT, Outlier, Policy, Pool, Retries
+from mesh.policy import MAX_PERCENT, ConnectionPool, OutlierDetection, Policy, Retries
 from mesh.problem import CONTENT_TYPE, POD_ONLY_PATHS, pod_only, unknown_version
 from mesh.shadow import MILLION, copied, parts
 from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
@@ -19,12 +20,6 @@ Document = dict[str, Any]
 def render(mesh: Mesh) -> list[Document]:
     """Return the VirtualService, the DestinationRule and the Gateway of ``mesh``, in this order."""
     return [virtual_service(mesh), destination_rule(mesh), gateway(mesh)]
-
-
-def duration(seconds: float) -> str:
-    """Return ``seconds`` in Go's form, to the millisecond: ``2s``, ``500ms``."""
-    milliseconds = round(seconds * 1000)
-    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
 def virtual_service(mesh: Mesh) -> Document:
@@ -45,8 +40,8 @@ def destination_rule(mesh: Mesh) -> Document:
         "host": mesh.host,
         "trafficPolicy": {
             "loadBalancer": {"simple": "LEAST_REQUEST", **_warmup(mesh.policy)},
-            "connectionPool": _connection_pool(mesh.policy.pool),
-            "outlierDetection": _outlier_detection(mesh.policy.outlier),
+            "connectionPool": _connection_pool(mesh.policy.connection_pool),
+            "outlierDetection": _outlier_detection(mesh.policy.outlier_detection),
         },
         "subsets": [
             {"name": version.subset, "labels": {"version": version.name}} for version in mesh.versions
@@ -125,7 +120,7 @@ def _mirror(mesh: Mesh) -> Document:
 
 
 def _resilience(policy: Policy) -> Document:
-    return {"timeout": duration(policy.timeout_s), "retries": _retries(policy.retries)}
+    return {"timeout": duration.text(policy.timeout_s), "retries": _retries(policy.retries)}
 
 
 def _retries(retries: Retries) -> Document:
@@ -133,7 +128,7 @@ def _retries(retries: Retries) -> Document:
         return {"attempts": 0}
     return {
         "attempts": retries.attempts,
-        "perTryTimeout": duration(retries.per_try_timeout_s),
+        "perTryTimeout": duration.text(retries.per_try_timeout_s),
         # Istio takes the status codes in the same list.
         "retryOn": ",".join([*retries.conditions, *map(str, retries.status_codes)]),
     }
@@ -148,25 +143,28 @@ def _direct_response(body: Mapping[str, Any]) -> Document:
 
 
 def _warmup(policy: Policy) -> Document:
-    return {"warmup": {"duration": duration(policy.warmup_s)}} if policy.warmup_s else {}
+    return {"warmup": {"duration": duration.text(policy.warmup_s)}} if policy.warmup_s else {}
 
 
-def _connection_pool(pool: Pool) -> Document:
+def _connection_pool(pool: ConnectionPool) -> Document:
     return {
-        "tcp": {"maxConnections": pool.max_connections, "connectTimeout": duration(pool.connect_timeout_s)},
+        "tcp": {
+            "maxConnections": pool.max_connections,
+            "connectTimeout": duration.text(pool.connect_timeout_s),
+        },
         "http": {
-            "http1MaxPendingRequests": pool.max_pending,
+            "http1MaxPendingRequests": pool.max_pending_requests,
             "http2MaxRequests": pool.max_requests,
             "maxRetries": pool.max_retries,
-            "idleTimeout": duration(pool.idle_timeout_s),
+            "idleTimeout": duration.text(pool.idle_timeout_s),
         },
     }
 
 
-def _outlier_detection(outlier: Outlier) -> Document:
+def _outlier_detection(outlier: OutlierDetection) -> Document:
     return {
-        "consecutive5xxErrors": outlier.consecutive_5xx,
-        "interval": duration(outlier.interval_s),
-        "baseEjectionTime": duration(outlier.base_ejection_s),
+        "consecutive5xxErrors": outlier.consecutive_5xx_errors,
+        "interval": duration.text(outlier.interval_s),
+        "baseEjectionTime": duration.text(outlier.base_ejection_time_s),
         "maxEjectionPercent": outlier.max_ejection_percent,
     }

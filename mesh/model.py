@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from mesh.errors import InvalidMesh
-from mesh.policy import MAX_PERCENT, Jwt, Outlier, Policy, Pool, Retries
+from mesh.policy import MAX_PERCENT, ConnectionPool, Jwt, OutlierDetection, Policy, Retries
 
 __all__ = [
+    "ConnectionPool",
     "Endpoint",
     "Jwt",
     "Mesh",
-    "Outlier",
+    "OutlierDetection",
     "Policy",
-    "Pool",
     "Retries",
     "Split",
     "Version",

@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from mesh.errors import InvalidMesh
+from mesh.lists import Listed
 
 ISTIO_SIDECARS = "mesh"
 """Istio's name for all sidecars, among the names of gateways."""
+
+Header = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 
 class Style(StrEnum):
@@ -19,18 +25,28 @@ class Style(StrEnum):
 
 @dataclass(frozen=True)
 class HeaderMatch:
-    """A header that a request carries; ``exact`` None is any value."""
+    """A header that a request must carry."""
 
-    name: str
-    exact: str | None = None
+    name: Annotated[Header, Field(description="Name of the header, in lower case.")]
+    exact: Annotated[
+        Annotated[str, Field(max_length=256)] | None,
+        Field(description="The value it must have; left out, any value will do."),
+    ] = None
 
 
 @dataclass(frozen=True)
 class RouteMatch:
-    """Requests whose path begins with ``path_prefix`` and that carry all the headers."""
+    """Which requests the rollout is about."""
 
-    path_prefix: str | None = None
-    headers: tuple[HeaderMatch, ...] = ()
+    path_prefix: Annotated[
+        Annotated[str, Field(max_length=256, pattern=r"^/\S*$")] | None,
+        Field(description="The request's path begins with this."),
+    ] = None
+    headers: Annotated[
+        tuple[HeaderMatch, ...],
+        Listed("map", 8),
+        Field(description="Headers that the request must carry, all of them."),
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class Routing:
     """The shape of the routes.
 
     ``gateways`` are names or ``namespace/name``; none means the sidecars, for which only the Istio styles
-    are made. ``match`` narrows the requests that are split, one match being enough. ``cohort`` is the header
+    are made. ``match`` narrows the requests that are split, one match being enough. ``cohort_header`` is that
     with a user's cohort from 0 to 99. ``port`` is that of the Services that are made for versions.
 
     Raises:
@@ -50,7 +66,7 @@ class Routing:
     hosts: tuple[str, ...] = ()
     match: tuple[RouteMatch, ...] = ()
     header_pin: bool = True
-    cohort: str | None = None
+    cohort_header: str | None = None
     adopt: bool = False
     port: int = 80
 

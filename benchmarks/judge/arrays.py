@@ -13,7 +13,7 @@ from canary.judge import statistics
 from canary.judge.policy import Margin
 from canary.measure.counts import Pair
 
-TOLERATED = Margin(1.1, 1e-4)
+TOLERATED = Margin(1.1, 0.01)
 PAIR = Pair(475, 2, 25, 3)
 MANY = 2000
 REPEATS = 5
@@ -23,7 +23,7 @@ def plain(rollouts: int) -> None:
     """Weigh one tick of each rollout, one after the other, as the controller does."""
     for _ in range(rollouts):
         for alternative in statistics.HARM_GRID:
-            statistics.log_harm(PAIR, alternative, TOLERATED.ratio, TOLERATED.extra)
+            statistics.log_harm(PAIR, alternative, TOLERATED.ratio, TOLERATED.added)
 
 
 def arrays(rollouts: int) -> None:

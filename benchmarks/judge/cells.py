@@ -80,10 +80,10 @@ def stress_cells() -> Iterator[Cell]:
 
 def rate_of(kind: str, base: float, profile: Profile) -> float:
     """Return the error rate of a kind of canary."""
-    loose = profile.metrics[0].loose
+    stated = profile.metrics[0].stated
     rates = {
         "equal": base,
-        "at the margin": at_margin(base, loose.ratio, loose.extra),
+        "at the margin": at_margin(base, stated.ratio, stated.added),
         "x2": 2 * base,
         "x5": 5 * base,
         "dead": 1.0,

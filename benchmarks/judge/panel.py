@@ -65,7 +65,7 @@ class Panel:
         self._weights = np.array([step.weight for step in profile.steps] + [MAX_PERCENT])
         self._soaks = np.array([step.soak_s for step in profile.steps])
         self._extras = np.array(
-            [_stage(profile, k).margin(self.metric).extra for k in range(len(self._soaks))]
+            [_stage(profile, k).margin(self.metric).added for k in range(len(self._soaks))]
         )
         self._harm = np.full((runs, pods + 1, len(HARM)), -np.inf)
         self._breaker = self._harm.copy()
@@ -164,9 +164,9 @@ class Panel:
         self._safe[:, first] = 0.0
         metric = self.metric
         margins = (
-            (metric.loose.ratio, self._extras[self.step]),
-            (metric.tight.ratio, np.full(len(n_c), metric.tight.extra)),
-            (metric.loose.ratio, np.full(len(n_c), metric.loose.extra)),
+            (metric.stated.ratio, self._extras[self.step]),
+            (metric.tight.ratio, np.full(len(n_c), metric.tight.added)),
+            (metric.stated.ratio, np.full(len(n_c), metric.stated.added)),
         )
         for k, (ratio, extra) in enumerate(margins):
             gains = log_safe(tick, n_c, x_c, ratio, extra) / phi[:, None]
@@ -191,9 +191,9 @@ class Panel:
         return first, second
 
     def _proved(self, elapsed: Floats) -> Bools:
-        step, tight, loose = (mean(logs) for logs in self._safe)
+        step, tight, stated = (mean(logs) for logs in self._safe)
         last = self.step == len(self._soaks) - 1
-        final = (tight >= PROMOTE_AT) | ((loose >= PROMOTE_AT) & (elapsed >= self.profile.fallback_s))
+        final = (tight >= PROMOTE_AT) | ((stated >= PROMOTE_AT) & (elapsed >= self.profile.fallback_s))
         proved: Bools = np.where(last, final, step >= ADVANCE_AT)
         return proved
 
@@ -229,7 +229,7 @@ def log_harm(tick: Counts, n_c: Floats, x_c: Floats, null: Margin) -> Floats:
     whole = np.where(some, HARM * null.ratio * n + n_s, 1.0)
     bet = (HARM - 1) * n_s / whole
     before = np.where(some, null.ratio * n + n_s, 1.0)
-    return np.where(some, x * np.log1p(bet) + x_s * np.log(before / whole) - bet * n * null.extra, 0.0)
+    return np.where(some, x * np.log1p(bet) + x_s * np.log(before / whole) - bet * n * null.added, 0.0)
 
 
 def log_safe(tick: Counts, n_c: Floats, x_c: Floats, ratio: float, extra: Floats) -> Floats:

@@ -90,6 +90,7 @@ def pod(name: str, task: str, material: Material, engine: str) -> Contestant:
             "BERTMESH_ENGINE": engine,
             "BERTMESH_THREADS": str(material.threads),
             "BERTMESH_LOG_LEVEL": "WARNING",
+            "BERTMESH_CACHE_LOCAL_BYTES": "0",
             "PYTHONPATH": str(HERE.parent.parent),
         },
     )

@@ -86,7 +86,7 @@ def main() -> None:
     results, absent = measure([everyone[name] for name in arguments.only or everyone], arguments)
     verdicts = list(ratios(results))
     if not arguments.only:
-        verdicts.append(cache.verdict(cache.loads()))
+        verdicts += cache.verdicts(cache.loads())
     for line in (*map(_line, results.values()), *absent, "", *map(str, verdicts)):
         print(line)
     if arguments.json:

@@ -60,6 +60,7 @@ def soak(folder: Path, seconds: float) -> tuple[Sequence[Seen], Sequence[Sample]
         "BERTMESH_ADMIN_BIND": f"127.0.0.1:{admin}",
         "BERTMESH_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "BERTMESH_CACHE_TTL_S": "30",
+        "BERTMESH_CACHE_LOCAL_BYTES": str(1 << 20),  # soon full, as it is after days in service
     }
     log = folder / "pod.log"
     with (

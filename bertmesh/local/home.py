@@ -159,7 +159,7 @@ class Home:
 
     def tell_policy(self, policy: Policy) -> None:
         """Write down the policy (the supervisor does)."""
-        write_json(self.root / "policy.json", asdict(policy))
+        write_json(self.root / "policy.json", POLICY.dump_python(policy, mode="json"))
 
     def processes(self) -> dict[str, ProcessInfo]:
         """Return the processes of the running mesh, by name."""

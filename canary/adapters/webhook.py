@@ -10,7 +10,6 @@ from typing import Any, Final
 import urllib3
 
 from canary.controller.gates import Reply
-from canary.resource.fields import seconds
 from canary.resource.gates import Webhook
 
 YES, NO, BUSY, LATER = range(200, 300), range(400, 500), 429, 408
@@ -48,7 +47,7 @@ class HttpWebhooks:
     def _post(self, webhook: Webhook, question: Mapping[str, Any]) -> Told:
         body = json.dumps({"gate": webhook.name, **question}, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json"}
-        limit = urllib3.Timeout(total=seconds(webhook.timeout))
+        limit = urllib3.Timeout(total=webhook.timeout_s)
         try:
             answer = self._pool.request(
                 "POST", webhook.url, body=body, headers=headers, timeout=limit, redirect=False

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from canary.judge.formatting import duration
-from canary.resource.fields import seconds
 from canary.resource.gates import Gates, Webhook
 from canary.rollout.decision import Action, Decision
 from canary.rollout.model import Phase, Rollout
@@ -75,14 +74,12 @@ class Question:
 
 @dataclass(frozen=True)
 class GateKeeper:
-    """The gates of one ModelRollout, its pauses between steps, and its deadline (seconds).
+    """The gates of one ModelRollout, its pauses between steps, and its deadline.
 
     ``about`` says to webhooks which one it is.
     """
 
     gates: Gates
-    pauses: frozenset[int]
-    deadline_s: float
     webhooks: Webhooks
     about: Mapping[str, str] = field(default_factory=dict)
 
@@ -104,7 +101,7 @@ class GateKeeper:
         """Yield those before the next move: webhooks first, for a person should be asked last."""
         when = occasions(rollout)
         yield from (webhook for webhook in self.gates.webhooks if webhook.when in when)
-        if when & set(self.gates.manual) or (when and rollout.step in self.pauses):
+        if when & set(self.gates.manual) or (when and rollout.pauses):
             yield MANUAL
 
     def _ask(self, question: "Question", gate: Webhook | str) -> tuple[State, Decision | None]:
@@ -120,7 +117,7 @@ class GateKeeper:
         if reply is Reply.YES:
             return question.noted(replace(asked, passed=True)), None
         waited = question.now - asked.since
-        if reply is Reply.SILENCE and waited < seconds(gate.patience):
+        if reply is Reply.SILENCE and waited < gate.patience_s:
             sentence = f"gate {name} has not answered yet{_why(words)}; asked for {duration(waited)}"
             return question.noted(asked), Decision(Action.HOLD, f"gate:{name}", sentence)
         said = f"gate {name} said no{_why(words)}" if reply is Reply.NO else f"gate {name} stayed silent"
@@ -129,11 +126,11 @@ class GateKeeper:
 
     def _late(self, rollout: Rollout, decision: Decision, now: float) -> Decision | None:
         """Return the end of a rollout that has not moved; not while people or metrics are awaited."""
-        stood = now - rollout.phase_since
-        if rollout.phase is Phase.PAUSED or decision.reason in UNJUDGED or stood < self.deadline_s:
+        stood, deadline_s = now - rollout.phase_since, rollout.profile.progress_deadline_s
+        if rollout.phase is Phase.PAUSED or decision.reason in UNJUDGED or stood < deadline_s:
             return None
         sentence = (
-            f"no step for {duration(stood)}, progressDeadline is {duration(self.deadline_s)}: all traffic "
+            f"no step for {duration(stood)}, progressDeadline is {duration(deadline_s)}: all traffic "
             f"goes to the stable; last was: {decision.sentence}"
         )
         return Decision(Action.FAIL, "progress_deadline", sentence, report=decision.report)

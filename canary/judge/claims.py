@@ -43,17 +43,17 @@ class Forecast:
 
 
 def claims(known: MetricEvidence, metric: Metric, profile: Profile, stage: Stage) -> tuple[Claim, ...]:
-    """Return the claims of which one must be proved: at last the tight one, or in time the loose one."""
+    """Return the claims of which one must be proved: at last the tight one, or in time the stated one."""
     if stage.rehearsing:  # copies harm nobody: there is time to prove more than the first step needs
         return (
-            Claim(metric.loose, known.safety.loose, ADVANCE_AT),
+            Claim(metric.stated, known.safety.stated, ADVANCE_AT),
             Claim(stage.margin(metric), known.safety.step, ADVANCE_AT, profile.fallback_s),
         )
     if not stage.last:
         return (Claim(stage.margin(metric), known.safety.step, ADVANCE_AT),)
     return (
         Claim(metric.tight, known.safety.tight, PROMOTE_AT),
-        Claim(metric.loose, known.safety.loose, PROMOTE_AT, profile.fallback_s),
+        Claim(metric.stated, known.safety.stated, PROMOTE_AT, profile.fallback_s),
     )
 
 
@@ -96,11 +96,11 @@ def _gains(sample: Sample, stage: Stage, margin: Margin) -> list[float]:
     """Return what each canary request adds to ln S, by bet."""
     if not margin.ratio:
         own = sample.canary.bad / sample.canary.requests if sample.canary.requests else 0.0
-        return [own * math.log1p(-bet) + bet * margin.extra for bet in SAFE_GRID]
+        return [own * math.log1p(-bet) + bet * margin.added for bet in SAFE_GRID]
     rate = sample.stable.bad / sample.stable.requests if sample.stable.requests else 0.0
     odds = _odds(sample, stage)
     return [
-        rate * math.log1p(-bet) + rate / odds * math.log1p(bet * margin.ratio * odds) + bet * margin.extra
+        rate * math.log1p(-bet) + rate / odds * math.log1p(bet * margin.ratio * odds) + bet * margin.added
         for bet in SAFE_GRID
     ]
 

@@ -10,7 +10,7 @@ from canary.judge.incident import StableWatch
 from canary.judge.policy import Margin, Metric, Profile
 from canary.judge.stage import Stage
 from canary.judge.statistics import HARM_GRID, SAFE_GRID, add, grow, log_harm, log_safe, mean
-from canary.measure.counts import Counts, Pair, Tick, better_half
+from canary.measure.counts import MAX_PERCENT, Counts, Pair, Tick, better_half
 
 HARM_CAP: Final = 2.5
 BREAKER_CAP: Final = 7.0
@@ -44,7 +44,7 @@ class Safety:
 
     step: tuple[float, ...] = ()
     tight: tuple[float, ...] = ()
-    loose: tuple[float, ...] = ()
+    stated: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Weighing:
         return Safety(
             self._bets(safety.step, pair, self.context.stage.margin(self.metric)),
             self._bets(safety.tight, pair, self.metric.tight),
-            self._bets(safety.loose, pair, self.metric.loose),
+            self._bets(safety.stated, pair, self.metric.stated),
         )
 
     @property
@@ -183,22 +183,22 @@ class Weighing:
 
     @property
     def _harm_null(self) -> Margin:
-        return self._null(self.metric.tolerated, self.metric.loose)
+        return self._null(self.metric.tolerated, self.metric.stated)
 
     def _null(self, compared: Margin, alone: Margin) -> Margin:
         """Return the null: against the stable now, or at 100 % against what the stable's rate was."""
-        return (
-            Margin(0.0, alone.of(self.past.dispersion.stable_rate)) if self.context.stage.alone else compared
-        )
+        if not self.context.stage.alone:
+            return compared
+        return Margin(0.0, MAX_PERCENT * alone.of(self.past.dispersion.stable_rate))
 
     def _gains(self, pair: Pair, null: Margin, phi: float, cap: float) -> list[float]:
         top = cap / math.sqrt(phi)
-        logs = (log_harm(pair, r, null.ratio, null.extra) / phi for r in HARM_GRID)
+        logs = (log_harm(pair, r, null.ratio, null.added) / phi for r in HARM_GRID)
         return [min(log, top, 0.0) if self.incident else min(log, top) for log in logs]
 
     def _bets(self, logs: Sequence[float], pair: Pair, null: Margin) -> tuple[float, ...]:
         phi = self.past.phi(self._limit)
-        return add(logs, [log_safe(pair, bet, null.ratio, null.extra) / phi for bet in SAFE_GRID])
+        return add(logs, [log_safe(pair, bet, null.ratio, null.added) / phi for bet in SAFE_GRID])
 
 
 def _without(evidence: MetricEvidence, weighing: Weighing, tick: Tick) -> tuple[Case, ...]:

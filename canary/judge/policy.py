@@ -1,10 +1,13 @@
 """What a rollout policy is made of: margins, the rows of the metric table, steps, a profile.
 
-Times are in seconds, rates are fractions (0.005 is half a point), weights are per cent.
+Times are in seconds, weights and points are per cent. What a ModelRollout may state has the same name there,
+without the ``_s`` of seconds.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field
 
 from canary.measure.counts import MAX_PERCENT
 
@@ -14,27 +17,41 @@ MAX_HOLDBACK: Final = 5
 
 @dataclass(frozen=True)
 class Margin:
-    """A bound on the canary's rate of bad events: ``ratio`` times the stable's rate plus ``extra``."""
+    """How much worse than the stable version: a factor on its rate of bad events, and points on top."""
 
-    ratio: float
-    extra: float
+    ratio: Annotated[
+        float,
+        Field(
+            ge=0, le=100, description="Factor on the stable version's rate; 0 compares with `points` alone."
+        ),
+    ]
+    points: Annotated[
+        float,
+        Field(ge=0, le=100, description="Percentage points on top: 0.5 is half a request in a hundred."),
+    ]
+
+    @property
+    def added(self) -> float:
+        """The points as a fraction."""
+        return self.points / MAX_PERCENT
 
     def of(self, stable_rate: float) -> float:
         """Return the bound for a stable whose rate is known (both as fractions)."""
-        return self.ratio * stable_rate + self.extra
+        return self.ratio * stable_rate + self.added
 
     def __str__(self) -> str:
-        if not self.ratio:
-            return f"{self.extra * 100:g} %"
-        return f"{self.ratio:g}x + {self.extra * 100:g} points"
+        return f"{self.ratio:g}x + {self.points:g} points" if self.ratio else f"{self.points:g} %"
 
 
 @dataclass(frozen=True)
 class Metric:
     """One row of the metric table.
 
-    ``name`` is also the key of its counts in a tick. ``weight`` is its share of the evidence of harm,
-    scaled so that the shares of a profile's metrics add up to one. ``breaker`` is the null of the
+    ``name`` is also the key of its counts in a tick. ``use`` says whether it must be proved good before
+    each step or can only roll back. Up to ``tolerated`` a canary is as good as the stable; ``tight`` is
+    proved before promotion while the traffic allows it; ``stated`` is promised. ``weight`` is its share of
+    the evidence of harm, scaled so that the shares of a profile's metrics add up to one. ``breaker`` is the
+    null of the
     circuit breaker, if the metric has one. Counts of a canary pod younger than ``skip_young_s`` are
     left out. With ``if_counted`` nothing has to be proved while the stable has not been seen to count such
     events at all: nobody asks for masks, or nobody gives feedback. ``mirrored`` events are counted of copies
@@ -45,42 +62,49 @@ class Metric:
     bad: str
     tolerated: Margin
     tight: Margin
-    loose: Margin
+    stated: Margin
     weight: float
-    required: bool = True
+    use: Literal["required", "watched"] = "required"
     breaker: Margin | None = None
     skip_young_s: float = 0.0
     if_counted: bool = False
     mirrored: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be proved good before each step."""
+        return self.use == "required"
 
 
 @dataclass(frozen=True)
 class Shadow:
     """How many of the stable's requests are copied to the canary, in per cent; 0 is none.
 
-    ``before`` holds until the first weight, for at least ``soak_s``; ``during`` from then on to the bake.
+    ``percent`` holds until the first weight, for at least ``duration_s``; ``during_percent`` from then on to
+    the bake.
     """
 
-    before: int = 0
-    soak_s: float = 120.0
-    during: int = 0
+    percent: int = 0
+    duration_s: float = 120.0
+    during_percent: int = 0
 
     def __post_init__(self) -> None:
-        for share in (self.before, self.during):
+        for share in (self.percent, self.during_percent):
             if not 0 <= share <= MAX_PERCENT:
                 message = f"copies are a share of the requests from 0 to 100 per cent, got {share}"
                 raise ValueError(message)
 
     def __bool__(self) -> bool:
-        return bool(self.before or self.during)
+        return bool(self.percent or self.during_percent)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A weight for the canary, and how long it must hold at least."""
+    """A weight for the canary, how long it must hold at least, and whether a person then says go on."""
 
     weight: int
     soak_s: float
+    pause: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.weight < MAX_PERCENT:
@@ -93,7 +117,7 @@ class Profile:
     """A complete policy: which steps, which metrics at which margins, and how patient to be.
 
     ``tick_s`` is the time between two measurements; ``history_s`` how much of the stable's past is read
-    before a rollout; ``fallback_s`` when the last step settles for the loose margin; ``silent_s`` and
+    before a rollout; ``fallback_s`` when the last step settles for the stated margins; ``silent_s`` and
     ``no_data_s`` how long a silent canary and absent samples are borne; ``incident_s`` over how long a
     common incident is looked for; ``bake_s`` how long 100 % is watched with the old stable kept warm;
     ``ready_s`` how long canary pods may take to become ready. ``phi_max`` bounds how much evidence is
@@ -101,7 +125,8 @@ class Profile:
     bake, so that there is still something to compare with; 0 compares with the stable's past.
     ``lone_gain`` is what one pod may add in one tick to what the other pods say against the canary, and the
     worse half of the pods to what the better half says to the breaker (nats).
-    ``shadow`` says which requests are copied to the canary.
+    ``shadow`` says which requests are copied to the canary. ``progress_deadline_s`` is how long a rollout may
+    stand at one weight before it has failed (the operator's rollouts).
     """
 
     name: str
@@ -119,6 +144,7 @@ class Profile:
     holdback: int = 5
     lone_gain: float = 0.5
     ready_s: float = 600.0
+    progress_deadline_s: float = 86400.0
     shadow: Shadow = Shadow()
 
     def __post_init__(self) -> None:

@@ -9,45 +9,45 @@ from canary.judge.policy import Margin, Metric, Profile, Shadow, Step
 ERRORS: Final = Metric(
     name="errors",
     bad="failed or timed out",
-    tolerated=Margin(1.1, 0.0001),
-    tight=Margin(1.25, 0.0005),
-    loose=Margin(1.5, 0.005),
+    tolerated=Margin(1.1, 0.01),
+    tight=Margin(1.25, 0.05),
+    stated=Margin(1.5, 0.5),
     weight=0.50,
-    breaker=Margin(1.0, 0.005),
+    breaker=Margin(1.0, 0.5),
 )
 SLOW: Final = Metric(
     name="slow",
     bad="slower than the stable's slowest 1 %",
-    tolerated=Margin(1.25, 0.002),
-    tight=Margin(1.6, 0.005),
-    loose=Margin(2.0, 0.02),
+    tolerated=Margin(1.25, 0.2),
+    tight=Margin(1.6, 0.5),
+    stated=Margin(2.0, 2),
     weight=0.25,
     skip_young_s=30.0,
 )
 LOWCONF: Final = Metric(
     name="lowconf",
     bad="answered with low confidence",
-    tolerated=Margin(1.1, 0.01),
-    tight=Margin(1.25, 0.02),
-    loose=Margin(1.5, 0.05),
+    tolerated=Margin(1.1, 1),
+    tight=Margin(1.25, 2),
+    stated=Margin(1.5, 5),
     weight=0.15,
     if_counted=True,
 )
 FEEDBACK: Final = Metric(
     name="feedback",
     bad="marked as bad by users",
-    tolerated=Margin(1.1, 0.01),
-    tight=Margin(1.25, 0.05),
-    loose=Margin(1.5, 0.10),
+    tolerated=Margin(1.1, 1),
+    tight=Margin(1.25, 5),
+    stated=Margin(1.5, 10),
     weight=0.10,
-    required=False,
+    use="watched",
 )
 SHADOW: Final = Metric(
     name="shadow",
     bad="answered differently than the stable",
-    tolerated=Margin(0.0, 0.05),
-    tight=Margin(0.0, 0.08),
-    loose=Margin(0.0, 0.10),
+    tolerated=Margin(0.0, 5),
+    tight=Margin(0.0, 8),
+    stated=Margin(0.0, 10),
     weight=0.10,
     mirrored=True,
 )
@@ -64,11 +64,9 @@ LOW_TRAFFIC: Final = replace(
     name="low-traffic",
     description="20 -> 50 -> 100 %, proves two points of errors; for services of about 1 request/s",
     steps=(Step(20, 60.0), Step(50, 120.0)),
-    metrics=(replace(ERRORS, loose=Margin(1.5, 0.02)), SLOW, LOWCONF, FEEDBACK),
+    metrics=(replace(ERRORS, stated=Margin(1.5, 2)), SLOW, LOWCONF, FEEDBACK),
 )
-WIDE_SHADOW: Final = replace(
-    SHADOW, tolerated=Margin(0.0, 0.10), tight=Margin(0.0, 0.20), loose=Margin(0.0, 0.30)
-)
+WIDE_SHADOW: Final = replace(SHADOW, tolerated=Margin(0.0, 10), tight=Margin(0.0, 20), stated=Margin(0.0, 30))
 """For `FAST`."""
 # The margins of `fast` were chosen by simulating rollouts at 60 requests/s with two pods a version, on a
 # machine that stalls: about every 20 s a second or three in which 20-90 % of all requests are slow, every
@@ -89,21 +87,21 @@ FAST: Final = Profile(
     description="short soaks and wide margins, for demos and drills only: it proves little about a release",
     steps=(Step(5, 10.0), Step(20, 10.0), Step(50, 10.0)),
     metrics=(
-        replace(ERRORS, tolerated=Margin(1.1, 0.002), tight=Margin(1.5, 0.05), loose=Margin(2.0, 0.08)),
+        replace(ERRORS, tolerated=Margin(1.1, 0.2), tight=Margin(1.5, 5), stated=Margin(2.0, 8)),
         replace(
             SLOW,
-            tolerated=Margin(2.0, 0.10),
-            tight=Margin(2.0, 0.15),
-            loose=Margin(3.0, 0.25),
+            tolerated=Margin(2.0, 10),
+            tight=Margin(2.0, 15),
+            stated=Margin(3.0, 25),
             weight=0.50,
             skip_young_s=3.0,
         ),
         replace(
             LOWCONF,
-            tolerated=Margin(1.3, 0.05),
-            tight=Margin(1.5, 0.10),
-            loose=Margin(2.0, 0.20),
-            required=False,
+            tolerated=Margin(1.3, 5),
+            tight=Margin(1.5, 10),
+            stated=Margin(2.0, 20),
+            use="watched",
         ),
     ),
     tick_s=1.0,
@@ -117,7 +115,7 @@ FAST: Final = Profile(
     holdback=0,
     lone_gain=7.0,
     ready_s=300.0,
-    shadow=Shadow(soak_s=10.0),
+    shadow=Shadow(duration_s=10.0),
 )
 AT_ONCE: Final = replace(
     FAST,
@@ -147,12 +145,14 @@ def profile(name: str, weights: tuple[int, ...] | None = None) -> Profile:
         raise BadSteps(",".join(map(str, weights))) from error
 
 
-def shadowed(profile: Profile, before: int, during: int = 0, soak_s: float | None = None) -> Profile:
+def shadowed(
+    profile: Profile, percent: int, during_percent: int = 0, duration_s: float | None = None
+) -> Profile:
     """Return a profile under which requests are copied and the answers compared; without copies, itself.
 
-    The shares are per cent of the stable's requests; ``soak_s`` is left to the profile if it is None.
+    The shares are per cent of the stable's requests; ``duration_s`` is left to the profile if it is None.
     """
-    shadow = Shadow(before, profile.shadow.soak_s if soak_s is None else soak_s, during)
+    shadow = Shadow(percent, profile.shadow.duration_s if duration_s is None else duration_s, during_percent)
     if not shadow:
         return profile
     row = WIDE_SHADOW if profile.name == FAST.name else SHADOW

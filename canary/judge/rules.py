@@ -134,7 +134,7 @@ class _Hearing:
         return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
 
     def _unrehearsed(self, elapsed: float) -> Verdict | None:
-        soak = self.profile.shadow.soak_s
+        soak = self.profile.shadow.duration_s
         if elapsed >= soak:
             return None
         return hold("soak", f"{sentences.rehearsal(self.stage)} for {elapsed:.0f} of at least {soak:g} s")

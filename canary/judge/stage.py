@@ -58,5 +58,5 @@ class Stage:
 
     def margin(self, metric: Metric) -> Margin:
         """Return the margin at which the canary must be proved safe to leave this step."""
-        extra = max(metric.loose.extra, STEP_EXCESS * MAX_PERCENT / self.next_weight)
-        return Margin(metric.loose.ratio, extra)
+        points = max(metric.stated.points, MAX_PERCENT * STEP_EXCESS * MAX_PERCENT / self.next_weight)
+        return Margin(metric.stated.ratio, points)

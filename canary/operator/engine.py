@@ -25,8 +25,7 @@ from canary.operator import intent
 from canary.operator.case import Case, beginning, obstacle
 from canary.operator.telemetry import CountedMetrics
 from canary.operator.tools import Tools
-from canary.resource.convert import mesh_policy_of, pauses_of, routing_of
-from canary.resource.fields import seconds
+from canary.resource.convert import mesh_policy_of, routing_of
 from canary.rollout.commands import Order
 from canary.rollout.history import Entry
 from canary.rollout.model import Phase
@@ -128,9 +127,8 @@ class Engine:
         router = ProvedRouter(
             cluster, metrics, tools.clock, self._moved, live, timing.drain_s, timing.patience_s
         )
-        deadline = seconds(spec.policy.progress_deadline)
         about = {"namespace": self.namespace, "name": self.name, "service": spec.service}
-        gates = GateKeeper(spec.gates, pauses_of(spec), deadline, tools.webhooks, about)
+        gates = GateKeeper(spec.gates, tools.webhooks, about)
         review = self._golden(gates)
         world = World(router, metrics, self._pods, self.store, tools.clock, self._told, review)
         return router, Controller(world)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from canary.measure.counters import Kind
 from observability.names import (
     CACHE_LABEL,
+    FOUND_PATTERN,
     ISTIO_DURATION_BUCKET,
     ISTIO_REQUESTS,
     MODEL_VERSION_LABEL,
@@ -30,7 +31,9 @@ SELECTOR: Final = (
     '{{__name__=~"' + ISTIO_REQUESTS + "|" + ISTIO_DURATION_BUCKET + '",reporter=~"source|destination",'
     'destination_service=~"{services}",destination_version=~"{versions}",'
     + CACHE_LABEL
-    + '!="hit",le=~"{les}"}}'
+    + '!~"'
+    + FOUND_PATTERN
+    + '",le=~"{les}"}}'
 )
 """All counters in one query, so that they are of the same scrape."""
 COUNTERS: Final = SELECTOR + "[{window}s]"

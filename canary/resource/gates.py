@@ -1,10 +1,12 @@
 """What must say yes, and who is told: the ``spec.gates`` and ``spec.notify`` of a ModelRollout."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from canary.resource.fields import Duration, Label, Part, Percent, Rule, Url, Word, listed
+from canary.resource.fields import Label, Part, Percent, Rule, Url, Word
+from mesh.duration import Seconds
+from mesh.lists import Listed
 
 When = Literal["BeforeTraffic", "BeforeStep", "BeforePromotion"]
 Occasion = Literal["Started", "Advanced", "Held", "Paused", "Promoted", "RolledBack", "Failed"]
@@ -31,9 +33,9 @@ class Webhook(Part):
         )
     )
     when: When = Field(default="BeforeStep", description="When it is asked.")
-    timeout: Duration = Field(default="10s", description="Time for one answer.")
-    patience: Duration = Field(
-        default="10m", description="How long it is asked again before its silence is a no."
+    timeout_s: Seconds = Field(default=10.0, description="Time for one answer.")
+    patience_s: Seconds = Field(
+        default=600.0, description="How long it is asked again before its silence is a no."
     )
 
 
@@ -43,17 +45,11 @@ class Gates(Part):
     golden: Golden | None = Field(
         default=None, description="Texts with known answers. Left out: no such gate."
     )
-    webhooks: tuple[Webhook, ...] = Field(
-        default=(),
-        max_length=8,
-        description="Somebody else's yes or no.",
-        json_schema_extra=listed("map", "name"),
+    webhooks: Annotated[tuple[Webhook, ...], Listed("map", 8)] = Field(
+        default=(), description="Somebody else's yes or no."
     )
-    manual: tuple[When, ...] = Field(
-        default=(),
-        max_length=3,
-        description="Where a person must say yes by `bertmesh rollout resume`.",
-        json_schema_extra=listed("set"),
+    manual: Annotated[tuple[When, ...], Listed("set", 3)] = Field(
+        default=(), description="Where a person must say yes by `bertmesh rollout resume`."
     )
 
 
@@ -75,9 +71,6 @@ class Notification(Part):
         default=None, description="Secret in this namespace that holds the address under the key `url`."
     )
     format: Literal["json", "slack"] = Field(default="json", description="Shape of the message.")
-    events: tuple[Occasion, ...] = Field(
-        default=("Promoted", "RolledBack", "Failed"),
-        max_length=7,
-        description="What is worth a message.",
-        json_schema_extra=listed("set"),
+    events: Annotated[tuple[Occasion, ...], Listed("set", 7)] = Field(
+        default=("Promoted", "RolledBack", "Failed"), description="What is worth a message."
     )

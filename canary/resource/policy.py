@@ -1,24 +1,34 @@
-"""How fast and on which evidence traffic moves: the ``spec.policy`` of a ModelRollout."""
+"""How fast and on which evidence traffic moves: the ``spec.policy`` and ``spec.shadow`` of a ModelRollout.
 
-from itertools import pairwise
-from typing import Annotated, Literal
+Every field but the profile says what differs from it, under the name that it has there
+(`canary.judge.policy`): what is left out is the profile's. So a field here has no default, and a rule holds
+both for what is stated and, asked again of the whole profile, for what comes out.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from canary.judge.policy import MAX_HOLDBACK, Margin
 from canary.measure.counts import MAX_PERCENT
-from canary.resource.fields import Duration, Part, Rule, listed, seconds
+from canary.resource.fields import Part, Percent, Rule
+from mesh.duration import Seconds
+from mesh.lists import Listed
 
 MINUTE_S = 60
+MARGINS = ("tolerated", "tight", "stated")
 MetricName = Literal["errors", "slow", "lowconf", "feedback", "shadow"]
 
 
-class Step(Part):
+class StepSpec(Part):
     """One weight, and what must have happened before the next."""
 
     weight: Annotated[int, Field(ge=1, le=100)] = Field(
         description="Per cent of the requests that go to the canary."
     )
-    soak: Duration | None = Field(
+    soak_s: Seconds | None = Field(
         default=None, description="Time that this weight lasts at least. Left out: what the profile says."
     )
     pause: bool = Field(
@@ -27,50 +37,47 @@ class Step(Part):
     )
 
 
-class Margin(Part):
-    """How much worse than the stable version: a factor, and percentage points on top."""
+def _pairs(metric: Any) -> Iterator[tuple[Margin, Margin]]:  # noqa: ANN401 - a MetricSpec or a Metric
+    stated = (getattr(metric, name) for name in MARGINS)
+    return combinations([margin for margin in stated if margin is not None], 2)
 
-    ratio: Annotated[float, Field(ge=0, le=100)] = Field(
-        description="Factor on the stable version's rate; 0 compares with `points` alone."
+
+def _rising(field: str) -> str:
+    """Return in CEL that a field of the margins never falls, as far as they are stated."""
+    return " && ".join(
+        f"(!has(self.{low}) || !has(self.{high}) || self.{low}.{field} <= self.{high}.{field})"
+        for low, high in combinations(MARGINS, 2)
     )
-    points: Annotated[float, Field(ge=0, le=100)] = Field(
-        description="Percentage points on top: 0.5 is half a request in a hundred."
-    )
 
 
-class Margins(Part):
-    """The three lines of a metric: what is tolerated, what the last step must prove, what is promised."""
+class MetricSpec(Part):
+    """What differs from the profile for one thing that is counted on both versions."""
 
     RULES = (
         Rule(
-            "self.tolerated.ratio <= self.tight.ratio && self.tight.ratio <= self.stated.ratio",
+            _rising("ratio"),
             "ratios must not fall from tolerated over tight to stated: a canary at the tolerated margin "
             "must be inside the tight one, and that inside the stated one",
             ".tight",
-            lambda self: self.tolerated.ratio <= self.tight.ratio <= self.stated.ratio,
+            lambda self: all(low.ratio <= high.ratio for low, high in _pairs(self)),
         ),
         Rule(
-            "self.tolerated.points < self.stated.points && self.tolerated.points <= self.tight.points && "
-            "self.tight.points <= self.stated.points",
-            "points must not fall from tolerated over tight to stated, and stated must be above tolerated: "
-            "with no room between them no number of requests could prove a canary good",
+            _rising("points"),
+            "points must not fall from tolerated over tight to stated: a canary at the tolerated margin must "
+            "be inside the tight one, and that inside the stated one",
+            ".tight",
+            lambda self: all(low.points <= high.points for low, high in _pairs(self)),
+        ),
+        Rule(
+            "!has(self.tolerated) || !has(self.stated) || self.tolerated.points < self.stated.points",
+            "points of the stated margin must be above those of the tolerated one: with no room between them "
+            "no number of requests could prove a canary good",
             ".stated",
             lambda self: (
-                self.tolerated.points < self.stated.points
-                and self.tolerated.points <= self.tight.points <= self.stated.points
+                self.tolerated is None or self.stated is None or self.tolerated.points < self.stated.points
             ),
         ),
     )
-    tolerated: Margin = Field(description="A canary up to here is as good as the stable version.")
-    tight: Margin = Field(description="What is proved before promotion while the traffic allows it.")
-    stated: Margin = Field(
-        description="What is promised: a canary this much worse is promoted in at most 1 rollout of 100."
-    )
-
-
-class Metric(Part):
-    """One thing that is counted on both versions."""
-
     name: MetricName = Field(
         description=(
             "`errors` 5xx and timeouts; `slow` slower than the bucket edge nearest the stable's p99; "
@@ -78,34 +85,35 @@ class Metric(Part):
             "copied requests."
         )
     )
-    use: Literal["required", "watched", "off"] = Field(
-        default="required",
+    use: Literal["required", "watched", "off"] | None = Field(
+        default=None,
         description=(
             "`required` must be proved good before each step; `watched` can only roll back; `off` is not "
-            "looked at."
+            "looked at. Left out: what the profile says."
         ),
     )
-    margins: Margins | None = Field(
-        default=None, description="How much worse is too much. Left out: what the profile says."
-    )
-
-
-class Bake(Part):
-    """The time at full weight, with the old version still warm."""
-
-    duration: Duration = Field(
-        default="10m", description="How long the old version stays warm after the last step."
-    )
-    holdback: Annotated[int, Field(ge=0, le=5)] = Field(
-        default=5,
+    tolerated: Margin | None = Field(
+        default=None,
         description=(
-            "Per cent of the requests that stay on the old version during the bake, for comparison. 0: "
-            "judged against the old version's past, which is weaker."
+            "A canary up to here is as good as the stable version. Left out: what the profile says."
+        ),
+    )
+    tight: Margin | None = Field(
+        default=None,
+        description=(
+            "What is proved before promotion while the traffic allows it. Left out: what the profile says."
+        ),
+    )
+    stated: Margin | None = Field(
+        default=None,
+        description=(
+            "What is promised: a canary this much worse is promoted in at most 1 rollout of 100. Left out: "
+            "what the profile says."
         ),
     )
 
 
-class Policy(Part):
+class PolicySpec(Part):
     """How fast and on which evidence traffic moves."""
 
     RULES = (
@@ -123,54 +131,104 @@ class Policy(Part):
             lambda self: self.steps is None or any(step.weight < MAX_PERCENT for step in self.steps),
         ),
         Rule(
-            "!has(self.steps) || self.steps.all(s, s.weight < 100 || (!has(s.soak) && !s.pause))",
-            "the step of 100 is the promotion: leave out its soak and pause, and set bake.duration, or "
+            "!has(self.steps) || self.steps.all(s, s.weight < 100 || (!has(s.soak) && !(has(s.pause) && "
+            "s.pause)))",
+            "the step of 100 is the promotion: leave out its soak and pause, and set bake, or "
             "BeforePromotion in gates.manual",
             ".steps",
             lambda self: all(
-                step.weight < MAX_PERCENT or (step.soak is None and not step.pause)
+                step.weight < MAX_PERCENT or (step.soak_s is None and not step.pause)
                 for step in self.steps or ()
             ),
         ),
         Rule(
-            "duration(self.bake.duration) >= duration('1m') || self.bake.holdback == 0",
-            "a bake below one minute leaves no time to compare: make bake.duration 1m or more, or "
-            "bake.holdback 0",
+            "!has(self.bake) || !has(self.holdback) || duration(self.bake) >= duration('1m') || "
+            "self.holdback == 0",
+            "a bake below one minute leaves no time to compare: make bake 1m or more, or holdback 0",
             ".bake",
-            lambda self: seconds(self.bake.duration) >= MINUTE_S or self.bake.holdback == 0,
+            lambda self: (
+                self.bake_s is None or self.holdback is None or self.bake_s >= MINUTE_S or not self.holdback
+            ),
         ),
         Rule(
-            "duration(self.progressDeadline) > duration(self.fallback)",
+            "!has(self.progressDeadline) || !has(self.fallback) || duration(self.progressDeadline) > "
+            "duration(self.fallback)",
             "progressDeadline must be longer than fallback, else a rollout fails before it may settle for "
             "the stated margins",
             ".progressDeadline",
-            lambda self: seconds(self.progress_deadline) > seconds(self.fallback),
+            lambda self: (
+                self.progress_deadline_s is None
+                or self.fallback_s is None
+                or self.progress_deadline_s > self.fallback_s
+            ),
         ),
     )
     profile: Literal["default", "low-traffic", "fast"] = Field(
         default="default",
         description=(
-            "Where steps, soak times and margins come from that are not given here. `low-traffic` suits "
-            "about one request a second: fewer, larger steps and a wider stated margin."
+            "Where everything comes from that is not given here; docs/reference/modelrollout.md lists it by "
+            "profile. "
+            "`low-traffic` suits about one request a second: fewer, larger steps and a wider stated margin. "
+            "`fast` is for demos."
         ),
     )
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] | None = Field(
+    steps: Annotated[tuple[StepSpec, ...], Field(min_length=1), Listed("atomic", 20)] | None = Field(
         default=None,
         description="Weights in ascending order; 100 follows by itself. Left out: those of the profile.",
-        json_schema_extra=listed("atomic"),
     )
-    metrics: tuple[Metric, ...] = Field(
-        default=(),
-        max_length=5,
-        description="What differs from the profile, a metric each.",
-        json_schema_extra=listed("map", "name"),
+    metrics: Annotated[tuple[MetricSpec, ...], Listed("map", 5)] = Field(
+        default=(), description="What differs from the profile, a metric each."
     )
-    fallback: Duration = Field(
-        default="10m",
-        description="After this time in the last step the stated margins are enough; before, the tight ones.",
+    fallback_s: Seconds | None = Field(
+        default=None,
+        description=(
+            "After this time in the last step the stated margins are enough; before, the tight ones. Left "
+            "out: what the profile says."
+        ),
     )
-    bake: Bake = Field(default=Bake(), description="The time at full weight.")
-    progress_deadline: Duration = Field(
-        default="24h",
-        description="A rollout that has not moved for this long is Failed, and traffic goes back.",
+    bake_s: Seconds | None = Field(
+        default=None,
+        description=(
+            "How long the old version stays warm at full weight, after the last step. Left out: what the "
+            "profile says."
+        ),
+    )
+    holdback: Annotated[int, Field(ge=0, le=MAX_HOLDBACK)] | None = Field(
+        default=None,
+        description=(
+            "Per cent of the requests that stay on the old version during the bake, for comparison. 0: "
+            "judged against the old version's past, which is weaker. Left out: what the profile says."
+        ),
+    )
+    progress_deadline_s: Seconds | None = Field(
+        default=None,
+        description=(
+            "A rollout that has not moved for this long is Failed, and traffic goes back. Left out: what the "
+            "profile says."
+        ),
+    )
+
+
+class ShadowSpec(Part):
+    """Copies of requests that the canary answers for comparison only."""
+
+    percent: Percent = Field(
+        default=0,
+        description=(
+            "Share of the requests that is copied to the canary before it gets any of its own. The first "
+            "step waits until the copies prove that it answers as the stable version does."
+        ),
+    )
+    duration_s: Seconds | None = Field(
+        default=None,
+        description=(
+            "How long requests are copied before the first step, at least. Left out: what the profile says."
+        ),
+    )
+    during_percent: Percent = Field(
+        default=0,
+        description=(
+            "Share of the stable's requests that is copied to the canary while it has a weight, up to the "
+            "bake."
+        ),
     )

@@ -25,7 +25,7 @@ def structural_schema(model: type[BaseModel]) -> Schema:
     Raises:
         NotStructural: a field is a union of several types.
     """
-    schema = model.model_json_schema(by_alias=True)
+    schema = model.model_json_schema(by_alias=True, mode="serialization")
     return _structural(schema, schema.get("$defs", {}))
 
 
@@ -50,12 +50,14 @@ def _property(field: Mapping[str, Any], known: Mapping[str, Any], *, required: b
         # Absent means the same, and does not clutter what people read.
         schema.pop("default", None)
     if "properties" in schema:
-        # The API server fills a default only into an object that is there: {} lets it go on below. Where
-        # a part may be left out altogether, nothing is filled in.
+        # The API server fills a default only into an object that is there, and asks the rules of an object
+        # about its default before it fills in those below: so it holds them all. Where a part may be left out
+        # altogether, nothing is filled in.
         schema.pop("default", None)
         optional = "anyOf" in field
         if not required and not optional and not schema.get("required"):
-            schema["default"] = {}
+            below = schema["properties"].items()
+            schema["default"] = {name: part["default"] for name, part in below if "default" in part}
     return schema
 
 

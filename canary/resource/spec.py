@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
 
 from canary.resource.errors import InvalidResource
-from canary.resource.fields import Label, Part, Rule, Version, listed
+from canary.resource.fields import Label, Part, Rule, Version, json_name
 from canary.resource.gates import Gates, Notification
-from canary.resource.policy import Policy
-from canary.resource.routing import Routing, Shadow
+from canary.resource.policy import PolicySpec, ShadowSpec
+from canary.resource.routing import RoutingSpec
 from canary.resource.status import Status
+from mesh.lists import Listed
 
 GROUP: Final = "bertmesh.dev"
 API_VERSION: Final = "v1alpha1"
@@ -60,11 +60,13 @@ class Spec(Part):
             "The version on trial, named like `stable`. Left out: all requests go to the stable version."
         ),
     )
-    routing: Routing = Field(default=Routing(), description="How requests reach the versions.")
-    policy: Policy = Field(default=Policy(), description="How fast and on which evidence traffic moves.")
+    routing: RoutingSpec = Field(default=RoutingSpec(), description="How requests reach the versions.")
+    policy: PolicySpec = Field(
+        default=PolicySpec(), description="How fast and on which evidence traffic moves."
+    )
     gates: Gates = Field(default=Gates(), description="What must say yes besides the evidence.")
-    shadow: Shadow = Field(
-        default=Shadow(), description="Copies of requests that the canary answers for comparison only."
+    shadow: ShadowSpec = Field(
+        default=ShadowSpec(), description="Copies of requests that the canary answers for comparison only."
     )
     suspend: bool = Field(
         default=False,
@@ -74,15 +76,15 @@ class Spec(Part):
             "work."
         ),
     )
-    notify: tuple[Notification, ...] = Field(
-        default=(), max_length=8, description="Who is told.", json_schema_extra=listed("map", "name")
+    notify: Annotated[tuple[Notification, ...], Listed("map", 8)] = Field(
+        default=(), description="Who is told."
     )
 
 
 class ModelRollout(BaseModel):
     """A rollout of one Service's model from a stable version to a canary."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(alias_generator=json_name, populate_by_name=True, extra="ignore", frozen=True)
 
     spec: Spec = Field(description="What is wanted.")
     status: Status = Field(default=Status(), description="What the controller has done and seen.")

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from canary.resource.fields import Percent, Record, Text, Word, listed
+from canary.resource.fields import Percent, Record, Text, Word
+from mesh.lists import Listed
 
 PhaseName = Literal[
     "Pending", "Warming", "Rehearsing", "Progressing", "Paused", "Baking",
@@ -96,23 +97,17 @@ class Status(Record):
     since: datetime | None = Field(default=None, description="When the present weight was proved.")
     verdict: Word | None = Field(default=None, description="What the judge said last, in a few words.")
     message: Text | None = Field(default=None, description="What happens now and why, in a sentence.")
-    evidence: tuple[Evidence, ...] = Field(
-        default=(),
-        max_length=8,
-        description="What each metric says.",
-        json_schema_extra=listed("map", "metric"),
+    evidence: Annotated[tuple[Evidence, ...], Listed("map", 8, "metric")] = Field(
+        default=(), description="What each metric says."
     )
     judge: dict[str, Any] | None = Field(
         default=None,
         description="The judge's memory. Only the controller reads it; a restart goes on from here.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
-    conditions: tuple[Condition, ...] = Field(
-        default=(), max_length=16, description="Conditions.", json_schema_extra=listed("map", "type")
+    conditions: Annotated[tuple[Condition, ...], Listed("map", 16, "type")] = Field(
+        default=(), description="Conditions."
     )
-    history: tuple[Transition, ...] = Field(
-        default=(),
-        max_length=HISTORY_KEPT,
-        description="What happened, the latest last.",
-        json_schema_extra=listed("atomic"),
+    history: Annotated[tuple[Transition, ...], Listed("atomic", HISTORY_KEPT)] = Field(
+        default=(), description="What happened, the latest last."
     )

@@ -106,6 +106,11 @@ class Rollout:
         return self._weight_of(self.step) if self.weighted else MAX_PERCENT * (self.phase is Phase.PROMOTED)
 
     @property
+    def pauses(self) -> bool:
+        """Whether a person says go on at the present weight."""
+        return any(step.pause for step in self.profile.steps[max(self.step, 0) : self.step + 1])
+
+    @property
     def stage(self) -> Stage:
         """What the judge must know."""
         if not self.weighted and not self.mirror:
@@ -120,9 +125,9 @@ class Rollout:
         """How many per cent of the stable's requests are copied to the canary."""
         match self.acting:
             case Phase.REHEARSING:
-                return self.profile.shadow.before
+                return self.profile.shadow.percent
             case Phase.PROGRESSING:
-                return self.profile.shadow.during
+                return self.profile.shadow.during_percent
             case _:
                 return 0
 

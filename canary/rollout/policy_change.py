@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from canary.judge.evidence import MetricEvidence
 from canary.judge.ledger import Ledger
-from canary.judge.policy import Profile, Step
+from canary.judge.policy import Profile
 from canary.rollout.decision import Action, Decision
 from canary.rollout.model import Rollout
 from canary.rollout.reducer import noted
@@ -42,11 +42,11 @@ def _merged(rollout: Rollout, profile: Profile) -> Profile:
     if not behind:
         return profile
     here = behind[-1].weight
-    soak = next((step.soak_s for step in profile.steps if step.weight == here), behind[-1].soak_s)
+    present = next((step for step in profile.steps if step.weight == here), behind[-1])
     ahead = tuple(step for step in profile.steps if step.weight > here)
     if rollout.step >= len(rollout.profile.steps):  # it bakes: nothing is ahead
         return replace(profile, steps=rollout.profile.steps, holdback=rollout.profile.holdback)
-    return replace(profile, steps=(*behind[:-1], Step(here, soak), *ahead))
+    return replace(profile, steps=(*behind[:-1], present, *ahead))
 
 
 def _kept(ledger: Ledger, profile: Profile) -> Ledger:

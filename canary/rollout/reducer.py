@@ -29,8 +29,8 @@ def begun(state: State, start: Start, profile: Profile, replicas: int, now: floa
 
 def _copies(profile: Profile) -> str:
     shadow = profile.shadow
-    shares = [f"{shadow.before} % before the first weight"] if shadow.before else []
-    shares += [f"{shadow.during} % beside the weights"] if shadow.during else []
+    shares = [f"{shadow.percent} % before the first weight"] if shadow.percent else []
+    shares += [f"{shadow.during_percent} % beside the weights"] if shadow.during_percent else []
     return f"; copies of the stable's requests go to it: {', '.join(shares)}" if shares else ""
 
 

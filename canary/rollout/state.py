@@ -11,7 +11,7 @@ from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
 from mesh.model import Split
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MAX_ANSWERS: Final = 50
 
 

@@ -15,7 +15,7 @@ from doctor.model import Inventory, Object, Severity, Sighting
 from doctor.pods import Workload, selected
 from doctor.traffic import ISTIO, full_host, overlap, rollouts, routed_services
 from mesh.model import subset_name
-from mesh.policy import Pool
+from mesh.policy import ConnectionPool
 
 ENVOY_IDLE_S: Final = 3600.0
 """Envoy's default for upstream connections, where no DestinationRule says another
@@ -78,7 +78,7 @@ def _idle(inventory: Inventory, service: Object, workload: Workload) -> tuple[Ob
         names.append(f"{service.name}-{subset_name(workload.labels.get('version', ''))}")
     # In Istio's styles the controller writes a rule with its own pool.
     ruled = rollout is not None and _style(rollout) != "gatewayAPI"
-    found: tuple[Object | None, float] = (None, Pool().idle_timeout_s if ruled else ENVOY_IDLE_S)
+    found: tuple[Object | None, float] = (None, ConnectionPool().idle_timeout_s if ruled else ENVOY_IDLE_S)
     for rule in inventory.of("DestinationRule", group=ISTIO):
         host = full_host(text(rule.body, "spec", "host"), rule.namespace)
         if any(overlap(host, full_host(name, service.namespace)) for name in names):

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import combinations
 
+import durationpy
+
 from doctor.check import ANYWHERE, check
 from doctor.dig import listed, text
 from doctor.model import Inventory, Object, Severity, Sighting
@@ -133,17 +135,9 @@ def impatient_route(inventory: Inventory) -> Iterator[Sighting]:
                 )
 
 
-def seconds(text_of: str) -> float | None:
+def seconds(written: str) -> float | None:
     """Return a duration in Go's form as seconds: ``1m30s``, ``500ms``; None if it is none."""
-    units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-    total, number, unit = 0.0, "", ""
-    for character in f"{text_of} ":
-        if unit and not character.isalpha():
-            if unit not in units or not number:
-                return None
-            total, number, unit = total + float(number) * units[unit], "", ""
-        if character.isdigit() or character == ".":
-            number += character
-        else:
-            unit += character.strip()
-    return None if number or not text_of else total
+    try:
+        return durationpy.from_str(written).total_seconds() if written else None
+    except durationpy.DurationError:
+        return None

@@ -69,7 +69,7 @@ def _shaped(mesh: Mesh, routing: Routing, rules: list[Document]) -> Iterator[Doc
 
 def _cohorts(mesh: Mesh, routing: Routing, split: Document) -> Iterator[Document]:
     weight = mesh.split.weights.canary
-    if not routing.cohort or not 0 < weight < MAX_PERCENT:
+    if not routing.cohort_header or not 0 < weight < MAX_PERCENT:
         return
     stable, canary = split["route"]
     sides = (
@@ -77,7 +77,7 @@ def _cohorts(mesh: Mesh, routing: Routing, split: Document) -> Iterator[Document
         ("cohort-stable", stable, cohorts.ALL),
     )
     for name, target, regex in sides:
-        match = [{"headers": {routing.cohort: {"regex": regex}}}]
+        match = [{"headers": {routing.cohort_header: {"regex": regex}}}]
         whole = {key: value for key, value in target.items() if key != "weight"}
         yield {
             **_copied(split, mesh, of_stable=target is stable),

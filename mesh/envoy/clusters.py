@@ -5,7 +5,7 @@ from typing import Final
 from mesh.envoy.options import Options
 from mesh.envoy.shapes import Config, address, duration, file_source, resources, typed
 from mesh.model import Endpoint, Mesh, Version
-from mesh.policy import Outlier, Pool
+from mesh.policy import ConnectionPool, OutlierDetection
 
 SUBSET_NAMESPACE: Final = "istio"
 POD_NAMESPACE: Final = "bertmesh"
@@ -49,7 +49,7 @@ def render_endpoints(version: Version, *, version_info: str = "1") -> Config:
 
 
 def _cluster(mesh: Mesh, version: Version, options: Options) -> Config:
-    pool = mesh.policy.pool
+    pool = mesh.policy.connection_pool
     return {
         "name": cluster_name(version.name),
         "alt_stat_name": stat_name(version.name),
@@ -68,7 +68,7 @@ def _cluster(mesh: Mesh, version: Version, options: Options) -> Config:
         # A pod that is taken off the list gets no more requests, even while it still answers probes.
         "ignore_health_on_host_removal": True,
         "circuit_breakers": {"thresholds": [_thresholds(pool)]},
-        "outlier_detection": _outlier_detection(mesh.policy.outlier),
+        "outlier_detection": _outlier_detection(mesh.policy.outlier_detection),
         "health_checks": [_health_check()],
         "typed_extension_protocol_options": {HTTP_OPTIONS: _http_options(pool)},
     }
@@ -81,20 +81,20 @@ def _endpoint(pod: Endpoint) -> Config:
     }
 
 
-def _thresholds(pool: Pool) -> Config:
+def _thresholds(pool: ConnectionPool) -> Config:
     return {
         "max_connections": pool.max_connections,
-        "max_pending_requests": pool.max_pending,
+        "max_pending_requests": pool.max_pending_requests,
         "max_requests": pool.max_requests,
         "max_retries": pool.max_retries,
     }
 
 
-def _outlier_detection(outlier: Outlier) -> Config:
+def _outlier_detection(outlier: OutlierDetection) -> Config:
     return {
-        "consecutive_5xx": outlier.consecutive_5xx,
+        "consecutive_5xx": outlier.consecutive_5xx_errors,
         "interval": duration(outlier.interval_s),
-        "base_ejection_time": duration(outlier.base_ejection_s),
+        "base_ejection_time": duration(outlier.base_ejection_time_s),
         "max_ejection_percent": outlier.max_ejection_percent,
         # Istio switches this off too: with a handful of pods it says nothing.
         "enforcing_success_rate": 0,
@@ -114,7 +114,7 @@ def _health_check() -> Config:
     }
 
 
-def _http_options(pool: Pool) -> Config:
+def _http_options(pool: ConnectionPool) -> Config:
     return typed(
         "extensions.upstreams.http.v3.HttpProtocolOptions",
         common_http_protocol_options={"idle_timeout": duration(pool.idle_timeout_s)},

@@ -1,6 +1,5 @@
-"""The page docs/errors.md, written from the errors themselves: ``python -m service.api.problem_types``."""
+"""The page docs/errors.md, written from the errors themselves; `make generate` writes it."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -109,7 +108,3 @@ def _subclasses(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
 
 def _first_paragraph(error: type[ServiceError]) -> str:
     return " ".join((error.__doc__ or "").partition("\n\n")[0].split())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

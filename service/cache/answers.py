@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from typing import Protocol
@@ -11,16 +11,21 @@ from typing import Protocol
 import orjson
 
 from service.cache.flight import Flights
-from service.cache.leases import Compute, Leases, Patience
-from service.cache.store import Calls, Claim, Guard, Value
+from service.cache.local import LocalAnswers
+from service.cache.store import Calls, Guard, Value
 from service.tasks.base import Answer, Query, Task, unpacked
+
+Compute = Callable[[Sequence[str], float], Mapping[str, Answer]]
+"""Computes the answers to keys within a number of seconds."""
 
 
 class CacheStatus(Enum):
     """What became of a request's lookup; the values of the header and the metrics."""
 
+    LOCAL = "local"
+    """Every answer was kept in this process."""
     HIT = "hit"
-    """Every answer was there."""
+    """Every answer was there, at least one in the store only."""
     MISS = "miss"
     """At least one was computed, by this request or by another that was at it already."""
     BYPASS = "bypass"
@@ -28,7 +33,12 @@ class CacheStatus(Enum):
     ERROR = "error"
     """The store did not answer in time, or is being left alone."""
     OFF = "off"
-    """There is no store."""
+    """No answers are kept, neither here nor in a store."""
+
+    @property
+    def found(self) -> bool:
+        """Whether nothing was computed for the request: what it took says nothing of the model."""
+        return self in (CacheStatus.LOCAL, CacheStatus.HIT)
 
 
 @dataclass(frozen=True)
@@ -44,13 +54,14 @@ class Rules:
     """How answers are kept.
 
     ``ttl_s`` is shortened at random by up to the share ``jitter``, so that what was kept together does
-    not expire together. Values of more than ``max_bytes`` are not kept.
+    not expire together; both are the store's. In this process answers may take ``local_bytes`` together.
+    Values of more than ``max_bytes`` are not kept.
     """
 
     ttl_s: float = 3600
     jitter: float = 0.1
     max_bytes: int = 64 * 1024
-    patience: Patience = field(default_factory=Patience)
+    local_bytes: int = 0
 
 
 def key(digest: str, version: str, task: Task, query: Query) -> str:
@@ -72,11 +83,14 @@ class Observer(Calls, Protocol):
 
 
 class AnswerCache:
-    """Finds and keeps answers, and has each computed once; never raises because of the store."""
+    """Finds and keeps answers, here and in a store, and has each computed once.
+
+    It never raises because of the store, which may be missing.
+    """
 
     def __init__(
         self,
-        store: Guard,
+        store: Guard | None,
         rules: Rules,
         *,
         observer: Observer,
@@ -84,16 +98,16 @@ class AnswerCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._local = LocalAnswers(rules.local_bytes)
         self._rules = rules
         self._observer = observer
         self._random = random
         self._flights: Flights[Answer] = Flights(clock)
-        self._leases = Leases(self, rules.patience, clock=clock)
 
     def answers(
         self, kind: type[Answer], keys: Sequence[str], compute: Compute, timeout_s: float
     ) -> tuple[tuple[Answer, ...], CacheStatus]:
-        """Return an answer of a kind for each key: from the store, or computed once for all who want it now.
+        """Return an answer of a kind for each key: found, or computed once for all threads that want it now.
 
         Whatever ``compute`` raises is raised.
 
@@ -102,42 +116,61 @@ class AnswerCache:
         """
         found = self.find(kind, keys)
         known = {name: answer for name, answer in zip(keys, found.answers, strict=True) if answer is not None}
+
+        def lead(names: Sequence[str], left_s: float) -> Mapping[str, Answer]:
+            fresh = compute(names, left_s)
+            self.keep(fresh, locally=found.status is CacheStatus.ERROR)
+            return fresh
+
         if missing := [name for name in keys if name not in known]:
-            away = found.status is CacheStatus.ERROR
-            lead = compute if away else lambda names, left_s: self._leases.share(kind, names, compute, left_s)
             known |= self._flights.share(missing, lead, timeout_s)
         return tuple(known[name] for name in keys), found.status
 
     def find(self, kind: type[Answer], keys: Sequence[str]) -> Lookup:
-        """Look all keys up at once."""
-        values = self._store.get(keys)
-        if values is None:
-            self._observer.looked_up(CacheStatus.ERROR, len(keys))
-            return Lookup((None,) * len(keys), CacheStatus.ERROR)
-        answers = tuple(unpacked(kind, value) for value in values)
-        missing = sum(answer is None for answer in answers)
-        for status, number in ((CacheStatus.MISS, missing), (CacheStatus.HIT, len(answers) - missing)):
-            if number:
-                self._observer.looked_up(status, number)
-        return Lookup(answers, CacheStatus.MISS if missing else CacheStatus.HIT)
+        """Look all keys up at once: here first, then those that are not here in the store."""
+        answers = [unpacked(kind, content) for content in self._local.get(keys)]
+        rest = [name for name, answer in zip(keys, answers, strict=True) if answer is None]
+        self._count(CacheStatus.LOCAL, len(keys) - len(rest))
+        if not rest:
+            return Lookup(tuple(answers), CacheStatus.LOCAL)
+        found, status = self._fetch(kind, rest)
+        given = iter(found)
+        return Lookup(tuple(next(given) if answer is None else answer for answer in answers), status)
 
     def bypassed(self, answers: int) -> None:
         """Note that some answers were not looked up, on purpose."""
-        self._observer.looked_up(CacheStatus.BYPASS, answers)
+        self._count(CacheStatus.BYPASS, answers)
 
-    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim] | None:
-        """Lease keys that nobody else computes; see `service.cache.leases`."""
-        return self._store.claim(keys, lease_s)
-
-    def keep(self, answers: Mapping[str, Answer], released: Sequence[str] = ()) -> None:
-        """Keep answers, except those that are very large, and give leases back."""
+    def keep(self, answers: Mapping[str, Answer], *, locally: bool = False) -> None:
+        """Keep answers, except those that are very large; ``locally`` asks nothing of the store."""
         limit = self._rules.max_bytes
         packed = {name: answer.pack() for name, answer in answers.items() if answer.may_fit(limit)}
-        values = {
-            name: Value(content, self._ttl_s()) for name, content in packed.items() if len(content) <= limit
+        contents = {name: content for name, content in packed.items() if len(content) <= limit}
+        self._local.put(contents)
+        if contents and self._store and not locally:
+            self._store.put({name: Value(content, self._ttl_s()) for name, content in contents.items()})
+
+    def _fetch(self, kind: type[Answer], keys: Sequence[str]) -> tuple[Sequence[Answer | None], CacheStatus]:
+        """Ask the store, and keep here what it has."""
+        values = self._store.get(keys) if self._store else [None] * len(keys)
+        if values is None:
+            self._count(CacheStatus.ERROR, len(keys))
+            return [None] * len(keys), CacheStatus.ERROR
+        answers = [unpacked(kind, value) for value in values]
+        found = {
+            name: value
+            for name, value, answer in zip(keys, values, answers, strict=True)
+            if value is not None and answer is not None
         }
-        if values or released:
-            self._store.put(values, released)
+        self._local.put(found)
+        missing = sum(answer is None for answer in answers)
+        self._count(CacheStatus.MISS, missing)
+        self._count(CacheStatus.HIT, len(answers) - missing)
+        return answers, CacheStatus.MISS if missing else CacheStatus.HIT
+
+    def _count(self, status: CacheStatus, answers: int) -> None:
+        if answers:
+            self._observer.looked_up(status, answers)
 
     def _ttl_s(self) -> float:
         return self._rules.ttl_s * (1 - self._rules.jitter * self._random.random())

@@ -1,20 +1,21 @@
 """Redis as a store of answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self, cast
+from typing import Self
 
-from service.cache.redis_pool import RedisPool
-from service.cache.resp import Word
-from service.cache.store import Claim, Value
-
-_LEASE = ":lease"
+from service.cache.connections import Redis
+from service.cache.redis_url import redis_at
+from service.cache.store import Value
 
 
 class RedisStore:
-    """Keeps values in Redis; every key has a time to live."""
+    """Keeps values in Redis; every key has a time to live.
 
-    def __init__(self, pool: RedisPool) -> None:
-        self._pool = pool
+    A batch is a command for each key, sent together: in a cluster, keys lie on several nodes.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
 
     @classmethod
     def connect(cls, url: str, timeout_s: float) -> Self:
@@ -23,7 +24,7 @@ class RedisStore:
         Raises:
             SettingsError: The URL is none that names a Redis.
         """
-        return cls(RedisPool.connect(url, timeout_s))
+        return cls(redis_at(url, timeout_s))
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return the values of keys.
@@ -31,35 +32,17 @@ class RedisStore:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        (values,) = self._pool.ask(("MGET", *keys))
-        return cast("Sequence[bytes | None]", values)
+        return self._redis.ask(*(("GET", name) for name in keys))
 
-    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
-        """Lease those keys that nobody else has leased, then read them all.
-
-        A value is written before its lease is given back, so that whoever gets the lease sees it.
+    def put(self, values: Mapping[str, Value]) -> None:
+        """Keep values.
 
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        leases = [("SET", name + _LEASE, "1", "NX", "PX", _milliseconds(lease_s)) for name in keys]
-        *leased, values = self._pool.ask(*leases, ("MGET", *keys))
-        found = cast("Sequence[bytes | None]", values)
-        return [Claim(mine is not None, value) for mine, value in zip(leased, found, strict=True)]
-
-    def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
-        """Keep values, then give leases back.
-
-        Raises:
-            StoreDown: Redis failed or did not answer in time.
-        """
-        commands: list[Sequence[Word]] = [
-            ("SET", name, value.content, "PX", _milliseconds(value.ttl_s)) for name, value in values.items()
-        ]
-        if released:
-            commands.append(("DEL", *(name + _LEASE for name in released)))
-        self._pool.ask(*commands)
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
+        self._redis.ask(
+            *(
+                ("SET", name, value.content, "PX", max(1, round(value.ttl_s * 1000)))
+                for name, value in values.items()
+            )
+        )

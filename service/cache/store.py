@@ -22,14 +22,6 @@ class Value:
     ttl_s: float
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What an attempt to lease a key gave: whether it is ours now, and what is kept under it."""
-
-    leased: bool
-    content: bytes | None
-
-
 class Store(Protocol):
     """Where answers lie: keys to bytes, for a time. Each call is one round trip, or raises StoreDown."""
 
@@ -37,12 +29,8 @@ class Store(Protocol):
         """Return what is kept under keys."""
         ...
 
-    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
-        """Lease those keys that nobody else has leased, then read them all."""
-        ...
-
-    def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
-        """Keep values, then give leases back."""
+    def put(self, values: Mapping[str, Value]) -> None:
+        """Keep values."""
         ...
 
 
@@ -64,15 +52,11 @@ class Guard:
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None] | None:
         """Return what is kept under keys."""
-        return self._call("MGET", lambda: self._store.get(keys))
+        return self._call("GET", lambda: self._store.get(keys))
 
-    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim] | None:
-        """Lease those keys that nobody else has leased, then read them all."""
-        return self._call("SET NX", lambda: self._store.claim(keys, lease_s))
-
-    def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
-        """Keep values, then give leases back."""
-        self._call("SET", lambda: self._store.put(values, released))
+    def put(self, values: Mapping[str, Value]) -> None:
+        """Keep values."""
+        self._call("SET", lambda: self._store.put(values))
 
     def _call(self, operation: str, call: Callable[[], T]) -> T | None:
         if not self._breaker.allows():

@@ -9,10 +9,9 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
-from service.errors import BodyTooSlow, WrongContentType
-from service.http.errors import WrongContentEncoding
+from service.errors import BodyTooSlow, ServiceError, WrongContentType
+from service.http.errors import MalformedRequest, WrongContentEncoding
 from service.http.limits import MAX_BODY_BYTES
-from service.http.refusals import translated
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 _POURED_BYTES = 8 * MAX_BODY_BYTES
 _AT_ONCE = 1 << 16
+_SEEN_CHARACTERS = 200
 
 
 def json_body(environ: "WSGIEnvironment") -> bytes:
@@ -32,19 +32,30 @@ def json_body(environ: "WSGIEnvironment") -> bytes:
         MalformedRequest: Its chunks are not what HTTP has.
         RequestEntityTooLarge: It has more than `MAX_BODY_BYTES` bytes.
     """
-    _require_json(environ)
     try:
-        body = get_input_stream(environ, max_content_length=MAX_BODY_BYTES).read()
-    except RequestEntityTooLarge:
+        _require_json(environ)
+        return _whole_body(environ)
+    except (RequestEntityTooLarge, WrongContentType, WrongContentEncoding):
         _pour_away(environ)
         raise
+    except ServiceError:
+        _give_up(environ)
+        raise
+
+
+def _whole_body(environ: "WSGIEnvironment") -> bytes:
+    try:
+        body = get_input_stream(environ, max_content_length=MAX_BODY_BYTES).read()
     except ClientDisconnected:
         raise BodyTooSlow from None
     except ParseException as error:
-        raise translated(error) from error
+        raise MalformedRequest(
+            seen=str(error)[:_SEEN_CHARACTERS],
+            needed="chunks as in RFC 9112",
+            do="mend the client, or let a library write HTTP",
+        ) from error
     announced = int(environ.get("CONTENT_LENGTH") or 0)
     if len(body) < announced:
-        _give_up(environ)
         seen = f"a body that ends after {len(body):,} of {announced:,} bytes"
         raise BodyTooSlow(seen)
     return body
@@ -68,7 +79,7 @@ def _require_json(environ: "WSGIEnvironment") -> None:
 
 
 def _pour_away(environ: "WSGIEnvironment") -> None:
-    """Read a body that is too large, within reason: a client that still sends would not hear the answer."""
+    """Read a body that nobody wants, within reason: a client that still sends would not hear the answer."""
     try:
         stream = get_input_stream(environ, max_content_length=_POURED_BYTES)
         while stream.read(_AT_ONCE):
@@ -78,9 +89,9 @@ def _pour_away(environ: "WSGIEnvironment") -> None:
 
 
 def _give_up(environ: "WSGIEnvironment") -> None:
-    """Let the connection end with this answer: nobody knows where its next request would begin."""
-    with suppress(AttributeError):  # not gunicorn's, whose own mark this is
-        environ["wsgi.input"].failed = True
+    """Let the connection end with this answer, and the answer say so: the rest of the body is not read."""
+    with suppress(AttributeError):  # not a pod's, see `pre_request` in service.server.gunicorn_conf
+        environ["wsgi.input"].request.force_close()
 
 
 def to_json(document: object) -> bytes:

@@ -215,9 +215,15 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Po
 
 
 def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float]) -> AnswerCache | None:
-    if settings.redis_url is None:
+    guard = None
+    if settings.redis_url is not None:
+        store = RedisStore.connect(settings.redis_url, settings.redis_timeout_s)
+        guard = Guard(store, Breaker(clock), telemetry)
+    elif not settings.cache_local_bytes:
         return None
-    store = RedisStore.connect(settings.redis_url, settings.redis_timeout_s)
-    rules = Rules(ttl_s=settings.cache_ttl_s, max_bytes=settings.cache_value_bytes)
-    guard = Guard(store, Breaker(clock), telemetry)
+    rules = Rules(
+        ttl_s=settings.cache_ttl_s,
+        local_bytes=settings.cache_local_bytes,
+        max_bytes=settings.cache_value_bytes,
+    )
     return AnswerCache(guard, rules, observer=telemetry, random=random.Random(), clock=clock)

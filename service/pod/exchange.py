@@ -118,7 +118,7 @@ class Exchange:
     def _count_confidence(self, outcome: Outcome) -> None:
         """Count sure and unsure answers under the version that the judge knows this pod by."""
         flags = [flag for answer in outcome.answers for flag in answer.unsure]
-        if not flags or outcome.cache is CacheStatus.HIT:
+        if not flags or outcome.cache.found:
             return
         labels = (self.route, self.pod.deployed)
         self.pod.metrics.answers.labels(*labels).inc(len(flags))

@@ -1,1 +1,1 @@
-"""Gunicorn's configuration for a pod, and what it needs beside."""
+"""Gunicorn's configuration for a pod, and its worker."""

@@ -6,11 +6,15 @@ Read by ``gunicorn -c python:service.server.gunicorn_conf``; the names are gunic
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 import time
+import weakref
 from threading import Thread
 from typing import Any
+
+from gunicorn.glogging import Logger
 
 from modelstore import ModelStoreError
 from observability import logs
@@ -19,16 +23,32 @@ from service.models.early import begin
 from service.models.load import find
 from service.models.memory import share_one_heap
 from service.pod.settings import Settings
-from service.server.arbiter import ignore_in_worker, keep_one_worker, keep_steady_time
 
 _WORKER_BOOT_ERROR = 3
 """The exit code at which gunicorn gives up instead of starting the worker again."""
+_OTHER_FILES = 128
+"""What is open beside connections of clients: the model's files, Redis, gRPC."""
+_RELOADS = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
+"""What gunicorn starts a second worker on, or a second master, or ends the only worker."""
+
+
+class _Log(Logger):  # type: ignore[misc] # gunicorn has no types
+    # Gunicorn says yes wherever the log has a configuration, and makes lines ready that go nowhere.
+    access_log_enabled = False
+
+
+def _files(wanted: int) -> int:
+    """Let the pod open so many files if it may; return how many it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = max(soft, min(wanted, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
+
 
 share_one_heap()
 # Before torch is loaded, whose threads wait for one another by spinning: so long that an answer beside a busy
 # process took seventeen times as long as now at the worst. Alone it makes no difference.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-keep_steady_time()
 try:
     _settings = Settings.from_env(os.environ)
 except SettingsError as error:
@@ -38,10 +58,12 @@ bind = [each for each in (_settings.bind, _settings.admin_bind) if each]
 # One process a pod: metrics, queue and a swap of models then need no cross-process tricks.
 workers = 1
 worker_class = "service.server.worker.ImpatientWorker"
-logger_class = "service.server.log.Log"
+logger_class = _Log
 # More than the queue takes, so that a full queue is answered with 429 instead of silence.
 threads = _settings.limits.queue_items + 64
 worker_connections = threads + 1024
+# Gunicorn's worker dies where no more files may be open, and any stranger can bring that about.
+worker_connections = max(1, min(worker_connections, _files(worker_connections + _OTHER_FILES) - _OTHER_FILES))
 # Longer than Envoy keeps an idle connection (30 s), so that Envoy is the one to close it.
 keepalive = 75
 graceful_timeout = _settings.grace_s
@@ -66,9 +88,9 @@ def on_starting(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
         sys.exit(f"the pod cannot start: {error}")
 
 
-def when_ready(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    """Leave signals alone that would make a second worker."""
-    keep_one_worker(arbiter)
+def when_ready(_arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Leave signals alone that would make a second worker, which has no port for gRPC and ends the pod."""
+    _ignore_reloads()
 
 
 def post_fork(_arbiter: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
@@ -83,7 +105,7 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
     """
     gc.freeze()
     gc.enable()
-    ignore_in_worker()
+    _ignore_reloads()
     if _settings.grpc_bind:
         _serve_grpc(worker.wsgi.extensions, _settings.grpc_bind)
 
@@ -99,12 +121,24 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
     signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - positional only
 
 
+def pre_request(worker: Any, request: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Let answers say when they are the last: a client that is not told loses its next request."""
+    request.body.request = weakref.proxy(request)  # for service.http.body
+    if worker.wsgi.extensions["bertmesh"].draining:
+        request.force_close()
+
+
 def worker_exit(_arbiter: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Finish gRPC's requests and the queue, and send the last spans."""
     if hasattr(worker, "wsgi"):
         if server := worker.wsgi.extensions.get("bertmesh.grpc"):
             server.stop().wait()
         worker.wsgi.extensions["bertmesh"].close()
+
+
+def _ignore_reloads() -> None:
+    for number in _RELOADS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _serve_grpc(extensions: dict[str, Any], address: str) -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, Self, cast
+from typing import Final, Protocol, Self
 
 from observability.names import SHADOW_WORST_KEY
-from service.cache.redis_pool import RedisPool
-from service.cache.resp import Word
+from service.cache.connections import Redis, Word
+from service.cache.redis_url import redis_at
 
 KEPT_S: Final = 86400
 """How long the worst disagreements of a canary are kept after the last one."""
@@ -39,8 +39,8 @@ class Board(Protocol):
 class RedisBoard:
     """A board in Redis; every key has a time to live."""
 
-    def __init__(self, pool: RedisPool) -> None:
-        self._pool = pool
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
 
     @classmethod
     def connect(cls, url: str, timeout_s: float) -> Self:
@@ -49,7 +49,7 @@ class RedisBoard:
         Raises:
             SettingsError: The URL is none that names a Redis.
         """
-        return cls(RedisPool.connect(url, timeout_s))
+        return cls(redis_at(url, timeout_s))
 
     def post(self, notes: Mapping[str, bytes], ttl_s: float) -> None:
         """Leave notes.
@@ -57,7 +57,7 @@ class RedisBoard:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        self._pool.ask(*(("SET", key, note, "PX", round(ttl_s * 1000)) for key, note in notes.items()))
+        self._redis.ask(*(("SET", key, note, "PX", round(ttl_s * 1000)) for key, note in notes.items()))
 
     def take(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return those notes that are there, and take them away.
@@ -65,7 +65,7 @@ class RedisBoard:
         Raises:
             StoreDown: Redis failed or did not answer in time.
         """
-        return cast("Sequence[bytes | None]", self._pool.ask(*(("GETDEL", key) for key in keys)))
+        return self._redis.ask(*(("GETDEL", key) for key in keys))
 
     def show(self, canary: str, examples: Sequence[Example], limit: int) -> None:
         """Add to a canary's examples, of which the ``limit`` most severe stay.
@@ -78,8 +78,10 @@ class RedisBoard:
         for example in examples:
             rows += [f"{example.severity:.6f}", example.document]
         # Among equals the last by their bytes stay, whatever the order they came in.
-        self._pool.ask(("ZADD", key, *rows), ("ZREMRANGEBYRANK", key, 0, -limit - 1), ("EXPIRE", key, KEPT_S))
+        self._redis.ask(
+            ("ZADD", key, *rows), ("ZREMRANGEBYRANK", key, 0, -limit - 1), ("EXPIRE", key, KEPT_S)
+        )
 
     def close(self) -> None:
         """Hang up; the next call connects anew."""
-        self._pool.close()
+        self._redis.close()

@@ -16,7 +16,7 @@ from canary.measure.counts import Counts as PodTotals
 from canary.measure.counts import PodCounts, Tick
 
 PROFILES = {
-    name: replace(p, metrics=(replace(ERRORS, loose=p.metrics[0].loose),), fallback_s=100.0)
+    name: replace(p, metrics=(replace(ERRORS, stated=p.metrics[0].stated),), fallback_s=100.0)
     for name, p in {"default": DEFAULT, "low-traffic": LOW_TRAFFIC}.items()
 }
 VERDICTS = {Outcome.HOLD: HOLD, Outcome.ADVANCE: ADVANCE, Outcome.ROLL_BACK: ROLL_BACK}

@@ -1,19 +1,12 @@
 import pytest
 
 from benchmarks import sizing
-from benchmarks.sizing import LOADS, PAGE, SOURCE, Measured, Unreadable
+from benchmarks.sizing import LOADS, Measured, Unreadable
 
 ROW = Measured("int8", rate=100.0, p99_ms=300.0, memory_mib=600.0, start_s=2.0)
 HEAD = "| server | 32 clients: requests/s | p50 / p99 ms | memory MiB (PSS) | start to first answer s |"
 ROWS = "| pod, int8 (as such) | 1,100 | 3 / 30 | 600 | 2 |\n| x | 1 | 1 / 1 | 1 | 1 |\n"
 GOOD = f"## Against the peers\n\n{HEAD}\n|---|---|---|---|---|\n{ROWS}"
-
-
-def test_the_page_is_computed_from_what_was_measured_last() -> None:
-    written = PAGE.read_text("utf-8")
-    assert written == sizing.page(sizing.measured(SOURCE.read_text("utf-8"))), (
-        "docs/performance.md has changed: run `python -m benchmarks.sizing`"
-    )
 
 
 @pytest.mark.parametrize(("load", "pods"), [(1, 2), (60, 2), (61, 3), (600, 11)])

@@ -1,9 +1,8 @@
 """The testdata pairs: `NAME.in.yaml` are values, `NAME.out.yaml` what the mesh gets of them.
 
-`python -m tests.chart.rewrite_testdata` rewrites the outputs; read the diff before you commit it.
+`make generate` rewrites the outputs; read the diff before you commit it.
 """
 
-import sys
 from pathlib import Path
 
 import yaml
@@ -37,14 +36,6 @@ def rendered(path: Path) -> str:
     return to_yaml(sorted(plain, key=lambda each: (each["kind"], each["metadata"]["name"])))
 
 
-def main() -> None:
-    """Rewrite every output, and remove those without an input."""
-    for path in inputs():
-        output_of(path).write_text(rendered(path), encoding="utf-8")
-        sys.stdout.write(f"{output_of(path).name}\n")
-    for path in set(TESTDATA.glob("*.out.yaml")) - set(map(output_of, inputs())):
-        path.unlink()
-
-
-if __name__ == "__main__":
-    main()
+def wanted() -> dict[Path, str]:
+    """Return every output with what it should hold."""
+    return {output_of(path): rendered(path) for path in inputs()}

@@ -12,8 +12,7 @@ from bertmesh.commands.cli import cli
 from bertmesh.commands.routes import example_mesh
 from bertmesh.local import inventory
 from bertmesh.local.home import Home, MeshInfo, VersionSpec, process_start, write_json
-from doctor.examine import reference
-from doctor.examine.run import all_checks, examine
+from doctor.examine.run import examine
 from doctor.model import Inventory, Object, Severity
 from doctor.sources.files import objects
 from mesh import gateway_api, istio
@@ -21,7 +20,7 @@ from mesh.cluster.istio import render
 from mesh.envoy import render_routes
 from mesh.local.files import to_yaml, write_yaml
 from mesh.local.routefile import RouteFile
-from mesh.policy import Policy, Pool
+from mesh.policy import ConnectionPool, Policy
 from mesh.routing import Routing, Style
 from tests.doctor.worlds import World
 
@@ -95,13 +94,6 @@ def test_files_go_where_the_namespace_says() -> None:
     assert "kubectl -n elsewhere" in result.output
 
 
-def test_the_reference_page_is_what_the_checks_say() -> None:
-    written = (ROOT / "docs" / "doctor.md").read_text("utf-8")
-    assert written == reference.page(all_checks()), (
-        "docs/doctor.md is old: python -m doctor.examine.reference docs/doctor.md"
-    )
-
-
 def test_the_projects_own_istio_objects_have_no_errors() -> None:
     mesh = example_mesh()
     gateway = Routing(style=Style.GATEWAY_API, gateways=("public",))
@@ -119,7 +111,7 @@ def test_the_projects_example_of_a_rollout_has_no_errors_of_its_own() -> None:
     assert examine(Inventory((Object(example),))) == []
 
 
-def running_home(folder: Path, pool: Pool) -> Home:
+def running_home(folder: Path, pool: ConnectionPool) -> Home:
     """Return a home as a running mesh leaves it: the process is this one."""
     home = Home.at(folder)
     started = process_start(os.getpid())
@@ -127,7 +119,7 @@ def running_home(folder: Path, pool: Pool) -> Home:
     write_json(home.info_file, {**MeshInfo(os.getpid(), started, "", "", "", "").__dict__})
     mesh = example_mesh()
     home.add_versions({name: VersionSpec(f"zh-small:{name}") for name in mesh.names})
-    home.tell_policy(Policy(pool=pool))
+    home.tell_policy(Policy(connection_pool=pool))
     route = RouteFile(home.envoy)
     route.path.parent.mkdir(parents=True)
     write_yaml(route.path, render_routes(mesh))
@@ -135,13 +127,13 @@ def running_home(folder: Path, pool: Pool) -> Home:
 
 
 def test_the_local_mesh_is_looked_at_like_a_cluster(tmp_path: Path) -> None:
-    home = running_home(tmp_path, Pool())
+    home = running_home(tmp_path, ConnectionPool())
     result = run("--home", str(home.root))
     assert result.exit_code == 0, result.output
     assert "of the local mesh: 0 errors" in result.output
 
 
 def test_a_local_mesh_whose_envoy_keeps_connections_too_long_is_found(tmp_path: Path) -> None:
-    home = running_home(tmp_path, Pool(idle_timeout_s=600))
+    home = running_home(tmp_path, ConnectionPool(idle_timeout_s=600))
     codes = {each.code for each in examine(inventory.inventory(home))}
     assert codes == {"BM301"}

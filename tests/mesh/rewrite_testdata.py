@@ -1,9 +1,8 @@
 """The testdata pairs: `NAME.in.yaml` is a mesh, `NAME.KIND.out.yaml` what is rendered from it.
 
-`python -m tests.mesh.rewrite_testdata` rewrites the outputs; read the diff before you commit it.
+`make generate` rewrites the outputs; read the diff before you commit it.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,16 @@ import yaml
 from mesh import envoy, istio
 from mesh.local.files import to_yaml
 from mesh.model import Endpoint, Mesh, Split, Version, Weights
-from mesh.policy import Jwt, Outlier, Policy, Pool, Retries
+from mesh.policy import ConnectionPool, Jwt, OutlierDetection, Policy, Retries
 
 TESTDATA = Path(__file__).parent / "testdata"
 OPTIONS = envoy.Options("/srv/envoy", 8080, 9901, "/srv/access.log", "http://127.0.0.1:4318")
-PARTS = {"retries": Retries, "outlier": Outlier, "pool": Pool, "jwt": Jwt}
+PARTS = {
+    "retries": Retries,
+    "outlier_detection": OutlierDetection,
+    "connection_pool": ConnectionPool,
+    "jwt": Jwt,
+}
 
 RENDERERS: dict[str, Callable[[Mesh], str]] = {
     "istio": lambda mesh: to_yaml(istio.render(mesh)),
@@ -68,15 +72,6 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
-def main() -> None:
-    """Rewrite every output, and remove those without an input."""
-    wanted = {path: text for source in inputs() for path, text in outputs(source).items()}
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"{path.name}\n")
-    for path in set(TESTDATA.glob("*.out.yaml")) - set(wanted):
-        path.unlink()
-
-
-if __name__ == "__main__":
-    main()
+def wanted() -> dict[Path, str]:
+    """Return every output with what it should hold."""
+    return {path: text for source in inputs() for path, text in outputs(source).items()}

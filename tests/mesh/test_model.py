@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mesh.errors import InvalidMesh
 from mesh.model import Split, Version, Weights, check_version_name, local_mesh
-from mesh.policy import Outlier, Policy, Pool, Retries
+from mesh.policy import ConnectionPool, OutlierDetection, Policy, Retries
 from mesh.shadow import MILLION, copied, mirror_of, parts
 
 
@@ -85,10 +85,10 @@ def test_two_versions_do_not_share_a_subset() -> None:
         lambda: Policy(rate_limit_per_s=0),
         lambda: Retries(attempts=-1),
         lambda: Retries(per_try_timeout_s=0),
-        lambda: Outlier(max_ejection_percent=101),
-        lambda: Outlier(interval_s=-1),
-        lambda: Pool(max_connections=0),
-        lambda: Pool(idle_timeout_s=0),
+        lambda: OutlierDetection(max_ejection_percent=101),
+        lambda: OutlierDetection(interval_s=-1),
+        lambda: ConnectionPool(max_connections=0),
+        lambda: ConnectionPool(idle_timeout_s=0),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(make: type[Policy]) -> None:

@@ -25,6 +25,7 @@ class Tiny:
             "model": str(self.folder),
             "models_dir": self.folder.parent,
             "cache_dir": self.folder.parent,
+            "cache_local_bytes": 0,  # so that each request comes to the model
         }
         return Settings(**(defaults | changes))  # type: ignore[arg-type] # the tests name real fields
 

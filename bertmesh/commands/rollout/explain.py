@@ -12,6 +12,7 @@ from bertmesh.errors import BertmeshError
 from canary.errors import NoRollout
 from canary.judge import formatting
 from canary.prometheus import promql
+from canary.resource.effective import effective
 from canary.rollout.state import State
 from canary.settings import Settings
 from canary.views.findings import Evidence, Finding, evidence
@@ -59,6 +60,7 @@ def explanation(
         "phase": run.phase.value,
         "decision": entry_view(run.turn),
         "judged_at": judged.at if judged else None,
+        "policy": _policy(run),
         "evidence": _evidence(found) if found else None,
         "queries": queries(run, settings, shared),
     }
@@ -86,6 +88,11 @@ def _shared_queries(shared: Sequence[promql.Want], settings: Settings) -> dict[s
     asked = promql.questions(shared, settings.window_s)
     whose = f"as the operator asks for all {len(shared)} rollouts under way in the namespace"
     return {f"counters, {whose}": asked.counters, f"counters of the pods, {whose}": asked.own}
+
+
+def _policy(run: Run) -> dict[str, str]:
+    """Return what holds: what was stated, and the profile's values for the rest."""
+    return {"profile": run.rollout.profile.name, **effective(run.rollout.profile)} if run.rollout else {}
 
 
 def _choose(state: State | None, name: str | None) -> Run:
@@ -130,6 +137,9 @@ def _text(run: Run, document: dict[str, Any]) -> str:
     head = f"{run.id}: {run.stable} -> {run.canary}, {run.phase.value}, canary at {run.weight} %"
     lines = [head, f"  {entry_line(document['decision'], clock).strip()}", ""]
     lines += _evidence_lines(document["evidence"])
+    if document["policy"]:
+        lines += ["", "policy (a metric: tolerated; tight; stated margin):"]
+        lines += [f"  {name}: {value}" for name, value in document["policy"].items()]
     lines += ["", "queries (Prometheus; counters as they are, compared from one measurement to the next):"]
     for what, query in document["queries"].items():
         lines += [f"  {what}:", f"    {query}"]

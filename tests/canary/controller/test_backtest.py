@@ -117,7 +117,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("recorded")
 def test_the_command_prints_decisions_with_times_and_the_end(tmp_path: Path) -> None:
     policy = tmp_path / "p.yaml"
-    policy.write_text("profile: fast\nbake: {duration: 1m, holdback: 0}\n", encoding="utf-8")
+    policy.write_text("profile: fast\nbake: 1m\nholdback: 0\n", encoding="utf-8")
     result = run(*arguments("--policy", str(policy), "--from", "1000000", "--to", "1000100"))
     assert result.exit_code == 0, result.output
     assert "roll_back (breaker): errors: canary 30" in result.output

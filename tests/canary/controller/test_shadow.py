@@ -64,7 +64,7 @@ def test_a_canary_that_disagrees_goes_back_before_its_first_request() -> None:
 
 
 def test_a_canary_that_agrees_goes_on_after_the_stated_number_of_copies() -> None:
-    enough = math.ceil(math.log(6 * ADVANCE_AT) / (0.95 * SHADOW.loose.extra))
+    enough = math.ceil(math.log(6 * ADVANCE_AT) / (0.95 * SHADOW.stated.added))
     assert enough == 51
     waiting = said([(enough - 8, 0)])
     assert waiting.reason == "collecting:shadow"
@@ -97,7 +97,7 @@ def test_after_the_fallback_what_the_first_step_needs_is_enough() -> None:
 
 
 def test_what_is_only_watched_can_roll_back_and_need_not_be_proved() -> None:
-    watched = replace(COPIED, metrics=(*COPIED.metrics[:-1], replace(SHADOW, required=False)))
+    watched = replace(COPIED, metrics=(*COPIED.metrics[:-1], replace(SHADOW, use="watched")))
     assert said([(0, 0)] * 3, profile=watched).outcome is Outcome.ADVANCE
     assert said([(10, 8)] * 6, profile=watched).outcome is Outcome.ROLL_BACK
 
@@ -138,8 +138,8 @@ def simulated(rate: float, seed: int, ticks: int = 240) -> tuple[bool, bool]:
 
 def test_the_declared_error_rates_hold_for_copies() -> None:
     """At what is tolerated at most 1 % are rolled back; at what is stated at most 1 in 20 goes on here."""
-    tolerated = [simulated(SHADOW.tolerated.extra, seed) for seed in range(40)]
-    stated = [simulated(SHADOW.loose.extra, seed) for seed in range(40)]
+    tolerated = [simulated(SHADOW.tolerated.added, seed) for seed in range(40)]
+    stated = [simulated(SHADOW.stated.added, seed) for seed in range(40)]
     assert sum(back for back, _ in tolerated) <= 2
     assert sum(on for _, on in stated) <= 5
 
@@ -219,5 +219,5 @@ def test_a_rehearsal_without_comparisons_waits_and_can_be_aborted() -> None:
 
 
 def test_the_margins_of_one_sample_are_said_as_shares() -> None:
-    assert str(Margin(0.0, 0.10)) == "10 %"
-    assert str(Margin(1.5, 0.005)) == "1.5x + 0.5 points"
+    assert str(Margin(0.0, 10)) == "10 %"
+    assert str(Margin(1.5, 0.5)) == "1.5x + 0.5 points"

@@ -184,10 +184,10 @@ def test_the_fast_profile_says_what_it_is() -> None:
 def test_no_margin_of_a_profile_is_wider_than_the_one_it_falls_back_to(name: str) -> None:
     for metric in PROFILES[name].metrics:
         rates = (0.0, 0.01, 0.1)
-        assert all(metric.tolerated.of(p) <= metric.loose.of(p) for p in rates)
-        assert all(metric.tight.of(p) <= metric.loose.of(p) for p in rates)
+        assert all(metric.tolerated.of(p) <= metric.stated.of(p) for p in rates)
+        assert all(metric.tight.of(p) <= metric.stated.of(p) for p in rates)
 
 
 def test_the_low_traffic_profile_has_the_stated_weights_and_margin() -> None:
     assert [(step.weight, step.soak_s) for step in LOW_TRAFFIC.steps] == [(20, 60), (50, 120)]
-    assert LOW_TRAFFIC.metrics[0].loose == Margin(1.5, 0.02)
+    assert LOW_TRAFFIC.metrics[0].stated == Margin(1.5, 2)

@@ -39,7 +39,7 @@ def watched(history: Counted, *ticks: Counted) -> Ledger:
 def harm(pair: Pair, metric: Metric) -> float:
     """Compute E of HARM of the first tick by its definition, phi being 1."""
     null = metric.tolerated
-    logs = (min(log_harm(pair, r, null.ratio, null.extra), 2.5) for r in HARM_GRID)
+    logs = (min(log_harm(pair, r, null.ratio, null.added), 2.5) for r in HARM_GRID)
     return 0.5 * sum(map(math.exp, logs)) / len(HARM_GRID)  # mass(1, 0, first) = 0.5
 
 

@@ -15,7 +15,7 @@ from canary.local.client import Client
 from canary.local.inbox import Inbox
 from canary.local.store import STATE, FileStore
 from canary.rollout.commands import Answer, Order, Start
-from canary.rollout.state import State
+from canary.rollout.state import SCHEMA, State
 from tests.canary.fakes import Stage
 
 WRITER = """
@@ -75,8 +75,8 @@ def test_a_corrupt_file_is_kept_and_reported(tmp_path: Path, text: str) -> None:
 
 
 def test_a_state_of_a_later_release_is_not_misread(tmp_path: Path) -> None:
-    FileStore(tmp_path).save(State(stable="1.0", schema=2))
-    with pytest.raises(StoreCorrupt, match="schema 2, this is 1"):
+    FileStore(tmp_path).save(State(stable="1.0", schema=SCHEMA + 1))
+    with pytest.raises(StoreCorrupt, match=f"schema {SCHEMA + 1}, this is {SCHEMA}"):
         FileStore(tmp_path).load()
 
 

@@ -27,7 +27,8 @@ FAST = {
     "profile": "fast",
     "steps": [{"weight": 20, "soak": "10s"}],
     "fallback": "30s",
-    "bake": {"duration": "5s", "holdback": 0},
+    "bake": "5s",
+    "holdback": 0,
 }
 VERSIONS = ("1.0", "1.1", "1.2")
 

@@ -9,10 +9,11 @@ import pytest
 from canary.controller.gates import GateKeeper, Reply
 from canary.controller.loop import Controller
 from canary.controller.world import World
+from canary.judge.profiles import FAST
 from canary.resource.gates import Gates, Webhook
 from tests.canary.fakes import Stage
 
-WEBHOOK = Webhook(name="compliance", url="http://compliance/ask", when="BeforeStep", patience="30s")
+WEBHOOK = Webhook(name="compliance", url="http://compliance/ask", when="BeforeStep", patience_s=30.0)
 
 
 @dataclass
@@ -29,11 +30,9 @@ class FakeWebhooks:
 class Gated(Stage):
     """A world with gates in it."""
 
-    def __init__(
-        self, gates: Gates, *, pauses: frozenset[int] = frozenset(), deadline_s: float = 1e9
-    ) -> None:
+    def __init__(self, gates: Gates) -> None:
         self.webhooks = FakeWebhooks()
-        self.keeper = GateKeeper(gates, pauses, deadline_s, self.webhooks)
+        self.keeper = GateKeeper(gates, self.webhooks)
         super().__init__()
 
     def new_controller(self) -> Controller:
@@ -63,8 +62,9 @@ def test_a_manual_gate_waits_for_a_person_once_also_across_a_restart() -> None:
 
 
 def test_a_step_with_a_pause_waits_when_its_evidence_is_there() -> None:
-    stage = Gated(Gates(), pauses=frozenset({0}))
-    stage.start()
+    stage = Gated(Gates())
+    first, *others = FAST.steps
+    stage.start(policy=replace(FAST, steps=(replace(first, pause=True), *others)))
     stage.run(300, until=lambda: stage.phase == "Paused")
     assert stage.router.live.weights.canary == 5
     assert stage.reason == "gate:manual"
@@ -119,9 +119,9 @@ def test_an_abort_works_while_a_gate_waits() -> None:
 
 @pytest.mark.parametrize("down", ["", "prometheus is away"])
 def test_a_rollout_that_does_not_move_fails_at_its_deadline_but_not_for_want_of_metrics(down: str) -> None:
-    stage = Gated(Gates(), deadline_s=100.0)
+    stage = Gated(Gates())
     stage.traffic.rps = 0.5  # far too little to prove anything in time
-    stage.start()
+    stage.start(policy=replace(FAST, progress_deadline_s=100.0))
     stage.run(60, until=lambda: stage.router.live.weights.canary == 5)
     stage.traffic.down = down
     stage.run(200)

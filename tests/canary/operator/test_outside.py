@@ -25,9 +25,9 @@ from tests.canary.operator.receivers import Receiver, listening
 from tests.support.processes import wait_until
 
 
-def ask(receiver: Receiver, webhooks: HttpWebhooks, timeout: str = "10s") -> tuple[Reply, str]:
+def ask(receiver: Receiver, webhooks: HttpWebhooks, timeout_s: float = 10.0) -> tuple[Reply, str]:
     """Ask until there is an answer."""
-    gate = Webhook(name="law", url=receiver.url, timeout=timeout)
+    gate = Webhook(name="law", url=receiver.url, timeout_s=timeout_s)
     question: Mapping[str, Any] = {"canary": "1.1", "weight": 20}
     assert webhooks.ask(gate, "rollout-1/0/law", question) == (Reply.SILENCE, "")
     replies: list[tuple[Reply, str]] = []
@@ -56,7 +56,7 @@ def test_a_slow_webhook_keeps_nobody_waiting_and_its_time_is_limited() -> None:
     webhooks = HttpWebhooks()
     with listening() as receiver:
         receiver.wait = threading.Event()
-        assert "Timeout" in ask(receiver, webhooks, timeout="300ms")[1]
+        assert "Timeout" in ask(receiver, webhooks, timeout_s=0.3)[1]
     webhooks.close()
 
 

@@ -16,7 +16,8 @@ BRIEF = {
     "profile": "fast",
     "steps": [{"weight": 20, "soak": "4s"}],
     "fallback": "30s",
-    "bake": {"duration": "6s", "holdback": 0},
+    "bake": "6s",
+    "holdback": 0,
 }
 SHARED = ("good", "failing", "slow", "silent", "storm")
 

@@ -246,6 +246,7 @@ def test_mirrored_and_cached_requests_do_not_count(lab: Lab) -> None:
     lab.gateway.requests(5)
     lab.gateway.requests(7, bertmesh_route="1.0")
     lab.gateway.requests(9, bertmesh_cache="hit")
+    lab.gateway.requests(11, bertmesh_cache="local")
     lab.gateway.requests(2, bertmesh_route="", bertmesh_cache="")
     lab.settle()
     assert canary(lab.tick(cursor)) == Counts(7, 0)

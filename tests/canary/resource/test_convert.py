@@ -1,15 +1,18 @@
 """From a spec to what the controller works with."""
 
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from canary.judge import profiles
 from canary.judge.policy import Margin, Shadow, Step
-from canary.resource.convert import mesh_policy_of, pauses_of, profile_of, routing_of
+from canary.resource.convert import mesh_policy_of, profile_of, routing_of
 from canary.resource.errors import InvalidResource
+from canary.resource.fields import json_name
+from canary.resource.policy import PolicySpec
 from canary.resource.spec import ModelRollout, Spec
-from mesh.policy import Policy
+from mesh.policy import ConnectionPool, OutlierDetection, Policy
 from mesh.routing import HeaderMatch, RouteMatch, Routing, Style
 from tests.support.kubeapi.samples import rollout
 
@@ -22,13 +25,11 @@ def test_an_empty_spec_is_what_the_code_does_by_default() -> None:
     assert routing_of(spec()) == Routing()
     assert mesh_policy_of(spec()) == Policy()
     assert profile_of(spec()) == profiles.DEFAULT
-    assert pauses_of(spec()) == frozenset()
 
 
 @pytest.mark.parametrize("name", profiles.PROFILES)
 def test_every_profile_can_be_chosen_and_no_other(name: str) -> None:
-    chosen = profile_of(spec(policy={"profile": name}))
-    assert (chosen.name, chosen.steps) == (name, profiles.PROFILES[name].steps)
+    assert profile_of(spec(policy={"profile": name})) == profiles.PROFILES[name]
     with pytest.raises(InvalidResource, match=name):
         spec(policy={"profile": "reckless"})
 
@@ -41,9 +42,8 @@ def test_steps_keep_their_own_times_and_take_the_others_from_the_profile() -> No
         {"weight": 80},
         {"weight": 100},
     ]
-    given = spec(policy={"steps": steps})
-    assert profile_of(given).steps == (Step(1, 300), Step(10, 60), Step(60, 120), Step(80, 120))
-    assert pauses_of(given) == {1}
+    expected = (Step(1, 300), Step(10, 60, pause=True), Step(60, 120), Step(80, 120))
+    assert profile_of(spec(policy={"steps": steps})).steps == expected
 
 
 def test_margins_are_points_in_the_spec_and_fractions_in_the_judge() -> None:
@@ -51,15 +51,65 @@ def test_margins_are_points_in_the_spec_and_fractions_in_the_judge() -> None:
         {"ratio": ratio, "points": points} for ratio, points in ((1, 0), (1.5, 0.5), (2, 1))
     )
     margins = {"tolerated": tolerated, "tight": tight, "stated": stated}
-    metrics = [{"name": "errors", "margins": margins}, {"name": "slow", "use": "watched"}]
+    metrics = [{"name": "errors", **margins}, {"name": "slow", "use": "watched"}]
     errors, slow, *_ = profile_of(spec(policy={"metrics": metrics})).metrics
-    assert (errors.tolerated, errors.tight, errors.loose) == (
-        Margin(1, 0),
-        Margin(1.5, 0.005),
-        Margin(2, 0.01),
-    )
-    assert (errors.required, slow.required) == (True, False)
-    assert slow.loose == profiles.SLOW.loose
+    assert (errors.tolerated, errors.tight, errors.stated) == (Margin(1, 0), Margin(1.5, 0.5), Margin(2, 1))
+    assert (errors.tight.added, errors.stated.added) == (0.005, 0.01)
+    assert (errors.use, slow.use) == ("required", "watched")
+    assert slow.stated == profiles.SLOW.stated
+
+
+def test_what_a_metric_leaves_out_is_the_profiles() -> None:
+    tight = {"ratio": 1.8, "points": 12}
+    metrics = [{"name": "lowconf", "tight": tight}]
+    [*_, lowconf] = profile_of(spec(policy={"profile": "fast", "metrics": metrics})).metrics
+    [*_, before] = profiles.FAST.metrics
+    assert lowconf == replace(before, tight=Margin(1.8, 12))
+    assert lowconf.use == "watched"
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"bake": "10s"}, "make bake 1m or more"),
+        ({"profile": "fast", "holdback": 5}, "make bake 1m or more"),
+        ({"progressDeadline": "10m"}, "longer than fallback"),
+        ({"profile": "fast", "progressDeadline": "20s"}, "longer than fallback"),
+        ({"metrics": [{"name": "errors", "tight": {"ratio": 9, "points": 0}}]}, "metric errors: ratios"),
+        ({"metrics": [{"name": "slow", "tight": {"ratio": 2, "points": 3}}]}, "metric slow: points"),
+        ({"metrics": [{"name": "slow", "stated": {"ratio": 2, "points": 0.2}}]}, "no number of requests"),
+    ],
+)
+def test_what_does_not_go_with_the_profile_is_refused(policy: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidResource, match=words):
+        profile_of(spec(policy=policy))
+
+
+DIFFERENCES = [name for name in PolicySpec.model_fields if name not in {"profile", "steps", "metrics"}]
+
+
+@pytest.mark.parametrize("field", DIFFERENCES)
+@pytest.mark.parametrize("name", profiles.PROFILES)
+def test_a_field_that_is_stated_changes_itself_alone(name: str, field: str) -> None:
+    given, expected = ("11h", 39600.0) if field.endswith("_s") else (3, 3)
+    base = profiles.PROFILES[name]
+    beside = {"bake": "9m"} if field == "holdback" else {}
+    found = profile_of(spec(policy={"profile": name, **beside, json_name(field): given}))
+    assert getattr(found, field) == expected
+    assert replace(found, **{"bake_s": base.bake_s, field: getattr(base, field)}) == base
+
+
+def test_every_field_of_the_policy_has_its_namesake_in_the_profile_and_no_default() -> None:
+    own = {field.name for field in fields(profiles.DEFAULT)}
+    differences = {name: field for name, field in PolicySpec.model_fields.items() if name != "profile"}
+    assert differences.keys() <= own
+    assert all(field.default in (None, ()) for field in differences.values())
+
+
+def test_copies_last_as_long_as_the_profile_says() -> None:
+    for name, seconds in (("default", 120.0), ("fast", 10.0)):
+        given = spec(policy={"profile": name}, shadow={"percent": 10})
+        assert profile_of(given).shadow == Shadow(10, seconds, 0)
 
 
 def test_a_metric_can_be_left_out() -> None:
@@ -68,7 +118,7 @@ def test_a_metric_can_be_left_out() -> None:
 
 
 def test_times_are_taken_over() -> None:
-    profile = profile_of(spec(policy={"fallback": "20m", "bake": {"duration": "1h", "holdback": 2}}))
+    profile = profile_of(spec(policy={"fallback": "20m", "bake": "1h", "holdback": 2}))
     assert (profile.fallback_s, profile.bake_s, profile.holdback) == (1200, 3600, 2)
 
 
@@ -86,9 +136,9 @@ def test_copies_bring_their_metric_and_their_margins_can_be_set() -> None:
         "tight": {"ratio": 0, "points": 30},
         "stated": {"ratio": 0, "points": 40},
     }
-    profile = profile_of(spec(shadow=shadow, policy={"metrics": [{"name": "shadow", "margins": margins}]}))
+    profile = profile_of(spec(shadow=shadow, policy={"metrics": [{"name": "shadow", **margins}]}))
     assert profile.shadow == Shadow(30, 300, 10)
-    assert profile.metrics[-1].loose == Margin(0, 0.4)
+    assert profile.metrics[-1].stated == Margin(0, 40)
     assert profile.metrics[-1].mirrored
     with pytest.raises(InvalidResource, match=r"set spec\.shadow\.percent"):
         profile_of(spec(policy={"metrics": [{"name": "shadow"}]}))
@@ -101,7 +151,7 @@ def test_the_shape_of_the_routes_is_taken_over() -> None:
         "hosts": ["bert.example.org"],
         "match": [{"pathPrefix": "/v1", "headers": [{"name": "x-team", "exact": "nlp"}]}],
         "headerPin": False,
-        "cohort": {"header": "x-cohort"},
+        "cohortHeader": "x-cohort",
         "adopt": True,
     }
     assert routing_of(spec(routing=routing)) == Routing(
@@ -110,7 +160,7 @@ def test_the_shape_of_the_routes_is_taken_over() -> None:
         hosts=("bert.example.org",),
         match=(RouteMatch("/v1", (HeaderMatch("x-team", "nlp"),)),),
         header_pin=False,
-        cohort="x-cohort",
+        cohort_header="x-cohort",
         adopt=True,
     )
 
@@ -122,19 +172,25 @@ def test_retries_and_time_limits_are_taken_over() -> None:
     }
     policy = mesh_policy_of(spec(routing=routing))
     assert (policy.timeout_s, policy.retries.per_try_timeout_s) == (10, 0.5)
-    assert (policy.retries.on, policy.retries.status_codes) == (("reset",), ())
+    assert (policy.retries.retry_on, policy.retries.status_codes) == (("reset",), ())
 
 
 def test_limits_of_connections_are_taken_over() -> None:
-    ejection = {"after": 9, "interval": "1s", "time": "1m", "maxPercent": 10}
-    given = {"maxConnections": 1, "maxPending": 2, "maxRequests": 3, "ejection": ejection, "warmup": "30s"}
-    policy = mesh_policy_of(spec(routing={"connections": given}))
-    assert (policy.pool.max_connections, policy.pool.max_pending, policy.pool.max_requests) == (1, 2, 3)
-    outlier = policy.outlier
-    assert (outlier.consecutive_5xx, outlier.interval_s, outlier.base_ejection_s) == (9, 1, 60)
-    assert (outlier.max_ejection_percent, policy.warmup_s) == (10, 30)
+    outliers = {
+        "consecutive5xxErrors": 9,
+        "interval": "1s",
+        "baseEjectionTime": "1m",
+        "maxEjectionPercent": 10,
+    }
+    limits = {"maxConnections": 1, "maxPendingRequests": 2, "maxRequests": 3, "maxRetries": 4}
+    pool = {**limits, "connectTimeout": "500ms", "idleTimeout": "20s"}
+    routing = {"connectionPool": pool, "outlierDetection": outliers, "warmup": "30s"}
+    policy = mesh_policy_of(spec(routing=routing))
+    assert policy.connection_pool == ConnectionPool(1, 2, 3, 4, 0.5, 20)
+    assert policy.outlier_detection == OutlierDetection(9, 1, 60, 10)
+    assert policy.warmup_s == 30
 
 
 def test_a_time_of_zero_is_refused() -> None:
     with pytest.raises(InvalidResource, match="must be above 0"):
-        mesh_policy_of(spec(routing={"retries": {"perTryTimeout": "0s"}}))
+        spec(routing={"retries": {"perTryTimeout": "0s"}})

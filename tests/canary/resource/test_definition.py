@@ -11,10 +11,10 @@ from canary.resource import crd
 from canary.resource.schema import NotStructural, structural_schema
 from tests.canary.resource.typed_rules import type_error
 from tests.support.kubeapi import cel
-from tests.support.kubeapi.known import OWN, ROOT
+from tests.support.kubeapi.cel import broken_rules
+from tests.support.kubeapi.schema import problems
 
 Schema = Mapping[str, Any]
-PAGE = ROOT / "docs" / "reference" / "modelrollout.md"
 # https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation
 FORBIDDEN = {
     "$ref", "$defs", "definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties",
@@ -38,19 +38,6 @@ OURS = {path: schema for path, schema in ALL.items() if path.startswith((".spec"
 RULES = [(path, rule) for path, schema in OURS.items() for rule in schema.get("x-kubernetes-validations", ())]
 
 
-def test_the_definition_in_the_repository_is_current() -> None:
-    assert crd.as_yaml() == OWN.read_text("utf-8"), (
-        "run: python -m canary.resource.crd > deploy/crd/modelrollouts.yaml"
-    )
-
-
-def test_the_reference_page_is_current(capsys: pytest.CaptureFixture[str]) -> None:
-    crd.main(["--reference"])
-    assert capsys.readouterr().out == PAGE.read_text("utf-8"), (
-        "run: python -m canary.resource.crd --reference > docs/reference/modelrollout.md"
-    )
-
-
 def test_kubernetes_own_schema_accepts_the_definition() -> None:
     kubernetes_validate.validate(crd.definition(), "1.37.0", strict=True)
 
@@ -70,6 +57,14 @@ def unstructural(schema: Schema) -> dict[str, object]:
 
 def test_every_schema_is_structural() -> None:
     assert {path: found for path, schema in ALL.items() if (found := unstructural(schema))} == {}
+
+
+@pytest.mark.parametrize("path", [path for path, schema in ALL.items() if "default" in schema])
+def test_a_default_keeps_the_rules_before_those_below_it_are_filled_in(path: str) -> None:
+    """The API server asks so when the definition is created, also the rules about a change."""
+    default = ALL[path]["default"]
+    assert list(problems(ALL[path], default)) == []
+    assert list(broken_rules(ALL[path], default, default)) == []
 
 
 def test_unknown_fields_are_kept_in_the_judges_memory_alone() -> None:

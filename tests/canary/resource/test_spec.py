@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from canary.resource import crd
 from canary.resource.errors import InvalidResource
-from canary.resource.fields import seconds
-from canary.resource.policy import Policy
+from canary.resource.policy import PolicySpec
 from canary.resource.spec import ModelRollout, document
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.cel import broken_rules
@@ -35,36 +34,35 @@ BAD: dict[str, tuple[Document, str]] = {
     "a canary of everything": ({"policy": {"steps": [{"weight": 100}]}}, "begin lower"),
     "a promotion that soaks": (
         {"policy": {"steps": [{"weight": 5}, {"weight": 100, "soak": "1m"}]}},
-        "set bake.duration",
+        "set bake",
     ),
     "no steps at all": ({"policy": {"steps": []}}, "steps"),
-    "a bake that is too short": ({"policy": {"bake": {"duration": "10s"}}}, "bake.duration"),
-    "a deadline before the fallback": ({"policy": {"progressDeadline": "5m"}}, "longer than fallback"),
+    "a bake that is too short": ({"policy": {"bake": "10s", "holdback": 5}}, "make bake 1m or more"),
+    "a deadline before the fallback": (
+        {"policy": {"progressDeadline": "5m", "fallback": "5m"}},
+        "longer than fallback",
+    ),
     "ratios that fall": (
         {
             "policy": {
                 "metrics": [
                     {
                         "name": "errors",
-                        "margins": {
-                            "tolerated": {"ratio": 2, "points": 0},
-                            "tight": MARGIN,
-                            "stated": {"ratio": 3, "points": 1},
-                        },
+                        "tolerated": {"ratio": 2, "points": 0},
+                        "tight": MARGIN,
+                        "stated": {"ratio": 3, "points": 1},
                     }
                 ]
             }
         },
         "ratios must not fall",
     ),
+    "points that fall": (
+        {"policy": {"metrics": [{"name": "slow", "tight": {"ratio": 1, "points": 3}, "stated": MARGIN}]}},
+        "points must not fall",
+    ),
     "no room between the margins": (
-        {
-            "policy": {
-                "metrics": [
-                    {"name": "errors", "margins": {"tolerated": MARGIN, "tight": MARGIN, "stated": MARGIN}}
-                ]
-            }
-        },
+        {"policy": {"metrics": [{"name": "errors", "tolerated": MARGIN, "stated": MARGIN}]}},
         "no number of requests",
     ),
     "an unknown metric": ({"policy": {"metrics": [{"name": "vibes"}]}}, "metrics"),
@@ -219,13 +217,6 @@ def test_a_full_status_is_kept_by_the_api_server_as_it_is_written(api: KubeApi) 
     assert api.get("ModelRollout", "status")["status"] == status
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("60s", 60.0), ("1h30m", 5400.0), ("250ms", 0.25), ("1m500ms", 60.5)]
-)
-def test_a_duration_is_read(text: str, value: float) -> None:
-    assert seconds(text) == value
-
-
 DURATIONS = st.sampled_from(["500ms", "10s", "1m", "5m", "10m", "1h", "24h", "soon"])
 MARGINS = st.fixed_dictionaries(
     {"ratio": st.sampled_from([0, 1, 1.5, 2, 101]), "points": st.sampled_from([0, 0.1, 1])}
@@ -255,17 +246,12 @@ SPECS = st.fixed_dictionaries(
                 "steps": st.lists(st.fixed_dictionaries({"weight": st.integers(0, 101)}), max_size=4),
                 "fallback": DURATIONS,
                 "progressDeadline": DURATIONS,
-                "bake": st.fixed_dictionaries(
-                    {}, optional={"duration": DURATIONS, "holdback": st.integers(-1, 6)}
-                ),
+                "bake": DURATIONS,
+                "holdback": st.integers(-1, 6),
                 "metrics": st.lists(
                     st.fixed_dictionaries(
                         {"name": st.sampled_from(["errors", "slow", "vibes"])},
-                        optional={
-                            "margins": st.fixed_dictionaries(
-                                {"tolerated": MARGINS, "tight": MARGINS, "stated": MARGINS}
-                            )
-                        },
+                        optional={"tolerated": MARGINS, "tight": MARGINS, "stated": MARGINS},
                     ),
                     max_size=2,
                 ),
@@ -308,7 +294,11 @@ def test_steps_are_taken_if_and_only_if_they_ascend(weights: list[int]) -> None:
 
 
 def test_a_policy_can_be_written_in_python() -> None:
-    assert Policy(profile="fast").bake.duration == "10m"
+    assert document(PolicySpec(profile="fast", bake_s=90.0)) == {
+        "profile": "fast",
+        "metrics": [],
+        "bake": "1m30s",
+    }
 
 
 def test_the_example_is_taken_to_the_letter(api: KubeApi) -> None:

@@ -76,7 +76,7 @@ def routings(draw: st.DrawFn) -> Routing:
         hosts=draw(st.sampled_from([(), ("bert.example.org",)])),
         match=tuple(draw(st.lists(MATCHES, max_size=2))),
         header_pin=draw(st.booleans()),
-        cohort=draw(st.sampled_from([None, "x-cohort"])),
+        cohort_header=draw(st.sampled_from([None, "x-cohort"])),
     )
 
 
@@ -124,7 +124,7 @@ def test_beside_a_weight_a_share_of_the_stables_requests_alone_is_mirrored(style
 
 @pytest.mark.parametrize("style", STYLES)
 def test_of_sticky_users_those_of_the_stable_are_mirrored(style: Style) -> None:
-    found = route(mesh(at(20, mirror=10)), shape(style, cohort="x-cohort"))
+    found = route(mesh(at(20, mirror=10)), shape(style, cohort_header="x-cohort"))
     ours, theirs = str(rule(found, "cohort-stable")), str(rule(found, "cohort-canary"))
     assert "irror" not in theirs
     assert "'value': 10.0" in ours or "'percent': 10" in ours
@@ -166,7 +166,7 @@ def test_without_the_header_pin_there_are_no_pins(style: Style) -> None:
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("weight", [0, 1, 99, 100])
 def test_cohorts_are_told_apart_only_while_both_sides_have_traffic(style: Style, weight: int) -> None:
-    names = [each["name"] for each in rules(route(mesh(at(weight)), shape(style, cohort="x-cohort")))]
+    names = [each["name"] for each in rules(route(mesh(at(weight)), shape(style, cohort_header="x-cohort")))]
     assert ("cohort-canary" in names) == ("cohort-stable" in names) == (0 < weight < 100)
     assert names[-1] == "split"
 

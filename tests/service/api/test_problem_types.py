@@ -1,17 +1,6 @@
-from pathlib import Path
-
-import service
 from service.api.operations import operations
-from service.api.problem_types import _GRPC, _GRPC_BY_TYPE, page, problem_types
+from service.api.problem_types import _GRPC, _GRPC_BY_TYPE, problem_types
 from service.grpc.calls import CODES, CODES_BY_TYPE
-
-ERRORS_PAGE = Path(service.__file__).parents[1] / "docs" / "errors.md"
-
-
-def test_the_page_of_errors_is_that_of_the_code() -> None:
-    assert ERRORS_PAGE.read_text(encoding="utf-8") == page(), (
-        "write it anew: python -m service.api.problem_types > docs/errors.md"
-    )
 
 
 def test_a_type_has_one_name_and_one_status() -> None:

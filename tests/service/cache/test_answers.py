@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from observability.names import FOUND_PATTERN
 from service.batching.deadline import Deadline
 from service.cache.answers import AnswerCache, CacheStatus, Rules, key
 from service.cache.breaker import Breaker
-from service.cache.store import Claim, Guard, Store, Value
+from service.cache.store import Guard, Store, Value
 from service.engine import Array, Item
 from service.errors import Overloaded, StoreDown
 from service.pod.faults import Fault, Faults
@@ -28,6 +30,7 @@ from tests.service.number import Number
 from tests.service.tiny import WIDTH, reader
 
 RULES = Rules(ttl_s=60)
+LOCAL = Rules(ttl_s=60, local_bytes=1 << 20)
 
 
 @dataclass
@@ -36,7 +39,6 @@ class MemoryStore:
 
     values: dict[str, bytes] = field(default_factory=dict)
     ttls: dict[str, float] = field(default_factory=dict)
-    leases: set[str] = field(default_factory=set)
     away: bool = False
     calls: int = 0
 
@@ -44,18 +46,10 @@ class MemoryStore:
         self._call()
         return [self.values.get(name) for name in keys]
 
-    def claim(self, keys: Sequence[str], lease_s: float) -> Sequence[Claim]:
-        self._call()
-        assert lease_s > 0
-        free = [name not in self.leases for name in keys]
-        self.leases |= set(keys)
-        return [Claim(mine, self.values.get(name)) for mine, name in zip(free, keys, strict=True)]
-
-    def put(self, values: Mapping[str, Value], released: Sequence[str]) -> None:
+    def put(self, values: Mapping[str, Value]) -> None:
         self._call()
         self.values |= {name: value.content for name, value in values.items()}
         self.ttls |= {name: value.ttl_s for name, value in values.items()}
-        self.leases -= set(released)
 
     def _call(self) -> None:
         self.calls += 1
@@ -70,7 +64,7 @@ class Counts:
     lookups: Counter[CacheStatus] = field(default_factory=Counter)
 
     def calling(self, operation: str) -> AbstractContextManager[None]:
-        assert operation in ("MGET", "SET NX", "SET")
+        assert operation in ("GET", "SET")
         return nullcontext()
 
     def looked_up(self, status: CacheStatus, answers: int) -> None:
@@ -109,10 +103,10 @@ class Clock:
 
 
 def cache_over(
-    store: Store, clock: Clock | None = None, observer: Counts | None = None, rules: Rules = RULES
+    store: Store | None, clock: Clock | None = None, observer: Counts | None = None, rules: Rules = RULES
 ) -> AnswerCache:
     counts, ticks = observer or Counts(), clock or Clock()
-    guard = Guard(store, Breaker(ticks), counts)
+    guard = Guard(store, Breaker(ticks), counts) if store else None
     return AnswerCache(guard, rules, observer=counts, random=Random(1), clock=ticks)
 
 
@@ -125,19 +119,20 @@ def predictor(
     read: Reader,
     store: MemoryStore | None,
     *,
-    digest: str = "sha256:aa",
     number: float = 1.0,
     fault: Fault | None = None,
     clock: Clock | None = None,
+    rules: Rules | None = RULES,
 ) -> tuple[Predictor, Constant]:
+    """Return what predicts, and its engine; without rules there is no cache at all."""
     engine = Constant(number)
     made = Predictor(
-        digest=digest,
+        digest="sha256:aa",
         name="tiny",
         version="1.0",
         reader=read,
         batcher=engine,
-        cache=None if store is None else cache_over(store, clock),
+        cache=cache_over(store, clock, rules=rules) if rules else None,
         faults=Faults(fault, Random(1), lambda _: None),
         timeout_s=1.0,
     )
@@ -174,7 +169,7 @@ def test_a_cache_that_is_shared_never_serves_another_digest(
     tiny_reader: Reader, steps: list[tuple[int, str]]
 ) -> None:
     store = MemoryStore()
-    models = [predictor(tiny_reader, store, digest=f"sha256:{n}", number=n)[0] for n in range(3)]
+    models = [replace(predictor(tiny_reader, store, number=n)[0], digest=f"sha256:{n}") for n in range(3)]
     for number, text in steps:
         outcome = models[number].predict(Features(), [Query(text)], soon())
         assert vector(outcome.answers[0]) == [float(number)] * WIDTH
@@ -220,7 +215,7 @@ def test_a_mirrored_request_neither_reads_nor_writes(tiny_reader: Reader) -> Non
 
 
 def test_without_a_store_the_cache_is_off(tiny_reader: Reader) -> None:
-    assert ask(predictor(tiny_reader, None)[0], "一")[0] is CacheStatus.OFF
+    assert ask(predictor(tiny_reader, None, rules=None)[0], "一")[0] is CacheStatus.OFF
 
 
 def test_a_store_that_is_away_costs_a_few_calls_and_heals_by_itself(tiny_reader: Reader) -> None:
@@ -296,34 +291,19 @@ def test_a_batch_is_looked_up_and_kept_in_one_call_each(tiny_reader: Reader) -> 
     store = MemoryStore()
     made, _ = predictor(tiny_reader, store)
     ask(made, "一", "不", "人")
-    assert store.calls == 3  # read, lease and keep
+    assert store.calls == 2  # read and keep
     ask(made, "一", "不", "人")
-    assert store.calls == 4
+    assert store.calls == 3
 
 
-def test_an_answer_that_another_pod_has_just_given_is_taken_and_no_lease_is_left(tiny_reader: Reader) -> None:
-    class Late(MemoryStore):
-        """A store in which answers appear after the first look."""
-
-        def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-            return [None for _ in super().get(keys)]
-
-    store = Late()
-    ask(predictor(tiny_reader, store, number=1.0)[0], "一")
-    made, engine = predictor(tiny_reader, store, number=2.0)
-    assert vector(ask(made, "一")[1][0])[0] == 1.0
-    assert engine.computed == 0
-    assert store.leases == set()
-
-
-def test_a_failed_computation_gives_its_lease_back(tiny_reader: Reader) -> None:
+def test_a_failed_computation_keeps_nothing(tiny_reader: Reader) -> None:
     store = MemoryStore()
     made, engine = predictor(tiny_reader, store)
     engine.error = Overloaded("full", 1)
     with pytest.raises(Overloaded):
         ask(made, "一")
-    assert store.calls == 3
-    assert store.leases == set()
+    assert store.calls == 1
+    assert store.values == {}
 
 
 def test_all_spellings_of_a_text_share_one_answer_where_texts_are_normalised(tiny_reader: Reader) -> None:
@@ -333,3 +313,68 @@ def test_all_spellings_of_a_text_share_one_answer_where_texts_are_normalised(tin
     assert ask(made, "ａ")[0] is CacheStatus.MISS
     assert ask(made, "a")[0] is CacheStatus.HIT
     assert engine.computed == 1
+
+
+def test_an_answer_that_this_pod_has_given_or_read_costs_no_call(tiny_reader: Reader) -> None:
+    store = MemoryStore()
+    first, engine = predictor(tiny_reader, store, rules=LOCAL)
+    assert [ask(first, "一")[0] for _ in range(3)] == [CacheStatus.MISS, CacheStatus.LOCAL, CacheStatus.LOCAL]
+    assert (engine.computed, store.calls) == (1, 2)
+    other, engine = predictor(tiny_reader, store, number=2.0, rules=LOCAL)
+    assert [ask(other, "一")[0] for _ in range(3)] == [CacheStatus.HIT, CacheStatus.LOCAL, CacheStatus.LOCAL]
+    assert (engine.computed, store.calls) == (0, 3)
+    assert vector(ask(other, "一")[1][0]) == [1.0] * WIDTH
+
+
+def test_a_batch_takes_each_answer_from_where_it_is(tiny_reader: Reader) -> None:
+    store = MemoryStore()
+    ask(predictor(tiny_reader, store, number=1.0)[0], "一")
+    made, engine = predictor(tiny_reader, store, number=2.0, rules=LOCAL)
+    ask(made, "不")
+    status, answers = ask(made, "不", "人", "一")
+    assert status is CacheStatus.MISS
+    assert [vector(answer)[0] for answer in answers] == [2.0, 2.0, 1.0]
+    assert ask(made, "一", "人")[0] is CacheStatus.LOCAL
+    assert engine.computed == 2
+
+
+def test_without_a_store_answers_are_kept_in_the_pod(tiny_reader: Reader) -> None:
+    made, engine = predictor(tiny_reader, None, rules=LOCAL)
+    assert [ask(made, "一")[0] for _ in range(2)] == [CacheStatus.MISS, CacheStatus.LOCAL]
+    assert engine.computed == 1
+
+
+def test_while_the_store_is_away_answers_are_kept_in_the_pod_and_the_store_is_not_asked_to(
+    tiny_reader: Reader,
+) -> None:
+    store = MemoryStore(away=True)
+    made, engine = predictor(tiny_reader, store, rules=LOCAL)
+    assert [ask(made, "一")[0] for _ in range(2)] == [CacheStatus.ERROR, CacheStatus.LOCAL]
+    assert (engine.computed, store.calls) == (1, 1)
+
+
+def test_a_mirrored_request_and_a_wrong_answer_stay_out_of_the_pods_own_cache_too(
+    tiny_reader: Reader,
+) -> None:
+    made, engine = predictor(tiny_reader, None, rules=LOCAL)
+    assert ask(made, "一", mirrored=True)[0] is CacheStatus.BYPASS
+    assert ask(made, "一")[0] is CacheStatus.MISS
+    assert ask(made, "一", mirrored=True)[0] is CacheStatus.BYPASS
+    assert engine.computed == 3
+    wrong, engine = predictor(tiny_reader, None, rules=LOCAL, fault=Fault(wrong=1.0))
+    assert [ask(wrong, "一")[0] for _ in range(2)] == [CacheStatus.BYPASS, CacheStatus.BYPASS]
+    assert engine.computed == 2
+
+
+def test_answers_from_the_pod_are_counted_apart() -> None:
+    counts = Counts()
+    cache = cache_over(MemoryStore({"far": b"1.0"}), observer=counts, rules=LOCAL)
+    cache.keep({"near": 1.0})
+    cache.find(["near", "far", "not", "near"])
+    cache.find(["far"])
+    assert counts.lookups == {CacheStatus.LOCAL: 3, CacheStatus.HIT: 1, CacheStatus.MISS: 1}
+
+
+@pytest.mark.parametrize("status", CacheStatus)
+def test_what_the_judge_leaves_out_is_what_was_found(status: CacheStatus) -> None:
+    assert bool(re.fullmatch(FOUND_PATTERN, status.value)) == status.found

@@ -2,8 +2,6 @@
 
 import signal
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +10,10 @@ from typing import Any
 import grpc
 import pytest
 from flask.testing import FlaskClient
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-import service.grpc
 from bertmesh.local.ports import free_port
 from service.errors import SettingsError
 from service.grpc.calls import CODES
@@ -89,15 +85,6 @@ class serving:  # noqa: N801 - used as a function
     def __exit__(self, *_: object) -> None:
         self._channel.close()
         self._server.stop().wait()
-
-
-def test_the_compiled_description_is_that_of_the_proto_file(tmp_path: Path) -> None:
-    folder = Path(service.grpc.__file__).parent
-    out = tmp_path / "inference.binpb"
-    words = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", f"--descriptor_set_out={out}"]
-    subprocess.run([*words, str(folder / "inference.proto")], check=True, timeout=60)
-    committed = FileDescriptorSet.FromString((folder / "inference.binpb").read_bytes())
-    assert committed == FileDescriptorSet.FromString(out.read_bytes())
 
 
 def test_the_server_and_its_model_introduce_themselves(grpc_client: Client, pod: Pod) -> None:

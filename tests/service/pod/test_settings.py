@@ -42,6 +42,7 @@ def test_a_fault_is_taken_in_the_local_home_alone() -> None:
         ("BERTMESH_DEADLINE_S", "nan"),
         ("BERTMESH_LOG_LEVEL", "loud"),
         ("BERTMESH_QUEUE_TOKENS", "-5"),
+        ("BERTMESH_CACHE_LOCAL_BYTES", "-1"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_was_needed(name: str, value: str) -> None:

@@ -25,7 +25,7 @@ from bertmesh.local.ports import free_port
 from bertmesh.local.processes import Child, Command
 from mesh.local.binaries import find_redis
 from mesh.local.settings import Settings as MeshSettings
-from mesh.model import Pool
+from mesh.model import ConnectionPool
 from tests.service.conftest import Tiny
 from tests.support.processes import answers, pings, running, wait_until
 
@@ -73,6 +73,7 @@ def environment(tiny: Tiny, port: int, changes: Mapping[str, str]) -> dict[str, 
         "BERTMESH_CACHE_DIR": str(tiny.folder.parent),
         "BERTMESH_THREADS": "1",
         "BERTMESH_HOME_KIND": "local",
+        "BERTMESH_CACHE_LOCAL_BYTES": "0",  # so that each request comes to Redis, or to the model
         "BERTMESH_REDIS_TIMEOUT_MS": "1000",  # a busy machine is no cache that is away
     }
     return defaults | dict(changes)
@@ -106,7 +107,7 @@ def test_keep_alive_outlasts_envoys_idle_time() -> None:
     program = "import runpy; print(runpy.run_module('service.server.gunicorn_conf')['keepalive'])"
     env = {**os.environ, "BERTMESH_MODEL": "any"}
     keepalive = subprocess.check_output([sys.executable, "-c", program], env=env)
-    assert int(keepalive) > Pool().idle_timeout_s
+    assert int(keepalive) > ConnectionPool().idle_timeout_s
 
 
 def test_a_pod_that_is_told_to_end_turns_unready_first_and_loses_no_request(

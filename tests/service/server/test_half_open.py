@@ -9,10 +9,11 @@ import psutil
 import pytest
 import urllib3
 
+from bertmesh.local.ports import free_port
 from tests.service.conftest import Tiny
 from tests.service.http.test_slow_clients import HEAD, THREADS, connections
-from tests.service.server.test_gunicorn import Running, running_pod
-from tests.support.processes import wait_until
+from tests.service.server.test_gunicorn import WORDS, Running, environment, running_pod
+from tests.support.processes import answers, running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -70,24 +71,26 @@ def test_more_silent_connections_than_there_may_be_keep_no_newcomer_out(
 
 
 def test_a_pod_that_may_open_few_files_parts_with_silent_connections_and_lives_on(
-    pod: Running, stack: ExitStack
+    tiny: Tiny, tmp_path: Path, stack: ExitStack
 ) -> None:
-    (worker,) = psutil.Process(pod.child.pid).children()
-    worker.rlimit(
-        psutil.RLIMIT_NOFILE, (worker.num_fds() + 2 * THREADS, worker.rlimit(psutil.RLIMIT_NOFILE)[1])
-    )
-    held = connections(pod, stack, b"", 4 * THREADS)
-    assert {newcomer(pod) for _ in range(5)} == {200}
-    assert psutil.Process(pod.child.pid).children() == [worker]
+    port = free_port()
+    words = ["sh", "-c", 'ulimit -n 300 && exec "$0" "$@"', *WORDS]
+    env = environment(tiny, port, {"BERTMESH_QUEUE_ITEMS": "1"})
+    ready = answers(f"http://127.0.0.1:{port}/readyz")
+    with running("pod", words, folder=tmp_path, ready=ready, environment=env) as child:
+        pod = Running(f"http://127.0.0.1:{port}", child)
+        workers = psutil.Process(child.pid).children()
+        held = connections(pod, stack, b"", 6 * THREADS)
+        assert {newcomer(pod) for _ in range(5)} == {200}
+        assert psutil.Process(child.pid).children() == workers
 
-    def parted() -> bool:
-        held[0].settimeout(0)
-        with suppress(BlockingIOError):
-            return held[0].recv(1) == b""
-        return False
+        def parted() -> bool:
+            held[0].settimeout(0)
+            with suppress(BlockingIOError):
+                return held[0].recv(1) == b""
+            return False
 
-    wait_until(parted, "the one that was silent for longest is let go")
-    assert "no more files may be open" in pod.child.log.read_text()
+        wait_until(parted, "the one that was silent for longest is let go")
 
 
 def test_a_vanished_client_that_takes_no_answer_loses_its_connection(pod: Running, stack: ExitStack) -> None:

@@ -28,6 +28,11 @@ def test_a_rollback_is_explained_with_its_numbers_and_queries(tmp_path: Path, sc
         "canary: ",
         'destination_version=~"1\\\\.0|1\\\\.2"',
         "[15s]",
+        "profile: fast",
+        "steps: 5 % 10s, 20 % 10s, 50 % 10s",
+        "fallback: 30s",
+        "bake: 5s",
+        "holdback: 0 %",
     ):
         assert piece in text
 

@@ -1,4 +1,4 @@
-"""The connection to Redis, against a real one, and against one that speaks nonsense."""
+"""Redis as a store, against a real one, and against one that speaks nonsense."""
 
 import socket
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.cache.redis import RedisStore
-from service.cache.resp import Address, Connection, RedisError
+from service.cache.redis_url import redis_at
 from service.cache.store import Value
 from service.errors import SettingsError, StoreDown
 from tests.support.processes import redis_server
@@ -27,26 +27,30 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("url", "address"),
+    "url",
     [
-        ("redis://cache:7000/3", Address(host="cache", port=7000, db=3)),
-        ("redis://cache", Address(host="cache", port=6379)),
-        ("redis://:pw%2Fx@cache", Address(host="cache", port=6379, password="pw/x")),
-        ("rediss://me:pw@cache/1", Address("cache", 6379, db=1, user="me", password="pw", tls=True)),
-        ("rediss://c?ssl_ca_certs=/ca.pem", Address("c", 6379, tls=True, authorities="/ca.pem")),
-        ("unix:///run/redis.sock?db=2", Address(path="/run/redis.sock", db=2)),
+        *(
+            "",
+            "cache:6379",
+            "http://cache",
+            "redis://",
+            "redis://c/x",
+            "redis://c:99999",
+            "redis://c?nonsense=1",
+        ),
+        *("redis+sentinel://c", "redis+sentinel:///main", "redis+sentinel://c/main?nonsense=1"),
+        *("redis+cluster://c:x", "redis+cluster://c/3", "redis+cluster://c?nonsense=1", "redis+other://c"),
     ],
 )
-def test_an_address_is_read_from_its_url(url: str, address: Address) -> None:
-    assert Address.parse(url) == address
-
-
-@pytest.mark.parametrize(
-    "url", ["", "cache:6379", "http://cache", "redis://", "redis://c/x", "redis://c:99999"]
-)
 def test_what_names_no_redis_is_refused_before_the_pod_starts(url: str) -> None:
-    with pytest.raises(SettingsError, match="BERTMESH_REDIS_URL"):
+    with pytest.raises(SettingsError, match=r"BERTMESH_REDIS_URL is .* needed: mend it"):
         RedisStore.connect(url, PATIENT_S)
+
+
+def test_the_message_about_an_unusable_url_keeps_its_password() -> None:
+    with pytest.raises(SettingsError) as refused:
+        RedisStore.connect("redis://me:hunter2@c/x", 1)
+    assert "hunter2" not in str(refused.value)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -54,18 +58,20 @@ def test_what_names_no_redis_is_refused_before_the_pod_starts(url: str) -> None:
 def test_what_is_put_is_what_is_got(url: str, values: dict[str, bytes]) -> None:
     store = RedisStore.connect(url, PATIENT_S)
     if values:
-        store.put({name: Value(content, 60) for name, content in values.items()}, ())
+        store.put({name: Value(content, 60) for name, content in values.items()})
         assert store.get([*values, "nothing\r\nhere"]) == [*values.values(), None]
 
 
 def test_many_threads_share_few_connections_and_get_their_own_answers(url: str) -> None:
-    store = RedisStore.connect(url, PATIENT_S)
+    store = RedisStore.connect(f"{url}?client_name=shared", PATIENT_S)
     names = [f"mine:{number}" for number in range(200)]
-    store.put({name: Value(name.encode(), 60) for name in names}, ())
+    store.put({name: Value(name.encode(), 60) for name in names})
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda name: store.get([name]), names))
     assert found == [[name.encode()] for name in names]
-    assert len(store._pool._idle) <= 8
+    with redis.Redis.from_url(url) as client:
+        names = [each["name"] for each in client.client_list()]
+    assert 0 < names.count("shared") <= 8, "a connection for each thread at most"
 
 
 def test_a_password_and_a_database_are_asked_for_and_given(url: str) -> None:
@@ -77,20 +83,21 @@ def test_a_password_and_a_database_are_asked_for_and_given(url: str) -> None:
             place = url.removeprefix("redis://").removesuffix("/0")
             for who in ("", "pod"):
                 store = RedisStore.connect(f"redis://{who}:s3%3Acret%2F@{place}/1", PATIENT_S)
-                store.put({"here": Value(b"1", 60)}, ())
+                store.put({"here": Value(b"1", 60)})
                 assert store.get(["here"]) == [b"1"]
-            with pytest.raises(StoreDown, match="NOAUTH"):
+            with pytest.raises(StoreDown, match="Authentication required"):
                 RedisStore.connect(url, PATIENT_S).get(["here"])
         finally:
             client.execute_command("CONFIG", "SET", "requirepass", "")
 
 
 def test_a_refused_command_fails_alone_and_its_connection_goes_on(url: str) -> None:
-    connection = Connection(Address.parse(url), PATIENT_S)
-    with pytest.raises(RedisError, match="unknown command"):
-        connection.ask(("SET", "kept", "1"), ("NONSENSE",))
-    assert connection.ask(("GET", "kept"), ("DEL", "kept")) == [b"1", 1]
-    connection.close()
+    asked = redis_at(url, PATIENT_S)
+    (number,) = asked.ask(("CLIENT ID",))
+    with pytest.raises(StoreDown, match="unknown command"):
+        asked.ask(("SET", "kept", "1"), ("NONSENSE",), ("GET", "kept"))
+    assert asked.ask(("GET", "kept"), ("DEL", "kept"), ("CLIENT ID",)) == [b"1", 1, number]
+    asked.close()
 
 
 def test_a_restarted_redis_costs_no_call(tmp_path: Path) -> None:
