@@ -74,7 +74,7 @@ def gateway_port(wanted: int | None) -> Iterator[int]:
             if is_free(port) and _takes(name, port):
                 yield port
                 return
-    raise PortTaken(wanted or PREFERRED_GATEWAY_PORT, _holder(wanted or PREFERRED_GATEWAY_PORT))
+    raise PortTaken(wanted or PREFERRED_GATEWAY_PORT, holder(wanted or PREFERRED_GATEWAY_PORT))
 
 
 def _takes(name: socket.socket, port: int) -> bool:
@@ -86,7 +86,8 @@ def _takes(name: socket.socket, port: int) -> bool:
     return True
 
 
-def _holder(port: int) -> str:
+def holder(port: int) -> str:
+    """Return who listens on a port, as far as this user may know."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.pid:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Event
-from urllib.parse import urlsplit
 
-from bertmesh.errors import StartFailed
+from bertmesh.errors import PortTaken, StartFailed
 from bertmesh.local import backends
 from bertmesh.local.envoy_files import MeshFiles, split_on_disk
 from bertmesh.local.home import Home, MeshInfo, ProcessInfo, VersionSpec, process_start, write_json
 from bertmesh.local.keeper import ProcessKeeper
 from bertmesh.local.pods import PodSet, cache_dir, models_dir, targets
-from bertmesh.local.ports import LOOPBACK, free_ports, gateway_port
+from bertmesh.local.ports import LOOPBACK, free_ports, gateway_port, holder
 from bertmesh.local.processes import Command, kill_strays, stop_all
 from bertmesh.local.workloads import WorkloadFiles
 from canary.local.store import FileStore
@@ -95,7 +94,7 @@ class LocalMesh:
         files.write_envoy(stable, self._endpoints())
         envoy = self._keep("envoy", Command(files.envoy_command(tools.envoy), {}))
         admin = Admin(info.envoy_admin)
-        self._await("envoy", envoy, lambda: _serves(admin, info.gateway), stop)
+        self._await("envoy", envoy, lambda: _serves(admin, port), stop)
         self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
         controller = self._keep("controller", backends.controller_command(self.home))
         console = self._keep("console", backends.console_command(self.home, info))
@@ -200,15 +199,15 @@ class LocalMesh:
         self.home.info_file.unlink(missing_ok=True)
 
 
-def _serves(admin: Admin, gateway: str) -> bool:
-    """Tell whether the gateway listens at its address.
+def _serves(admin: Admin, port: int) -> bool:
+    """Tell whether the gateway listens on its port.
 
     Raises:
         PortTaken: somebody else has taken its port while the pods were starting.
     """
     with suppress(EnvoyDown):
         if admin.cannot_listen():
-            gateway_port(urlsplit(gateway).port)
+            raise PortTaken(port, holder(port))
     return admin.is_ready()
 
 

@@ -31,17 +31,22 @@ class Busy:
         self._keepers: dict[str, RolloutKeeper] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live)
-        self.working = threading.Event()
-        self.working.set()
+        self.working = True
+        self._passing = threading.Lock()
 
     def attend(self) -> None:
         """Make a pass over all there is."""
-        if self.working.is_set():
-            for each in self.api.all("ModelRollout", "default"):
+        with self._passing:
+            for each in self.api.all("ModelRollout", "default") if self.working else ():
                 name = each["metadata"]["name"]
                 keeper = self._keepers.setdefault(name, RolloutKeeper(self._tools, "default", name))
                 keeper.wake()
                 keeper.attend()
+
+    def rest(self) -> None:
+        """Let the operator make no more passes: none is under way when this returns."""
+        with self._passing:
+            self.working = False
 
     def _live(self) -> None:
         while not self._stop.wait(0.01):

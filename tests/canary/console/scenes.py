@@ -17,6 +17,7 @@ from canary.local.inbox import Inbox
 from canary.local.store import FileStore
 from canary.rollout.commands import Command, OrderResult
 from tests.canary.fakes import Stage
+from tests.support.processes import LIMIT_S
 
 SECRET = b"a secret of the tests"
 
@@ -79,9 +80,10 @@ def console(
     traffic: TrafficFigures | None = None,
     settings: Settings | None = None,
     disagreements: Disagreements | None = None,
+    within_s: float = LIMIT_S,
 ) -> Flask:
-    """Return the console of a store."""
+    """Return the console of a store, whose controller has ``within_s`` seconds to answer."""
     chosen = settings or Settings()
-    rollouts = LocalRollouts(folder, "bert", within_s=0.3)
+    rollouts = LocalRollouts(folder, "bert", within_s=within_s)
     guard = RequestGuard(chosen, SECRET)
     return create_app(Console(rollouts, guard, traffic=traffic, disagreements=disagreements), chosen)

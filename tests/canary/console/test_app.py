@@ -159,10 +159,8 @@ def test_an_order_without_script_ends_on_the_page_with_its_answer(client: FlaskC
 
 
 @pytest.mark.usefixtures("scene")
-def test_without_a_controller_the_order_is_taken_back_and_that_is_said(
-    folder: Path, client: FlaskClient
-) -> None:
-    answer = press(client)
+def test_without_a_controller_the_order_is_taken_back_and_that_is_said(folder: Path) -> None:
+    answer = press(console(folder, within_s=0.3).test_client())
     assert answer.status_code == 503
     assert "no controller answered" in answer.get_json()["message"]
     assert waiting(folder) == []

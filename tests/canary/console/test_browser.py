@@ -91,10 +91,10 @@ def test_a_console_that_is_gone_is_said(folder: Path, serve: Serve, page: Page) 
     expect(page.locator("#pulse")).to_have_text("live")
 
 
-def test_without_a_controller_the_answer_is_a_sentence(folder: Path, address: str, page: Page) -> None:
+def test_without_a_controller_the_answer_is_a_sentence(folder: Path, serve: Serve, page: Page) -> None:
     scene = Scene(folder)
     scene.roll("1.1", at_weight(scene, 20))
-    page.goto(address)
+    page.goto(serve(console(folder, settings=QUICK, within_s=0.3)))
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause").click()
     expect(page.locator("#said")).to_contain_text("no controller answered")

@@ -157,7 +157,7 @@ def test_an_order_that_cannot_be_sent_is_a_sentence_too(work: Busy) -> None:
     client = page(rollouts(work.api, "default"))
     token = client.get("/live").get_json()["token"]
     work.api.fail(Fault(code=503, method="PATCH", path="modelrollouts/bert", times=10**6))
-    work.working.clear()
+    work.rest()
     answer = client.post(ABORT, data={"token": token}, headers=OURS)
     work.api.server.faults.clear()
     assert answer.status_code == 503

@@ -109,20 +109,18 @@ def test_resume_also_lifts_a_suspension_by_the_spec(work: Busy) -> None:
     assert "spec.suspend is true" in work.run("status", "bert").output
     assert work.run("resume").exit_code == 0
     assert work.api.get("ModelRollout", "bert")["spec"]["suspend"] is False
-    time.sleep(0.2)
-    assert work.cluster.phase == "Progressing"
+    work.until("Progressing")
 
 
 def test_an_abort_comes_before_an_order_that_waits(work: Busy) -> None:
     work.cluster.apply(policy=SLOW)
     work.until("Progressing")
-    work.working.clear()
-    time.sleep(0.1)
+    work.rest()
     work.cluster.command("pause id=p1 by=ben")
     other = work.run("promote", "--timeout", "0.3")
     assert "has an order that waits for its answer (pause id=p1 by=ben)" in other.output
     assert "the order stands" in work.run("abort", "--timeout", "0.3").output
-    work.working.set()
+    work.working = True
     work.until("RolledBack")
     assert work.cluster.judge[0].answer_to("p1") is None
 
@@ -130,8 +128,7 @@ def test_an_abort_comes_before_an_order_that_waits(work: Busy) -> None:
 def test_an_order_that_somebody_takes_away_is_told_as_such(work: Busy) -> None:
     work.cluster.apply(policy=SLOW)
     work.until("Progressing")
-    work.working.clear()
-    time.sleep(0.1)
+    work.rest()
     rollouts = ModelRollouts(ClusterApi(work.api.client()), "default")
     client = ClusterClient(rollouts, "bert", sleep=lambda _s: work.cluster.command("abort id=a1 by=ben"))
     with pytest.raises(OrderOvertaken, match="it has now: abort id=a1 by=ben"):
@@ -141,8 +138,7 @@ def test_an_order_that_somebody_takes_away_is_told_as_such(work: Busy) -> None:
 def test_without_an_operator_an_order_is_taken_back_but_an_abort_stands(work: Busy) -> None:
     work.cluster.apply(policy=SLOW)
     work.until("Progressing")
-    work.working.clear()
-    time.sleep(0.1)
+    work.rest()
     result = work.run("pause", "--timeout", "0.3")
     assert result.exit_code == 1
     assert (
@@ -153,7 +149,7 @@ def test_without_an_operator_an_order_is_taken_back_but_an_abort_stands(work: Bu
         "annotations", {}
     )
     assert "the order stands" in work.run("abort", "--timeout", "0.3").output
-    work.working.set()
+    work.working = True
     work.until("RolledBack")
 
 
@@ -301,8 +297,7 @@ def test_a_short_absence_of_the_api_does_not_end_a_watch(work: Busy) -> None:
 def test_a_watch_ends_when_nobody_works_on_the_rollout(work: Busy) -> None:
     work.cluster.apply(policy=SLOW)
     work.until("Progressing")
-    work.working.clear()
-    time.sleep(0.1)
+    work.rest()
     clock = FakeClock()
     rollouts = ModelRollouts(ClusterApi(work.api.client()), "default")
 
