@@ -178,6 +178,6 @@ class Paged(ClusterApi):
 
 
 def test_long_lists_are_read_page_by_page() -> None:
-    reading = cluster.Reading(Paged())
+    reading = cluster.ClusterSnapshot(Paged())
     reading.listed(cluster.RESOURCES[0], "models")
     assert [each.name for each in reading.objects] == ["a", "b"]

@@ -368,10 +368,10 @@ def test_a_mirrored_request_and_a_wrong_answer_stay_out_of_the_pods_own_cache_to
 
 def test_answers_from_the_pod_are_counted_apart() -> None:
     counts = Counts()
-    cache = cache_over(MemoryStore({"far": b"1.0"}), observer=counts, rules=LOCAL)
-    cache.keep({"near": 1.0})
-    cache.find(["near", "far", "not", "near"])
-    cache.find(["far"])
+    cache = cache_over(MemoryStore({"far": Number(1.0).pack()}), observer=counts, rules=LOCAL)
+    cache.keep({"near": Number(1.0)})
+    cache.find(Number, ["near", "far", "not", "near"])
+    cache.find(Number, ["far"])
     assert counts.lookups == {CacheStatus.LOCAL: 3, CacheStatus.HIT: 1, CacheStatus.MISS: 1}
 
 
