@@ -50,7 +50,7 @@ def demo(home: Home, rate: float | None, seed: int, *, keep: bool | None) -> Non
     # So that a SIGTERM, too, ends the mesh that the demo has started.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(TERMINATED))
     stay = sys.stdout.isatty() if keep is None else keep
-    sys.exit(0 if run_demo(home, rate=rate, seed=seed, stay=stay, console=Console()) else 1)
+    sys.exit(0 if run_demo(home, rate=rate, seed=seed, stay=stay, console=Console(highlight=False)) else 1)
 
 
 @click.command("controller", hidden=True)

@@ -32,7 +32,7 @@ def measure_capacity(
     def ask(number: int) -> None:
         sender = Sender(gateway, sentences, random=Random(seed + number))
         while not over():
-            answer = sender.send(sender.request())
+            answer = sender.send(*sender.request())
             if clock() - begin >= WARM_S and not answer.failed:
                 answers.append(answer)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 from bertmesh.demo.traffic import Response
+from mesh.policy import MAX_PERCENT
 
-MAX_PERCENT = 100
 # Around a move some requests were routed before it and answered after it.
 SETTLE_S = 0.3
 # A split is called wrong if chance would produce a worse one in fewer than one of a million acts; 20 % where

@@ -20,6 +20,7 @@ from canary.rollout.commands import Order, Start
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
 
+BY = "demo"
 POLL_S = 0.1
 ANSWER_WITHIN_S = 60.0
 KILL_AT_WEIGHT = 20
@@ -85,15 +86,8 @@ class Stagehand:
             time.sleep(POLL_S)
 
     def _start(self) -> None:
-        command = Start(
-            id=uuid4().hex,
-            by="demo",
-            at=time.time(),
-            canary=self._act.canary,
-            profile=PROFILE.name,
-            policy=PROFILE,
-        )
-        answer = self._client.send(command, within_s=ANSWER_WITHIN_S)
+        start = Start(uuid4().hex, BY, time.time(), self._act.canary, profile=PROFILE.name, policy=PROFILE)
+        answer = self._client.send(start, within_s=ANSWER_WITHIN_S)
         if not answer.ok:
             raise RolloutRefused(answer.message)
 
@@ -113,7 +107,7 @@ class Stagehand:
         return ""
 
     def _break_off(self, why: str) -> bool:
-        order = Order(id=uuid4().hex, by="demo", at=time.time(), verb="abort")
+        order = Order(uuid4().hex, BY, time.time(), "abort")
         taken_back = self._client.send(order, within_s=ANSWER_WITHIN_S).ok
         if taken_back:
             self._screen.line(f"         {why}: once more in {AGAIN_AFTER_S:.0f} s, by what is usual then")
@@ -127,14 +121,8 @@ class Stagehand:
         self._screen.tick(self._act, state, self._traffic, time.time())
 
     def _time_to_kill(self, state: State, rollout: Rollout) -> bool:
-        live = state.live_since
-        return (
-            self._act.kill_controller
-            and self._killed is None
-            and rollout.weight >= KILL_AT_WEIGHT
-            and live is not None
-            and time.time() - live > KILL_AFTER_S
-        )
+        wanted = self._act.kill_controller and not self._killed and rollout.weight >= KILL_AT_WEIGHT
+        return wanted and state.live_since is not None and time.time() - state.live_since > KILL_AFTER_S
 
     def _kill_controller(self) -> None:
         pid = self._home.processes()["controller"].pid
@@ -165,14 +153,10 @@ class Stagehand:
             end=end,
             phase=rollout.phase.value,
             sentence=verdict_on(told.history),
-            stages=_stages(rollout, end),
+            stages=tuple(WeightPeriod(it.weight, it.since, it.until or end) for it in rollout.passed),
             answers=self._traffic.answers(self._begin, end),
             history=told.history,
             written=tuple(self._watch.written),
             succession=Succession(*self._killed, told) if self._killed else None,
             takes=takes,
         )
-
-
-def _stages(rollout: Rollout, end: float) -> tuple[WeightPeriod, ...]:
-    return tuple(WeightPeriod(passed.weight, passed.since, passed.until or end) for passed in rollout.passed)

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bertmesh.demo.acts import PROFILE, ActResult
+from bertmesh.demo.facts import failures
 from bertmesh.demo.pace import Pace
 from bertmesh.demo.proofs import Succession
 from bertmesh.demo.traffic import Response
@@ -15,27 +16,25 @@ def print_report(
     outcomes: Sequence[ActResult], answers: Sequence[Response], pace: Pace, console: Console
 ) -> bool:
     """Print what was measured and which promises were kept; return whether all were."""
-    console.print("\n[bold]What was measured[/bold]", highlight=False)
+    console.print("\n[bold]What was measured[/bold]")
     console.print(_overview(outcomes))
-    console.print("[bold]Steps: split asked and seen[/bold]", highlight=False)
+    console.print("[bold]Steps: split asked and seen[/bold]")
     console.print(_steps(outcomes))
     for outcome in outcomes:
-        console.print(f"{outcome.act.canary}: {outcome.sentence}", highlight=False, soft_wrap=True)
+        console.print(f"{outcome.act.canary}: {outcome.sentence}", soft_wrap=True)
         if outcome.succession:
-            console.print(_succeeded(outcome.succession), highlight=False, soft_wrap=True)
-    failed = sum(answer.failed for answer in answers)
-    console.print(f"{len(answers)} requests in all, {failed} of them failed for the client", highlight=False)
+            console.print(_succeeded(outcome.succession), soft_wrap=True)
+    console.print(f"{len(answers)} requests in all, {failures(answers)} of them failed for the client")
     if pace.eased_to:
         console.print(
             f"the machine was full at times: instead of {pace.chosen:.0f} requests/s "
             f"as few as {pace.eased_to:.0f} were sent",
-            highlight=False,
         )
     broken = [f"{outcome.act.title}: {words}" for outcome in outcomes for words in outcome.broken_promises()]
     for words in broken:
-        console.print(f"[red]promise broken[/red] {words}", highlight=False, soft_wrap=True)
+        console.print(f"[red]promise broken[/red] {words}", soft_wrap=True)
     if not broken:
-        console.print("[green]every promise was kept[/green]", highlight=False)
+        console.print("[green]every promise was kept[/green]")
     return not broken
 
 

@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
 
@@ -38,18 +37,24 @@ def run_demo(home: Home, *, rate: float | None, seed: int, stay: bool, console: 
     _set_aside(home)
     sentences = review_sentences()
     begin = time.monotonic()
-    console.print(f"starting the local mesh in {home.root} ...", highlight=False)
+    console.print(f"starting the local mesh in {home.root} ...")
     info = start_detached(home, ["up", "--home", str(home.root)])
     try:
         start_s = time.monotonic() - begin
-        console.print(f"ready after {start_s:.1f} s: {info.gateway}", highlight=False)
-        rate = rate or _suitable_rate(info.gateway, sentences, seed, console)
+        console.print(f"ready after {start_s:.1f} s: {info.gateway}")
+        if rate is None:
+            capacity = measure_capacity(info.gateway, sentences, seed=seed)
+            console.print(capacity.words(), soft_wrap=True)
+            rate = capacity.rate
         traffic = Traffic(info.gateway, sentences, rate=rate, random=Random(seed))
-        with _flowing(traffic):
+        traffic.start()
+        try:
             outcomes = _play_all(home, traffic, Needs.of(PROFILE, start_s), console)
+        finally:
+            traffic.stop()
         kept = print_report(outcomes, traffic.answers(), traffic.pace, console)
     except BaseException:
-        console.print(end_mesh(home), highlight=False)
+        console.print(end_mesh(home))
         raise
     _finish(home, info, stay=stay, console=console)
     return kept
@@ -67,21 +72,6 @@ def _set_aside(home: Home) -> None:
         home.root.rename(home.root.with_name(f"{home.root.name}.{stamp}"))
 
 
-def _suitable_rate(gateway: str, sentences: Sequence[str], seed: int, console: Console) -> float:
-    capacity = measure_capacity(gateway, sentences, seed=seed)
-    console.print(capacity.words(), highlight=False, soft_wrap=True)
-    return capacity.rate
-
-
-@contextmanager
-def _flowing(traffic: Traffic) -> Iterator[None]:
-    traffic.start()
-    try:
-        yield
-    finally:
-        traffic.stop()
-
-
 def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> list[ActResult]:
     rate = traffic.pace.chosen
     with Screen(console) as screen:
@@ -97,7 +87,7 @@ def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> l
 
 def _finish(home: Home, info: MeshInfo, *, stay: bool, console: Console) -> None:
     if not stay:
-        console.print(end_mesh(home), highlight=False)
+        console.print(end_mesh(home))
         return
     folder = "" if home == Home.at(home.root.parent / ".bertmesh") else f" --home {home.root}"
     console.print(
@@ -108,6 +98,5 @@ def _finish(home: Home, info: MeshInfo, *, stay: bool, console: Console) -> None
         f"  bertmesh rollout history{folder}\n"
         f"  bertmesh routes --istio{folder}\n"
         f"`bertmesh down{folder}` ends it.",
-        highlight=False,
         soft_wrap=True,
     )

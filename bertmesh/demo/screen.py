@@ -40,7 +40,7 @@ class Screen:
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def title(self, text: str) -> None:
         """Print a heading."""

@@ -3,11 +3,11 @@
 It eases off where the machine is busy: what cannot be sent in time is left out, not piled up.
 """
 
-import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from random import Random
@@ -36,7 +36,6 @@ class Response:
     task: str
     status: int
     version: str
-    problem: str = ""
 
     @property
     def failed(self) -> bool:
@@ -49,14 +48,6 @@ class Response:
         return self.sent_at + self.seconds
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is asked of one of the three endpoints."""
-
-    task: str
-    body: Mapping[str, str]
-
-
 class Sender:
     """Makes requests of sentences and sends them to ``gateway`` (a URL); any thread may send."""
 
@@ -67,43 +58,29 @@ class Sender:
         *,
         random: Random,
         headers: Mapping[str, str] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._gateway = gateway
         self._sentences = sentences
         self._random = random
-        self._headers = {"content-type": "application/json", **(headers or {})}
-        self._clock = clock
-        self._http = urllib3.PoolManager(maxsize=CLIENT_THREADS, retries=False, timeout=10.0)
+        self._http = urllib3.PoolManager(maxsize=CLIENT_THREADS, headers=headers, retries=False, timeout=10.0)
 
-    def request(self) -> Request:
-        """Draw the next request."""
+    def request(self) -> tuple[str, dict[str, str]]:
+        """Draw the next request: one of the three endpoints, and the body that is sent to it as JSON."""
         task = self._random.choices([name for name, _ in TASKS], [share for _, share in TASKS])[0]
         text = self._random.choice(self._sentences)
         if task == "fill-mask":
-            return Request(task, {"text": masked(text, self._random)})
+            return task, {"text": masked(text, self._random)}
         if task == "semantic-similarity":
-            return Request(task, {"text": text, "text_pair": self._random.choice(self._sentences)})
-        return Request(task, {"text": text})
+            return task, {"text": text, "text_pair": self._random.choice(self._sentences)}
+        return task, {"text": text}
 
-    def send(self, request: Request) -> Response:
+    def send(self, task: str, body: Mapping[str, str]) -> Response:
         """Send a request and wait for its answer."""
-        sent_at, begin = self._clock(), time.perf_counter()
-        status, version, problem = self._post(request)
-        return Response(sent_at, time.perf_counter() - begin, request.task, status, version, problem)
-
-    def _post(self, request: Request) -> tuple[int, str, str]:
-        try:
-            response = self._http.request(
-                "POST",
-                f"{self._gateway}/{request.task}",
-                body=json.dumps(request.body, ensure_ascii=False).encode(),
-                headers=self._headers,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            return 0, "", type(error).__name__
-        problem = response.data.decode("utf-8", "replace")[:300] if response.status >= SERVER_ERROR else ""
-        return response.status, response.headers.get(VERSION_HEADER, ""), problem
+        sent_at, begin, status, version = time.time(), time.perf_counter(), 0, ""
+        with suppress(urllib3.exceptions.HTTPError):
+            response = self._http.request("POST", f"{self._gateway}/{task}", json=body)
+            status, version = response.status, response.headers.get(VERSION_HEADER, "")
+        return Response(sent_at, time.perf_counter() - begin, task, status, version)
 
 
 class Traffic:
@@ -117,24 +94,18 @@ class Traffic:
         rate: float,
         random: Random,
         headers: Mapping[str, str] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to send ``rate`` requests a second, with exponential gaps, to ``gateway`` (a URL)."""
-        self._sender = Sender(gateway, sentences, random=random, headers=headers, clock=clock)
-        self._pace = Pace(rate, rate)
+        self.pace = Pace(rate, rate)
+        """What is sent now, and the least that has been sent."""
+        self._sender = Sender(gateway, sentences, random=random, headers=headers)
         self._random = random
-        self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._answers: list[Response] = []
         self._under_way = 0
         self._left_out = 0
         self._thread = threading.Thread(target=self._send_all, name="traffic")
-
-    @property
-    def pace(self) -> Pace:
-        """What is sent now, and the least that has been sent."""
-        return self._pace
 
     def start(self) -> None:
         """Begin to send."""
@@ -160,18 +131,18 @@ class Traffic:
                     self._look(now - looked)
                     looked = now
                 self._send_one(pool)
-                due = max(due, now - CATCH_UP_S) + self._random.expovariate(self._pace.rate)
+                due = max(due, now - CATCH_UP_S) + self._random.expovariate(self.pace.rate)
                 self._stop.wait(max(0.0, due - time.monotonic()))
 
     def _look(self, seconds: float) -> None:
-        since = self._clock() - seconds
+        since = time.time() - seconds
         with self._lock:
             # The list is in the order in which the answers came.
             recent = [
                 answer.seconds for answer in takewhile(lambda a: a.at >= since, reversed(self._answers))
             ]
             under_way, left_out, self._left_out = self._under_way, self._left_out, 0
-        self._pace = self._pace.after(look(recent, seconds, waiting=under_way, left_out=left_out))
+        self.pace = self.pace.after(look(recent, seconds, waiting=under_way, left_out=left_out))
 
     def _send_one(self, pool: ThreadPoolExecutor) -> None:
         with self._lock:
@@ -179,10 +150,10 @@ class Traffic:
                 self._left_out += 1
                 return
             self._under_way += 1
-        pool.submit(self._send, self._sender.request())
+        pool.submit(self._send, *self._sender.request())
 
-    def _send(self, request: Request) -> None:
-        answer = self._sender.send(request)
+    def _send(self, task: str, body: Mapping[str, str]) -> None:
+        answer = self._sender.send(task, body)
         with self._lock:
             self._answers.append(answer)
             self._under_way -= 1

@@ -1,8 +1,7 @@
 """Reads what the controller writes whenever it has changed: its state, and the canary's weight."""
 
-from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from bertmesh.errors import ControllerSilent
 from bertmesh.local.envoy_files import split_on_disk
@@ -14,8 +13,6 @@ from mesh.local.routefile import RouteFile
 
 PATIENCE_S = 60.0
 
-T = TypeVar("T")
-
 
 class Watch:
     """What is on file now, and which weights of ``canary`` were."""
@@ -23,10 +20,10 @@ class Watch:
     def __init__(self, home: Home, canary: str) -> None:
         """Prepare; nothing is read yet."""
         self.written: list[int] = []
-        self._log = home.log("controller")
+        self._home = home
         self._canary = canary
-        self._state = _Changing(home.rollout / "state.json", FileStore(home.rollout).load)
-        self._split = _Changing(RouteFile(home.envoy).path, lambda: split_on_disk(home))
+        self._load = lru_cache(1)(lambda _version: FileStore(home.rollout).load())
+        self._split = lru_cache(1)(lambda _version: split_on_disk(home))
 
     def state(self) -> State:
         """Return the state as it is stored, and note the weight in the routes.
@@ -37,32 +34,23 @@ class Watch:
             ControllerSilent: nothing was stored for long.
         """
         self._note_weight()
-        state = Deadline(PATIENCE_S).wait(self._state.read)
+        path = self._home.rollout / "state.json"
+        state = Deadline(PATIENCE_S).wait(lambda: self._load(_version_of(path)))
         if state is None:
-            raise ControllerSilent(self._log)
+            raise ControllerSilent(self._home.log("controller"))
         return state
 
     def _note_weight(self) -> None:
-        split = self._split.read()
+        split = self._split(_version_of(RouteFile(self._home.envoy).path))
         weight = dict(split.shares).get(self._canary, 0) if split else 0
         if self.written[-1:] != [weight]:
             self.written.append(weight)
 
 
-class _Changing(Generic[T]):
-    """A file that is read again only when it was replaced."""
-
-    def __init__(self, path: Path, load: Callable[[], T | None]) -> None:
-        self._path = path
-        self._load = load
-        self._seen: tuple[int, int] | None = None
-        self._value: T | None = None
-
-    def read(self) -> T | None:
-        try:
-            stat = self._path.stat()
-        except FileNotFoundError:
-            return None
-        if (mark := (stat.st_ino, stat.st_mtime_ns)) != self._seen:
-            self._value, self._seen = self._load(), mark
-        return self._value
+def _version_of(path: Path) -> tuple[int, int] | None:
+    """Return what differs once a file was replaced, None where there is none: it is read again only then."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
