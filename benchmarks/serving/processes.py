@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from bertmesh.local.process_group import bound
+from tests.support.process_group import bound
 
 PATIENCE_S = 120
 MIB = 1 << 20

@@ -47,20 +47,12 @@ class Cluster:
             NoSuchModelRollout: there is none of that name.
             mesh.cluster.errors.ClusterError: the API is down or refuses.
         """
-        client = ClusterClient(self.rollouts, name or self.only())
-        client.read()
-        return client
-
-    def only(self) -> str:
-        """Return the name of the only ModelRollout; raises as `client` does."""
-        names = self.rollouts.names()
+        names = [name] if name else self.rollouts.names()
         if len(names) != 1:
             raise WhichModelRollout(self.place.namespace, names)
-        return names[0]
-
-    def who(self) -> str:
-        """Return who we are to the API server."""
-        return self.place.who()
+        client = ClusterClient(self.rollouts, names[0])
+        client.read()
+        return client
 
     def wants(self) -> Sequence[RolloutQuery]:
         """Return what the rollouts under way in the namespace ask of Prometheus.

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -45,11 +46,11 @@ def serve_console(home: Home, bind: str, port: int, hosts: tuple[str, ...], **cl
     BERTMESH_CONSOLE_TRACE_URL links their traces, BERTMESH_CONSOLE_IDENTITY_HEADER names the gateway's header
     with the user in it.
     """
-    names = tuple(name for given in hosts for name in given.split(",") if name)
+    names = _names(hosts)
     _refuse_strangers(bind, names)
     if not is_free(port):
         raise PortTaken(port, "another process")
-    environment = {**os.environ, "BERTMESH_HOME": str(home.root), **_of_cluster(**cluster)}
+    environment = {**os.environ, "BERTMESH_HOME": str(home.root), **_of_cluster(cluster)}
     if names:
         environment["BERTMESH_CONSOLE_HOSTS"] = ",".join(names)
     Settings.from_environment(environment)  # so that a bad one is said here, in one sentence
@@ -59,31 +60,28 @@ def serve_console(home: Home, bind: str, port: int, hosts: tuple[str, ...], **cl
     os.execve(sys.executable, server_words(bind, port, factory), environment)  # noqa: S606 - there is no shell
 
 
-def _of_cluster(
-    *,
-    on_cluster: bool,
-    namespaces: tuple[str, ...],
-    everywhere: bool,
-    context: str,
-    kubeconfig: str,
-    lease_namespace: str,
-) -> dict[str, str]:
+def _of_cluster(said: Mapping[str, Any]) -> dict[str, str]:
     """Return what the server must know of the cluster; that there is one is seen here, in one sentence."""
-    spaces = [name for given in namespaces for name in given.split(",") if name]
-    if not on_cluster:
+    if not said["on_cluster"]:
         return {}
-    if bool(spaces) == everywhere:
+    spaces = _names(said["namespaces"])
+    if bool(spaces) == said["everywhere"]:
         message = "say what of the cluster is shown: --namespace NS (several times if need be), or -A"
         raise click.UsageError(message)
     from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - loads the package kubernetes
 
-    find_place(context or None, None, kubeconfig or None)
+    find_place(said["context"] or None, None, said["kubeconfig"] or None)
     return {
         "BERTMESH_CONSOLE_NAMESPACES": ",".join(spaces),
-        "BERTMESH_CONSOLE_CONTEXT": context,
-        "BERTMESH_CONSOLE_KUBECONFIG": kubeconfig,
-        "BERTMESH_CONSOLE_LEASE_NAMESPACE": lease_namespace,
+        "BERTMESH_CONSOLE_CONTEXT": said["context"],
+        "BERTMESH_CONSOLE_KUBECONFIG": said["kubeconfig"],
+        "BERTMESH_CONSOLE_LEASE_NAMESPACE": said["lease_namespace"],
     }
+
+
+def _names(given: Sequence[str]) -> list[str]:
+    """Return the names in words that may hold several, with commas between them."""
+    return [name for word in given for name in word.split(",") if name]
 
 
 def server_words(bind: str, port: int, factory: str) -> list[str]:
@@ -98,17 +96,11 @@ def server_words(bind: str, port: int, factory: str) -> list[str]:
         "--log-level": "warning",
     }
     flat = [word for pair in options.items() for word in pair]
-    return [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        *flat,
-        "--no-control-socket",
-        f"bertmesh.local.console:{factory}()",
-    ]
+    app = f"bertmesh.local.console:{factory}()"
+    return [sys.executable, "-m", "gunicorn", *flat, "--no-control-socket", app]
 
 
-def _refuse_strangers(bind: str, hosts: tuple[str, ...]) -> None:
+def _refuse_strangers(bind: str, hosts: Sequence[str]) -> None:
     """Refuse to listen to others unless it is said by which name they come, for anybody may press buttons."""
     try:
         at_home = ip_address(bind).is_loopback

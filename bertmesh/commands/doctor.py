@@ -1,6 +1,7 @@
 """`bertmesh doctor`: what is wrong with the mesh, before it bites."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -58,10 +59,8 @@ def doctor(  # noqa: PLR0913 - an argument an option
     Exit codes: 0 no errors, 1 errors, 2 the doctor could not look. docs/doctor.md describes every check.
     """
     try:
-        if paths:
-            seen = _files(paths, namespaces, context, kubeconfig, istio_namespace)
-        elif namespaces or context:
-            seen = _cluster(namespaces or (DEFAULT_NAMESPACE,), context, kubeconfig, istio_namespace)
+        if paths or namespaces or context:
+            seen = _inventory(paths, namespaces or (DEFAULT_NAMESPACE,), context, kubeconfig, istio_namespace)
         else:
             seen = inventory.inventory(home)
         found = run.examine(seen, ignore)
@@ -72,28 +71,17 @@ def doctor(  # noqa: PLR0913 - an argument an option
     sys.exit(FOUND if any(each.severity in bad for each in found) else CLEAN)
 
 
-def _files(
-    paths: tuple[str, ...],
-    namespaces: tuple[str, ...],
-    context: str | None,
-    kubeconfig: str | None,
-    root: str,
+def _inventory(
+    paths: Sequence[str], namespaces: Sequence[str], context: str | None, kubeconfig: str | None, root: str
 ) -> Inventory:
-    seen = files.read(paths, next(iter(namespaces), DEFAULT_NAMESPACE), sys.stdin)
-    seen = replace(seen, root=root)
-    if context is None:
+    """Return what is in files, with what a cluster serves if one is named, or else what is on a cluster."""
+    seen = replace(files.read(paths, namespaces[0], sys.stdin), root=root) if paths else None
+    if seen and context is None:
         return seen
     from doctor.sources import cluster  # noqa: PLC0415 - the package kubernetes is in the extra `cluster`
 
-    return replace(seen, served=cluster.served(cluster.reach(context, kubeconfig)))
-
-
-def _cluster(
-    namespaces: tuple[str, ...], context: str | None, kubeconfig: str | None, root: str
-) -> Inventory:
-    from doctor.sources import cluster  # noqa: PLC0415 - the package kubernetes is in the extra `cluster`
-
-    return cluster.read(cluster.reach(context, kubeconfig), namespaces, root)
+    reached = cluster.reach(context, kubeconfig)
+    return replace(seen, served=cluster.served(reached)) if seen else cluster.read(reached, namespaces, root)
 
 
 def _hint(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -33,22 +34,18 @@ def models() -> None:
 @form_option()
 def list_models(home: Home, output: str) -> None:
     """List the versions of the store and those that the mesh knows."""
-    rows = [
-        {"name": version.name, "version": version.version, "base": version.base, "digest": version.digest}
-        for version in list_versions(models_dir())
-    ]
+    keys = ("name", "version", "base", "digest")
+    rows = [{key: getattr(version, key) for key in keys} for version in list_versions(models_dir())]
     known = {name: vars(spec) for name, spec in home.versions().items()}
     emit({"store": rows, "mesh": known}, output, lambda: _listed(rows, known))
-
-
-def _fault(spec: Mapping[str, Any]) -> str:
-    return f" fault {spec['fault']}" if spec["fault"] else ""
 
 
 def _listed(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]) -> str:
     cells = [(row["name"], row["version"], row["base"] or "-", str(row["digest"])[:19]) for row in rows]
     mesh = [
-        f"mesh: {name} = {spec['model']} x {spec['replicas']}{_fault(spec)}" for name, spec in known.items()
+        f"mesh: {name} = {spec['model']} x {spec['replicas']}"
+        + (f" fault {spec['fault']}" if spec["fault"] else "")
+        for name, spec in known.items()
     ]
     return "\n".join([aligned([("model", "version", "base", "digest"), *cells]), *mesh])
 
@@ -77,14 +74,7 @@ def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: 
     """
     version = resolve(ref, root=models_dir(), cache=cache_dir())
     threads = threads or len(os.sched_getaffinity(0))
-    folder = convert(
-        version,
-        cache_dir(),
-        recipes,
-        threads,
-        again=again,
-        tell=lambda line: click.echo(line, err=True),
-    )
+    folder = convert(version, cache_dir(), recipes, threads, again=again, tell=partial(click.echo, err=True))
     document = {"folder": str(folder), "digest": version.digest, "conversions": as_rows(folder)}
     emit(document, output, lambda: f"{as_table(folder)}\n{verdict(folder)}\nin {folder}")
 

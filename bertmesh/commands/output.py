@@ -61,11 +61,5 @@ def answered(desk: RolloutClient, answer: OrderResult, output: str) -> None:
     """
     if not answer.ok:
         raise BadCommand(answer.message)
-    document: Mapping[str, Any] = {"id": answer.id, "message": answer.message}
-    match output:
-        case "name":
-            click.echo(desk.label)
-        case "json" | "yaml":
-            click.echo(written(document, output))
-        case _:
-            click.echo(answer.message)
+    words = desk.label if output == "name" else answer.message
+    emit({"id": answer.id, "message": answer.message}, output, lambda: words)

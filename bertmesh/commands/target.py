@@ -2,6 +2,8 @@
 
 import functools
 import getpass
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,22 +107,20 @@ class Target:
         if not self.remote and (beat is None or not beat["alive"]):
             self.home.info()
 
-    def who(self) -> str:
-        """Return the name under which orders are given."""
-        return self.cluster.who() if self.remote else local_user()
+    def stamp(self) -> tuple[str, str, float]:
+        """Return what every new command begins with: its id, who gives it, and when (Unix seconds)."""
+        return uuid.uuid4().hex, self.cluster.place.who() if self.remote else _local_user(), time.time()
 
     def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
         """Return how the metrics of the rollout are asked for."""
-        return self.cluster.settings(environment, desk) if self.remote else _settings(environment)
+        if self.remote:
+            return self.cluster.settings(environment, desk)
+        from bertmesh.local.backends import METRICS_WINDOW  # noqa: PLC0415 - only where there is a local mesh
+
+        return Settings.from_environment({**METRICS_WINDOW, **environment})
 
 
-def _settings(environment: Mapping[str, str]) -> Settings:
-    from bertmesh.local.backends import METRICS_WINDOW  # noqa: PLC0415 - only where there is a local mesh
-
-    return Settings.from_environment({**METRICS_WINDOW, **environment})
-
-
-def local_user() -> str:
+def _local_user() -> str:
     """Return who is at this machine."""
     try:
         return getpass.getuser()

@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable
-from typing import TextIO, TypedDict, Unpack
+from functools import partial
+from typing import Any, TextIO
 
 import click
 
 from bertmesh.commands.options import home_option, stop_on_signals
 from bertmesh.local.detached import start_detached
-from bertmesh.local.home import Home, MeshInfo, VersionSpec
+from bertmesh.local.home import Home, MeshInfo
 from bertmesh.local.pods import models_dir
 from bertmesh.local.supervisor import LocalMesh, Options
 from bertmesh.local.versions import parse_versions, shipped_versions
@@ -17,19 +17,6 @@ from mesh.policy import Jwt, Policy
 
 AUDIENCE = "bertmesh"
 DETACH = {"-d", "--detach"}
-
-
-class Wishes(TypedDict):
-    """The options of `bertmesh up`."""
-
-    stable: str
-    versions: dict[str, VersionSpec]
-    port: int | None
-    rate_limit: int | None
-    jwt_issuer: str | None
-    jwt_audience: str
-    jwks: TextIO | None
-    collector: str | None
 
 
 @click.command()
@@ -50,37 +37,33 @@ class Wishes(TypedDict):
 @click.option("--jwks", type=click.File(encoding="utf-8"), help="The issuer's key set, a JSON file.")
 @click.option("--collector", help="Base URL of an OTLP/HTTP collector [default: none].")
 @click.option("-d", "--detach", is_flag=True, help="Return once the mesh is ready; `bertmesh down` ends it.")
-def up(home: Home, *, detach: bool, **wishes: Unpack[Wishes]) -> None:
+def up(home: Home, *, detach: bool, **wishes: Any) -> None:  # noqa: ANN401 - as click gives them
     """Start the local mesh: Redis, Prometheus, Envoy, model pods and the canary controller."""
-    options = _options(wishes)
+    jwt = _jwt(wishes["jwt_issuer"], wishes["jwt_audience"], wishes["jwks"])
+    options = Options(
+        stable=wishes["stable"],
+        versions={**shipped_versions(models_dir()), **wishes["versions"]},
+        port=wishes["port"],
+        policy=Policy(rate_limit_per_s=wishes["rate_limit"], jwt=jwt),
+        collector=wishes["collector"],
+    )
     if detach:
         info = start_detached(home, [word for word in sys.argv[1:] if word not in DETACH])
         parts = f"console {info.console}, Prometheus {info.prometheus}, Envoy {info.envoy_admin}"
         click.echo(f"ready: {info.gateway} ({parts})")
         return
     click.echo(f"starting the local mesh in {home.root} ...")
-    LocalMesh(home, options).run(stop_on_signals(), on_ready=_say_ready(home))
+    LocalMesh(home, options).run(stop_on_signals(), on_ready=partial(_say_ready, home))
     click.echo("the local mesh has ended, nothing is left running")
 
 
-def _options(wishes: Wishes) -> Options:
-    return Options(
-        stable=wishes["stable"],
-        versions={**shipped_versions(models_dir()), **wishes["versions"]},
-        port=wishes["port"],
-        policy=Policy(rate_limit_per_s=wishes["rate_limit"], jwt=_jwt(wishes)),
-        collector=wishes["collector"],
-    )
-
-
-def _jwt(wishes: Wishes) -> Jwt | None:
-    issuer, jwks = wishes["jwt_issuer"], wishes["jwks"]
+def _jwt(issuer: str | None, audience: str, jwks: TextIO | None) -> Jwt | None:
     if not issuer and not jwks:
         return None
     if not issuer or not jwks:
         message = "--jwt-issuer and --jwks go together: who signs, and with which keys"
         raise click.UsageError(message)
-    return Jwt(issuer, (wishes["jwt_audience"],), _key_set(jwks))
+    return Jwt(issuer, (audience,), _key_set(jwks))
 
 
 def _key_set(jwks: TextIO) -> str:
@@ -97,12 +80,9 @@ def _key_set(jwks: TextIO) -> str:
     return text
 
 
-def _say_ready(home: Home) -> Callable[[MeshInfo], None]:
-    def say(info: MeshInfo) -> None:
-        click.echo(
-            f"ready\n  gateway     {info.gateway}\n  console     {info.console}\n"
-            f"  Prometheus  {info.prometheus}\n  Envoy       {info.envoy_admin}\n"
-            f"  logs        {home.logs}\nCtrl-C ends it."
-        )
-
-    return say
+def _say_ready(home: Home, info: MeshInfo) -> None:
+    click.echo(
+        f"ready\n  gateway     {info.gateway}\n  console     {info.console}\n"
+        f"  Prometheus  {info.prometheus}\n  Envoy       {info.envoy_admin}\n"
+        f"  logs        {home.logs}\nCtrl-C ends it."
+    )

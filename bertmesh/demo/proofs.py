@@ -11,10 +11,10 @@ from typing import Final, Self
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 from canary.rollout.state import State
+from canary.views.rollout import TURNS
 
 WAITS: Final = frozenset({"common_incident", "no_data", "metrics_down"})
 """Reasons to neither convict nor clear: the stable itself is bad, or nothing is known."""
-TURNS: Final = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})
 BAKED: Final = "baked"
 
 

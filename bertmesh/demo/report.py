@@ -26,10 +26,8 @@ def print_report(
             console.print(_succeeded(outcome.succession), soft_wrap=True)
     console.print(f"{len(answers)} requests in all, {failures(answers)} of them failed for the client")
     if pace.eased_to:
-        console.print(
-            f"the machine was full at times: instead of {pace.chosen:.0f} requests/s "
-            f"as few as {pace.eased_to:.0f} were sent",
-        )
+        fewest = f"instead of {pace.chosen:.0f} requests/s as few as {pace.eased_to:.0f} were sent"
+        console.print(f"the machine was full at times: {fewest}")
     broken = [f"{outcome.act.title}: {words}" for outcome in outcomes for words in outcome.broken_promises()]
     for words in broken:
         console.print(f"[red]promise broken[/red] {words}", soft_wrap=True)

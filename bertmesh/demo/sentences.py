@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 
 from bertmesh.errors import BertmeshError
+from modelstore.golden import MASK
 
-MASK = "[MASK]"
 SHORTEST, LONGEST = 10, 60
 _SENTENCE_END = re.compile(r"(?<=[。！？!?])|\s+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")

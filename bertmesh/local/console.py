@@ -49,17 +49,13 @@ def create_for_cluster() -> Flask:
     from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - the same
 
     said = os.environ
-    named = {name: said.get(f"BERTMESH_CONSOLE_{name}", "") for name in ("CONTEXT", "KUBECONFIG")}
-    place = find_place(named["CONTEXT"] or None, None, named["KUBECONFIG"] or None)
+    context, kubeconfig = (said.get(f"BERTMESH_CONSOLE_{name}") or None for name in ("CONTEXT", "KUBECONFIG"))
+    place = find_place(context, None, kubeconfig)
     spaces = tuple(filter(None, said.get("BERTMESH_CONSOLE_NAMESPACES", "").split(",")))
     rollouts = ClusterRollouts(place.api, spaces, said.get("BERTMESH_CONSOLE_LEASE_NAMESPACE", ""))
-    return _app(
-        said,
-        rollouts,
-        "kubectl apply -f rollout.yaml",
-        prometheus=lambda: said.get("BERTMESH_PROMETHEUS_URL") or None,
-        redis=lambda: said.get("BERTMESH_REDIS_URL") or None,
-    )
+    return _app(said, rollouts, "kubectl apply -f rollout.yaml",
+                prometheus=lambda: said.get("BERTMESH_PROMETHEUS_URL") or None,
+                redis=lambda: said.get("BERTMESH_REDIS_URL") or None)  # fmt: skip
 
 
 def _app(

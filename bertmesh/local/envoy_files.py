@@ -50,17 +50,16 @@ class MeshFiles:
                 collector=collector,
             )
         )
+        self._pods_file = home.prometheus / "targets" / "pods.json"
         self._targets: list[dict[str, Any]] | None = None
         self._endpoints: Endpoints = {}
         self._stable = ""
 
     def write_prometheus(self) -> None:
         """Write prometheus.yml and an empty list of pods."""
-        targets = self._targets_folder()
-        write_json(targets / "pods.json", [])
-        write_yaml(
-            self._home.prometheus / "prometheus.yml", render_prometheus(self._info.envoy_admin, targets)
-        )
+        write_json(self._pods_file, [])
+        document = render_prometheus(self._info.envoy_admin, self._pods_file.parent)
+        write_yaml(self._home.prometheus / "prometheus.yml", document)
 
     def write_envoy(self, stable: str, endpoints: Endpoints) -> None:
         """Write all that Envoy starts with, the first routes included."""
@@ -79,7 +78,7 @@ class MeshFiles:
         if self._stable:
             self._sync_envoy(endpoints)
         if targets != self._targets:
-            write_json(self._targets_folder() / "pods.json", targets)
+            write_json(self._pods_file, targets)
             self._targets = targets
 
     def _sync_envoy(self, endpoints: Endpoints) -> None:
@@ -90,6 +89,3 @@ class MeshFiles:
             if pods != self._endpoints.get(name):
                 self._envoy.write_endpoints(Version(name, pods))
         self._endpoints = endpoints
-
-    def _targets_folder(self) -> Path:
-        return self._home.prometheus / "targets"

@@ -85,6 +85,16 @@ class ProcessInfo:
 
 
 @dataclass(frozen=True)
+class _Inside:
+    """A path in the home, as an attribute of it."""
+
+    name: str
+
+    def __get__(self, home: "Home", _kind: type) -> Path:
+        return home.root / self.name
+
+
+@dataclass(frozen=True)
 class Home:
     """The paths of one local mesh."""
 
@@ -95,45 +105,26 @@ class Home:
         """Return the home in ``root``, which need not exist yet."""
         return cls(root.resolve())
 
-    @property
-    def info_file(self) -> Path:
-        """What the running mesh says of itself."""
-        return self.root / "mesh.json"
-
-    @property
-    def versions_file(self) -> Path:
-        """All versions that are known here."""
-        return self.root / "versions.json"
-
-    @property
-    def workloads(self) -> Path:
-        """Wanted and observed replicas, a file a version."""
-        return self.root / "workloads"
-
-    @property
-    def envoy(self) -> Path:
-        """Envoy's bootstrap and its xDS files."""
-        return self.root / "envoy"
-
-    @property
-    def rollout(self) -> Path:
-        """The controller's store and its inbox."""
-        return self.root / "rollout"
-
-    @property
-    def prometheus(self) -> Path:
-        """Prometheus' configuration, targets and data."""
-        return self.root / "prometheus"
-
-    @property
-    def redis(self) -> Path:
-        """Redis' working folder."""
-        return self.root / "redis"
-
-    @property
-    def logs(self) -> Path:
-        """A log a process."""
-        return self.root / "logs"
+    info_file = _Inside("mesh.json")
+    """What the running mesh says of itself."""
+    versions_file = _Inside("versions.json")
+    """All versions that are known here."""
+    policy_file = _Inside("policy.json")
+    """The policy that the mesh was started with."""
+    processes_file = _Inside("processes.json")
+    """The processes of the running mesh."""
+    workloads = _Inside("workloads")
+    """Wanted and observed replicas, a file a version."""
+    envoy = _Inside("envoy")
+    """Envoy's bootstrap and its xDS files."""
+    rollout = _Inside("rollout")
+    """The controller's store and its inbox."""
+    prometheus = _Inside("prometheus")
+    """Prometheus' configuration, targets and data."""
+    redis = _Inside("redis")
+    """Redis' working folder."""
+    logs = _Inside("logs")
+    """A log a process."""
 
     def log(self, name: str) -> Path:
         """Return where the process ``name`` writes its log."""
@@ -145,37 +136,33 @@ class Home:
         Raises:
             MeshNotRunning: there is none, or its supervisor is gone.
         """
-        if not self.info_file.exists():
-            raise MeshNotRunning(self.root)
-        info = MeshInfo(**read_json(self.info_file))
-        if process_start(info.pid) != info.started:
+        info = MeshInfo(**read_json(self.info_file)) if self.info_file.exists() else None
+        if info is None or process_start(info.pid) != info.started:
             raise MeshNotRunning(self.root)
         return info
 
     def policy(self) -> Policy:
         """Return the policy that the mesh was started with; the controller routes by it."""
-        path = self.root / "policy.json"
+        path = self.policy_file
         return POLICY.validate_json(path.read_bytes()) if path.exists() else Policy()
 
     def tell_policy(self, policy: Policy) -> None:
         """Write down the policy (the supervisor does)."""
-        write_json(self.root / "policy.json", POLICY.dump_python(policy, mode="json"))
+        write_json(self.policy_file, POLICY.dump_python(policy, mode="json"))
 
     def processes(self) -> dict[str, ProcessInfo]:
         """Return the processes of the running mesh, by name."""
-        path = self.root / "processes.json"
+        path = self.processes_file
         return {name: ProcessInfo(**told) for name, told in read_json(path).items()} if path.exists() else {}
 
     def tell_processes(self, processes: Mapping[str, ProcessInfo]) -> None:
         """Write down the processes (the supervisor does)."""
-        told = {name: asdict(process) for name, process in processes.items()}
-        write_json(self.root / "processes.json", told)
+        write_json(self.processes_file, {name: asdict(process) for name, process in processes.items()})
 
     def versions(self) -> dict[str, VersionSpec]:
         """Return every version that this home knows, by name."""
-        if not self.versions_file.exists():
-            return {}
-        return {name: VersionSpec(**spec) for name, spec in read_json(self.versions_file).items()}
+        path = self.versions_file
+        return {name: VersionSpec(**spec) for name, spec in read_json(path).items()} if path.exists() else {}
 
     def version(self, name: str) -> VersionSpec:
         """Return one version.

@@ -5,7 +5,7 @@ from bertmesh.local.pods import GUNICORN
 from doctor.model import Inventory, Object, Place
 from mesh import istio
 from mesh.local.routefile import RouteFile
-from mesh.model import NAMESPACE, SERVICE, Mesh, Split, Version, local_mesh
+from mesh.model import NAMESPACE, SERVICE, Version, local_mesh
 
 HTTP_PORT = 8000
 
@@ -19,18 +19,13 @@ def inventory(home: Home) -> Inventory:
     """
     home.info()
     versions = home.versions()
-    split = RouteFile(home.envoy).split()
     known = tuple(Version(name) for name in versions)
     objects = [
-        *istio.render(_mesh(known, split, home)),
+        *istio.render(local_mesh(known, RouteFile(home.envoy).split(), home.policy())),
         _service(),
         *(_deployment(name, spec.replicas) for name, spec in versions.items()),
     ]
     return Inventory(tuple(Object(each, NAMESPACE, str(home.root)) for each in objects), Place.LOCAL)
-
-
-def _mesh(known: tuple[Version, ...], split: Split, home: Home) -> Mesh:
-    return local_mesh(known, split, home.policy())
 
 
 def _service() -> dict[str, object]:

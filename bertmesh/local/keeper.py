@@ -1,7 +1,7 @@
 """Keeps one process running: starts it, and starts it again with backoff when it ends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +22,7 @@ class Backoff:
         """Return the state after an exit; a process that lived long starts a new count."""
         failures = 1 if now - started >= HEALTHY_AFTER_S else self.failures + 1
         pause = min(FIRST_PAUSE_S * 2.0 ** (failures - 1), LONGEST_PAUSE_S)
-        return replace(self, failures=failures, not_before=now + pause)
+        return type(self)(failures, now + pause)
 
 
 class ProcessKeeper:

@@ -26,7 +26,6 @@ class Command:
 
     words: Sequence[str]
     environment: Mapping[str, str]
-    directory: Path | None = None
 
 
 class Child:
@@ -42,7 +41,6 @@ class Child:
             self._process = subprocess.Popen(
                 list(command.words),
                 env={**os.environ, **command.environment, MARK: str(home)},
-                cwd=command.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

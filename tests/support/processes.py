@@ -13,12 +13,12 @@ import redis
 import urllib3
 
 from bertmesh.local.ports import free_port
-from bertmesh.local.process_group import bound
 from bertmesh.local.processes import Child, Command
 from mesh.errors import BinaryMissing
 from mesh.local.binaries import fetch_prometheus, find_redis
 from mesh.local.files import write_yaml
 from mesh.local.settings import Settings
+from tests.support.process_group import bound
 
 LIMIT_S: Final = 900.0
 """How long a test waits for something, a whole rollout included: only what hangs takes longer."""

@@ -1,8 +1,8 @@
 """Starting a rollout on a cluster; imported only then, since it loads the package kubernetes."""
 
 import time
-import uuid
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import click
@@ -34,34 +34,22 @@ def start_on_cluster(
         if options.get(word) is not None:
             message = f"--{word} is for the local mesh; on a cluster {instead}"
             raise click.UsageError(message)
-    wanted = Wanted(
-        options["canary"],
-        options["stable"],
-        options["service"],
-        options["profile"],
-        options["steps"],
-        options["force"],
-        options["shadow"],
-        options["shadow_during"],
-    )
-    cluster = target.cluster
+    wanted = Wanted(**{each.name: options[each.name] for each in fields(Wanted)})
     known = _existing(target, name, wanted)
     if options["dry_run"]:
         click.echo(written(_document(target, known, name, wanted), "json" if output == "json" else "yaml"))
         return None
-    command = Start(uuid.uuid4().hex, target.who(), time.time(), wanted.canary)
-    within_s = None if options["wait"] else options["timeout"]
+    command, within_s = Start(*target.stamp(), wanted.canary), options["within_s"]
     if known is not None:
         answered(known, begin(known, wanted, command, within_s=within_s), output)
         return known
     document = _document(target, None, name, wanted)
-    create(cluster.rollouts, document, command)
-    made = cluster.client(document["metadata"]["name"])
+    create(target.cluster.rollouts, document, command)
+    made = target.cluster.client(document["metadata"]["name"])
     patience = within_s or ANSWER_WITHIN_S
     answer = made.awaited(command, time.time() + patience)
     if answer is None:
-        fate = "it is made, and begins as soon as there is one"
-        raise OperatorSilent(made.place, patience, fate)
+        raise OperatorSilent(made.place, patience, "it is made, and begins as soon as there is one")
     answered(made, answer, output)
     return made
 

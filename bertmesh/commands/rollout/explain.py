@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -99,19 +100,17 @@ def _choose(state: State | None, name: str | None) -> Run:
     known = runs(state) if state else ()
     if not known:
         raise NoRollout(verb="explain")
-    if name is None:
-        return known[0]
-    found = next((run for run in known if run.id == name), None)
-    if found is None:
-        raise UnknownRollout(name, [run.id for run in known])
-    return found
+    found = [run for run in known if name in {None, run.id}]
+    if not found:
+        raise UnknownRollout(name or "", [run.id for run in known])
+    return found[0]
 
 
 def _evidence(found: Evidence) -> dict[str, Any]:
     return {
         "harm": _gauge(found.total),
         "breaker": found.breaker,
-        "needed": {"amount": found.needed.amount, "words": found.needed.words},
+        "needed": asdict(found.needed),
         "metrics": {it.name: _metric(it) for it in found.findings},
     }
 

@@ -72,13 +72,9 @@ def _lines(desk: RolloutClient, form: str, timeout: float | None) -> View:
 
 
 def _line(entry: View, form: str) -> str:
-    match form:
-        case "json":
-            return json.dumps(entry, ensure_ascii=False)
-        case "yaml":
-            return f"---\n{written(entry, form)}"
-        case _:
-            return entry_line(entry, clock)
+    if form == "json":
+        return json.dumps(entry, ensure_ascii=False)
+    return f"---\n{written(entry, form)}" if form == "yaml" else entry_line(entry, clock)
 
 
 def screen(seen: View, state: State | None, now: float) -> RenderableType:
@@ -96,9 +92,8 @@ def _needed(found: Evidence) -> Text:
 
 
 def _table(found: Evidence) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for title in ("", "canary", "stable", "harm", "", "safe", ""):
-        table.add_column(title)
+    titles = ("", "canary", "stable", "harm", "", "safe", "")
+    table = Table(*titles, box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_row("all", "", "", *_gauge(found.total), "", "")
     for it in found.findings:
         if it.counted:

@@ -1,8 +1,6 @@
 """What people tell a rollout: start, pause, resume, promote, abort, undo."""
 
 import sys
-import time
-import uuid
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -57,13 +55,14 @@ timeout_option = click.option(
 @timeout_option
 def start(target: Target, output: str, name: str | None, **options: Any) -> None:  # noqa: ANN401 - as click gives them
     """Begin a rollout of the version CANARY; on a cluster, by the ModelRollout NAME."""
-    steps = None if options["steps"] is None else _weights(options["steps"])
+    options["steps"] = None if options["steps"] is None else _weights(options["steps"])
+    options["within_s"] = None if options["wait"] else options["timeout"]
     if target.remote:
         from bertmesh.commands.rollout.cluster import start_on_cluster  # noqa: PLC0415 - loads the package kubernetes
 
-        desk = start_on_cluster(target, output, name, {**options, "steps": steps})
+        desk = start_on_cluster(target, output, name, options)
     else:
-        desk = _start_here(target, output, name, {**options, "steps": steps})
+        desk = _start_here(target, output, name, options)
     if options["wait"] and desk is not None:
         sys.exit(follow(desk, output, options["timeout"]))
 
@@ -92,8 +91,7 @@ def undo(  # noqa: PLR0913 - one parameter for each option, as click has it
     to be installed: the pods are started again and get traffic when they are ready.
     """
     desk = target.desk(name)
-    command = Undo(uuid.uuid4().hex, target.who(), time.time(), why, at_once=at_once)
-    _send(target, desk, command, output, None if wait else timeout)
+    _send(target, desk, Undo(*target.stamp(), why, at_once=at_once), output, None if wait else timeout)
     if wait:
         sys.exit(follow(desk, output, timeout))
 
@@ -108,7 +106,7 @@ def order(verb: Literal["pause", "resume", "promote"], explanation: str) -> clic
     @timeout_option
     def command(target: Target, output: str, name: str | None, timeout: float | None) -> None:
         desk = target.desk(name)
-        _send(target, desk, Order(uuid.uuid4().hex, target.who(), time.time(), verb), output, timeout)
+        _send(target, desk, Order(*target.stamp(), verb), output, timeout)
 
     return command
 
@@ -127,13 +125,7 @@ promote = order("promote", "Move it one step on by hand, past the evidence. A pa
 def abort(*, target: Target, output: str, name: str | None, wait: bool, timeout: float | None) -> None:
     """Send all traffic back to the stable version, whatever the phase, also while a gate waits."""
     desk = target.desk(name)
-    _send(
-        target,
-        desk,
-        Order(uuid.uuid4().hex, target.who(), time.time(), "abort"),
-        output,
-        None if wait else timeout,
-    )
+    _send(target, desk, Order(*target.stamp(), "abort"), output, None if wait else timeout)
     if wait:
         end = follow(desk, output, timeout)
         sys.exit({ROLLED_BACK: PROMOTED, STILL_GOING: STILL_GOING}.get(end, FAILED))
@@ -152,9 +144,7 @@ def _start_here(target: Target, output: str, name: str | None, options: Mapping[
             raise click.UsageError(message)
     desk = target.local(name)
     command = Start(
-        id=uuid.uuid4().hex,
-        by=target.who(),
-        at=time.time(),
+        *target.stamp(),
         canary=options["canary"],
         stable=options["stable"],
         profile=options["profile"] or "default",
@@ -164,7 +154,7 @@ def _start_here(target: Target, output: str, name: str | None, options: Mapping[
         shadow=options["shadow"] or 0,
         shadow_during=options["shadow_during"] or 0,
     )
-    _send(target, desk, command, output, None if options["wait"] else options["timeout"])
+    _send(target, desk, command, output, options["within_s"])
     return desk
 
 

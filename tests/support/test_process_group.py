@@ -40,7 +40,7 @@ def number(path: Path) -> int:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_servers_end_with_a_benchmark_that_is_ended_in_any_way(tmp_path: Path, how: signal.Signals) -> None:
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[2])
     words = [sys.executable, "-c", STARTER.format(root=root, folder=tmp_path)]
     starter = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
