@@ -85,7 +85,7 @@ class Material:
             yield f"{time.time_ns()}-{number}", f"{texts[number % TEXTS][:40]}[MASK]{fresh}。"
 
     def _lay_out(self, rows: Sequence[tuple[str, str]]) -> None:
-        board = RedisAnswerStore.connect(self.redis, 5.0)
+        board = RedisAnswerStore(self.redis, 5.0)
         task = FillMask() if self.path == "/fill-mask" else Features()
         scores = zip("好的很大美", (0.5, 0.2, 0.1, 0.1, 0.1), strict=True)
         content: Answer = (

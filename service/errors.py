@@ -25,10 +25,12 @@ class ServiceError(Exception):
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
 
+    retry_after_s: int | None = None
+
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers that the answer carries."""
-        return {}
+        """Headers that the answer carries: when to come back."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
     @property
     def extra(self) -> Mapping[str, object]:
@@ -36,27 +38,28 @@ class ServiceError(Exception):
         return {}
 
 
-class SettingsError(ServiceError):
+class Refusal(ServiceError):
+    """Base of the errors that are told in three parts."""
+
+    def __init__(self, *, seen: str, needed: str, do: str) -> None:
+        super().__init__(f"{seen}; {needed} needed: {do}")
+
+
+class SettingsError(Refusal):
     """An environment variable cannot be used; the pod does not start."""
 
     def __init__(self, name: str, *, seen: str, needed: str, do: str) -> None:
-        super().__init__(f"{name} is {seen!r}; {needed} needed: {do}")
+        super().__init__(seen=f"{name} is {seen!r}", needed=needed, do=do)
 
 
-class UnsupportedModel(ServiceError):
+class UnsupportedModel(Refusal):
     """The files are complete, but no engine can run them; the pod does not start."""
 
-    def __init__(self, *, seen: str, needed: str, do: str) -> None:
-        super().__init__(f"{seen}; {needed} needed: {do}")
 
-
-class RequestError(ServiceError):
+class RequestError(Refusal):
     """The client must change the request; base of the 4xx errors that the body causes."""
 
     status = 422
-
-    def __init__(self, *, seen: str, needed: str, do: str) -> None:
-        super().__init__(f"{seen}; {needed} needed: {do}")
 
 
 class NotJson(RequestError):
@@ -175,17 +178,13 @@ class Overloaded(ServiceError):
 
     status, slug, title = 429, "overloaded", "Too many requests"
 
+    retry_after_s: int
     advice: ClassVar[str] = "a shorter queue needed: try again in {} s or add pods"
 
     def __init__(self, seen: str, retry_after_s: int) -> None:
         super().__init__(f"{seen}; {self.advice.format(retry_after_s)}")
         self.seen = seen
         self.retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """When to come back."""
-        return {"Retry-After": str(self.retry_after_s)}
 
 
 class OutOfTime(Overloaded):
@@ -214,11 +213,7 @@ class NotReady(ServiceError):
     """The model is not loaded and warm yet, or the pod is on its way out."""
 
     status, slug, title = 503, "not-ready", "Pod is not ready"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """When to come back."""
-        return {"Retry-After": "1"}
+    retry_after_s = 1
 
 
 class UnknownModel(ServiceError):
@@ -243,13 +238,10 @@ class UnusableModel(ServiceError):
     status, slug, title = 409, "unusable-model", "Model cannot be used"
 
 
-class SwapRefused(ServiceError):
+class SwapRefused(Refusal):
     """A model must not be put in service: no memory for it, or it fails at the golden sentences."""
 
     status, slug, title = 409, "swap-refused", "Model was not put in service"
-
-    def __init__(self, *, seen: str, needed: str, do: str) -> None:
-        super().__init__(f"{seen}; {needed} needed: {do}")
 
 
 class SwapUnderWay(ServiceError):

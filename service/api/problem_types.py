@@ -58,7 +58,7 @@ with `X-Request-Timeout-Ms` that was too short; a version is not judged by it.
 |---|---|---|---|
 """
 
-_GRPC = {
+GRPC = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
@@ -71,9 +71,9 @@ _GRPC = {
     503: "UNAVAILABLE",
     507: "RESOURCE_EXHAUSTED",
 }
-"""The names of `service.grpc.calls.CODES`, without loading gRPC; a test compares the two."""
-_GRPC_BY_TYPE = {"not-found": "UNIMPLEMENTED"}
-"""The same for `CODES_BY_TYPE`."""
+"""gRPC's status for the HTTP status of an error, by name: gRPC need not be loaded."""
+GRPC_BY_TYPE = {"not-found": "UNIMPLEMENTED"}
+"""Where gRPC has a status of its own for a type of problem."""
 
 
 def problem_types() -> tuple[ProblemType, ...]:
@@ -96,7 +96,7 @@ def page() -> str:
 def _code(each: ProblemType) -> str:
     if each.http_only:
         return "-"
-    return _GRPC_BY_TYPE.get(each.slug) or _GRPC.get(each.status, "-")
+    return GRPC_BY_TYPE.get(each.slug) or GRPC.get(each.status, "-")
 
 
 def _subclasses(error: type[ServiceError]) -> Iterator[type[ServiceError]]:

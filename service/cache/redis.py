@@ -1,9 +1,7 @@
 """Redis as a store of answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
 
-from service.cache.connections import Redis
 from service.cache.redis_url import redis_at
 from service.cache.store import Value
 
@@ -14,17 +12,13 @@ class RedisStore:
     A batch is a command for each key, sent together: in a cluster, keys lie on several nodes.
     """
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-
-    @classmethod
-    def connect(cls, url: str, timeout_s: float) -> Self:
+    def __init__(self, url: str, timeout_s: float) -> None:
         """Make a store; nothing is sent yet, so that Redis need not be there.
 
         Raises:
             SettingsError: The URL is none that names a Redis.
         """
-        return cls(redis_at(url, timeout_s))
+        self._redis = redis_at(url, timeout_s)
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return the values of keys.

@@ -46,13 +46,20 @@ class Halves:
         return f"torch {torch.__version__} on {self.gpu.name}"
 
     def write(self, folder: Path, precision: str) -> None:
-        """Write the fused weights in half precision, with the model's configuration."""
+        """Write the fused weights in half precision, with the model's configuration.
+
+        Raises:
+            OSError: They cannot be written.
+        """
         weights = fused(dict(self.weights), Shape.read(self.model).layers)
         stored = {
             name: weight.to(torch.float16 if in_head(name) else PRECISIONS[precision])
             for name, weight in weights.items()
         }
-        save_file(stored, folder / WEIGHTS)
+        try:
+            save_file(stored, folder / WEIGHTS)
+        except SafetensorError as error:  # all that the library has for a full disk
+            raise OSError(str(error)) from error
         shutil.copyfile(self.model / CONFIG, folder / CONFIG)
 
     def load(self, folder: Path) -> TorchEngine:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.propagate import extract
 from opentelemetry.trace import SpanKind
 
+from service.api.problem_types import GRPC, GRPC_BY_TYPE
 from service.batching.deadline import MAX_MS, milliseconds
 from service.errors import InvalidHeader, ServiceError, UnreadableMessage
 from service.grpc.errors import MessageTooLarge, NoSuchMethod
@@ -27,21 +28,9 @@ from service.shadow.traces import subdued
 Call = Callable[[Exchange, Any], Any]
 PROBLEM_METADATA = "bertmesh-problem"
 
-CODES: Mapping[int, grpc.StatusCode] = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    408: grpc.StatusCode.DEADLINE_EXCEEDED,
-    409: grpc.StatusCode.FAILED_PRECONDITION,
-    413: grpc.StatusCode.INVALID_ARGUMENT,
-    422: grpc.StatusCode.INVALID_ARGUMENT,
-    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    500: grpc.StatusCode.INTERNAL,
-    501: grpc.StatusCode.UNIMPLEMENTED,
-    503: grpc.StatusCode.UNAVAILABLE,
-    507: grpc.StatusCode.RESOURCE_EXHAUSTED,
-}
+CODES = {status: grpc.StatusCode[name] for status, name in GRPC.items()}
 """gRPC's status for the HTTP status of an error; UNKNOWN for any other."""
-CODES_BY_TYPE: Mapping[str, grpc.StatusCode] = {NoSuchMethod.slug: grpc.StatusCode.UNIMPLEMENTED}
+CODES_BY_TYPE = {slug: grpc.StatusCode[name] for slug, name in GRPC_BY_TYPE.items()}
 """Where gRPC has a code of its own for a type of problem."""
 
 _DETAIL_BYTES = 1000

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
-from service.errors import SwapRefused
+from service.errors import SwapRefused, UnsupportedModel
 
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
@@ -84,6 +84,9 @@ def numbers(folder: Path) -> int:
     """Return how many numbers the weights in ``folder`` are.
 
     Only the headers of safetensors files are read; of other files, half precision is assumed.
+
+    Raises:
+        UnsupportedModel: A file is no whole safetensors file.
     """
     files = sorted(folder.glob("*.safetensors"))
     if files:
@@ -92,8 +95,15 @@ def numbers(folder: Path) -> int:
 
 
 def _numbers(file: Path) -> int:
-    with safe_open(file, "numpy") as tensors:
-        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.offset_keys())
+    try:
+        with safe_open(file, "numpy") as tensors:
+            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.offset_keys())
+    except SafetensorError as error:
+        raise UnsupportedModel(
+            seen=f"{file} that safetensors refuses ({error})",
+            needed="complete weights",
+            do="fetch the model again",
+        ) from error
 
 
 _FILES = ("memory.max", "memory.current", "memory.stat")

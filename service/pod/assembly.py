@@ -217,7 +217,7 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Po
 def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float]) -> AnswerCache | None:
     guard = None
     if settings.redis_url is not None:
-        store = RedisStore.connect(settings.redis_url, settings.redis_timeout_s)
+        store = RedisStore(settings.redis_url, settings.redis_timeout_s)
         guard = GuardedStore(store, Breaker(clock), telemetry)
     elif not settings.cache_local_bytes:
         return None

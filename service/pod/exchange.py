@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
+from uuid import uuid4
 
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, Status, StatusCode, get_current_span
@@ -14,7 +15,6 @@ from service.batching.deadline import HEADER as TIMEOUT_HEADER
 from service.batching.deadline import Deadline
 from service.cache.answers import CacheStatus
 from service.pod.assembly import Pod
-from service.pod.ids import new_id
 from service.pod.predict import Predicted, Predictor
 from service.shadow.mirrored import AnswerObserver, MirroredRequest
 from service.tasks.base import Query, Task
@@ -55,7 +55,7 @@ class Exchange:
             method=method,
             path=path,
             started=pod.clock(),
-            request_id=sent if _REQUEST_ID.fullmatch(sent) else new_id(),
+            request_id=sent if _REQUEST_ID.fullmatch(sent) else str(uuid4()),
             # The route chose another version: then this pod holds a shadow copy.
             mirrored=bool(chosen) and chosen != pod.deployed,
             timeout=headers.get(TIMEOUT_HEADER.lower()),
@@ -96,7 +96,7 @@ class Exchange:
         if witness:
             witness.answered(outcome.answers)
         self.cache = outcome.cache
-        self.prediction_id = new_id()
+        self.prediction_id = str(uuid4())
         self._count_confidence(outcome)
         return outcome
 

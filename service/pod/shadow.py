@@ -22,7 +22,7 @@ def shadow_of(settings: Settings, metrics: Metrics) -> ShadowComparison | None:
     """
     if settings.redis_url is None:
         return None
-    board = RedisAnswerStore.connect(settings.redis_url, REDIS_TIMEOUT_S)
+    board = RedisAnswerStore(settings.redis_url, REDIS_TIMEOUT_S)
     return ShadowComparison(Comparer(board, Counted(metrics), time.time, settings.pod, settings.shadow_texts))
 
 

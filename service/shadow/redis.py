@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from observability.names import SHADOW_WORST_KEY
-from service.cache.connections import Redis, Word
+from service.cache.connections import Word
 from service.cache.redis_url import redis_at
 
 KEPT_S: Final = 86400
@@ -39,17 +39,13 @@ class AnswerStore(Protocol):
 class RedisAnswerStore:
     """A board in Redis; every key has a time to live."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-
-    @classmethod
-    def connect(cls, url: str, timeout_s: float) -> Self:
+    def __init__(self, url: str, timeout_s: float) -> None:
         """Make a board; nothing is sent yet, so that Redis need not be there.
 
         Raises:
             SettingsError: The URL is none that names a Redis.
         """
-        return cls(redis_at(url, timeout_s))
+        self._redis = redis_at(url, timeout_s)
 
     def post(self, notes: Mapping[str, bytes], ttl_s: float) -> None:
         """Leave notes.

@@ -3,6 +3,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,6 +86,51 @@ def test_a_truncated_weights_file_is_refused_with_its_name(tmp_path: Path) -> No
     tuned = write_model(tmp_path / "tuned")
     weights = tuned / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-3])
+    with pytest.raises(BadDelta, match=r"model\.safetensors that safetensors refuses"):
+        modelstore.create(base, tuned, tmp_path / "delta")
+
+
+def test_bfloat16_comes_back_bit_for_bit_in_a_file_that_others_may_read(tmp_path: Path) -> None:
+    base = write_model(tmp_path / "base")
+    tuned = write_model(tmp_path / "tuned")
+    bits = np.array([0x7FC1, 0x8000, 0x3F80], np.uint16)
+    save_file({"words": bits.view(ml_dtypes.bfloat16)}, tuned / "model.safetensors")
+    modelstore.create(base, tuned, tmp_path / "delta")
+    modelstore.apply(base, tmp_path / "delta", tmp_path / "out")
+    assert read_weights(tmp_path / "out") == {"words": ("bfloat16", (3,), bits.tobytes())}
+    assert (tmp_path / "out" / "model.safetensors").stat().st_mode & 0o444 == 0o444
+
+
+def header(**tensors: object) -> bytes:
+    content = json.dumps(tensors).encode()
+    return len(content).to_bytes(8, "little") + content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        (1 << 62).to_bytes(8, "little"),
+        (9).to_bytes(8, "little") + b"no header",
+        header(words={"dtype": "F32", "shape": [1 << 48], "data_offsets": [0, 1 << 50]}),
+        header(words={"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}) + bytes(4),
+        header(words={"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}) + bytes(4),
+    ],
+    ids=[
+        "empty",
+        "short",
+        "vast header",
+        "not JSON",
+        "more than there is",
+        "wrong size",
+        "a type unknown here",
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_its_name(content: bytes, tmp_path: Path) -> None:
+    base = write_model(tmp_path / "base")
+    tuned = write_model(tmp_path / "tuned")
+    (tuned / "model.safetensors").write_bytes(content)
     with pytest.raises(BadDelta, match=r"model\.safetensors that safetensors refuses"):
         modelstore.create(base, tuned, tmp_path / "delta")
 

@@ -37,7 +37,7 @@ def one(severity: float, at: float = 1.0) -> Example:
 
 
 def test_what_pods_write_is_read_the_most_severe_first(url: str) -> None:
-    board = RedisAnswerStore.connect(url, 1.0)
+    board = RedisAnswerStore(url, 1.0)
     for severity in (0.3, 0.9, 0.6):
         board.show("1.1", [one(severity)], 20)
     board.close()
@@ -63,7 +63,7 @@ def test_what_pods_write_is_read_the_most_severe_first(url: str) -> None:
 
 
 def test_only_the_worst_stay_and_among_equals_the_newest(url: str) -> None:
-    board = RedisAnswerStore.connect(url, 1.0)
+    board = RedisAnswerStore(url, 1.0)
     board.show("2.0", [one(0.1), *(one(1.0, at=1000.0 + second) for second in range(9))], 4)
     board.show("2.0", [one(0.5)], 4)
     board.close()

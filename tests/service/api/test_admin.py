@@ -16,6 +16,8 @@ from werkzeug.test import TestResponse
 import modelstore
 from bertmesh.local.ports import free_port
 from service.api.app import wrap
+from service.engine.conversion import Conversion
+from service.engine.select import conversions
 from service.errors import SettingsError
 from service.pod.assembly import Pod, build
 from service.pod.settings import Settings
@@ -166,20 +168,40 @@ def test_gunicorn_opens_both_ports_and_each_answers_its_own(tiny: Tiny, tmp_path
         assert pod.fill().status == 200
 
 
+def test_weights_that_hold_less_than_their_header_says_are_refused_in_a_sentence(
+    tmp_path: Path, models: Path
+) -> None:
+    root = shutil.copytree(models, tmp_path / "models")
+    lying = shutil.copytree(root / "tiny" / "1.1", root / "tiny" / "9.0")
+    header = json.dumps(
+        {"words": {"dtype": "F32", "shape": [1 << 48], "data_offsets": [0, 1 << 50]}}
+    ).encode()
+    (lying / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    modelstore.write_manifest(lying, name="tiny", version="9.0")
+    made = bench_for(root, admin_bind=f"127.0.0.1:{PORT}")
+    told = problem(Admin(wrap(made.pod).test_client()).change("load", "9.0"), 409, "unusable-model")
+    assert "model.safetensors that safetensors refuses" in str(told["detail"])
+    assert made.vector()[0] == "1.0"
+    made.pod.close()
+
+
 @pytest.mark.slow
 def test_a_model_that_memory_does_not_suffice_for_is_refused_over_http_with_the_numbers(
     models: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
-    """The file's header alone says how much it is: here a petabyte of numbers."""
+    """Its conversion is in files of holes: two petabytes that take no room."""
     huge = shutil.copytree(models / "tiny" / "1.1", tmp_path / "models" / "tiny" / "9.0")
     shutil.copytree(models / "tiny" / "1.0", tmp_path / "models" / "tiny" / "1.0")
-    header = json.dumps(
-        {"words": {"dtype": "F32", "shape": [1 << 48], "data_offsets": [0, 1 << 50]}}
-    ).encode()
-    (huge / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    modelstore.write_manifest(huge, name="tiny", version="9.0")
+    manifest = modelstore.write_manifest(huge, name="tiny", version="9.0")
+    converted = conversions(tmp_path / "cache", manifest.digest) / "int8"
+    converted.mkdir(parents=True)
+    Conversion("int8", "f32", 8, 8, "a test", fidelity={"passes": True}).write(converted)
+    for number in range(256):
+        with (converted / f"{number}.blob").open("wb") as file:
+            file.truncate(1 << 43)
     bind = f"127.0.0.1:{free_port()}"
     told = {"MODEL": "tiny:1.0", "MODELS_DIR": str(tmp_path / "models"), "ADMIN_BIND": bind}
+    told["CACHE_DIR"] = str(tmp_path / "cache")
     with running_pod(tiny, tmp_path, **told) as pod:
         url = f"http://{bind}/v2/repository/models/tiny/load"
         asked = {"parameters": {"version": "9.0"}}

@@ -3,6 +3,7 @@ import logging
 from collections.abc import Iterator
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
@@ -174,6 +175,14 @@ def test_every_answer_says_who_gave_it(client: FlaskClient, pod: Pod) -> None:
         assert response.headers["x-model-version"] == pod.version
         assert response.headers["x-request-id"]
     assert post(client, "/fill-mask", FILL).headers["x-bertmesh-cache"] == "off"
+
+
+def test_an_id_that_nobody_sent_is_a_uuid_of_version_4(client: FlaskClient) -> None:
+    answers = [post(client, "/fill-mask", FILL) for _ in range(2)]
+    drawn = {json_of(answer)["prediction_id"] for answer in answers}
+    drawn |= {answer.headers["x-request-id"] for answer in answers}
+    assert len(drawn) == 2 * len(answers)
+    assert {(str(UUID(each)), UUID(each).version) for each in drawn} == {(each, 4) for each in drawn}
 
 
 def test_a_request_id_is_kept_if_it_is_harmless(client: FlaskClient) -> None:

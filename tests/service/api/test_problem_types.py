@@ -1,5 +1,5 @@
 from service.api.operations import operations
-from service.api.problem_types import _GRPC, _GRPC_BY_TYPE, problem_types
+from service.api.problem_types import GRPC, GRPC_BY_TYPE, problem_types
 from service.grpc.calls import CODES, CODES_BY_TYPE
 
 
@@ -16,7 +16,7 @@ def test_every_status_of_a_problem_is_described_where_it_can_happen() -> None:
 
 
 def test_the_page_names_the_grpc_codes_that_the_server_sends() -> None:
-    assert {status: code.name for status, code in CODES.items()} == _GRPC
-    assert {slug: code.name for slug, code in CODES_BY_TYPE.items()} == _GRPC_BY_TYPE
+    assert {status: code.name for status, code in CODES.items()} == GRPC
+    assert {slug: code.name for slug, code in CODES_BY_TYPE.items()} == GRPC_BY_TYPE
     common = {each.status for each in problem_types() if not each.http_only}
     assert common - {405, 408, 415} <= set(CODES)

@@ -44,26 +44,26 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 )
 def test_what_names_no_redis_is_refused_before_the_pod_starts(url: str) -> None:
     with pytest.raises(SettingsError, match=r"BERTMESH_REDIS_URL is .* needed: mend it"):
-        RedisStore.connect(url, PATIENT_S)
+        RedisStore(url, PATIENT_S)
 
 
 def test_the_message_about_an_unusable_url_keeps_its_password() -> None:
     with pytest.raises(SettingsError) as refused:
-        RedisStore.connect("redis://me:hunter2@c/x", 1)
+        RedisStore("redis://me:hunter2@c/x", 1)
     assert "hunter2" not in str(refused.value)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.binary(max_size=200_000)))
 def test_what_is_put_is_what_is_got(url: str, values: dict[str, bytes]) -> None:
-    store = RedisStore.connect(url, PATIENT_S)
+    store = RedisStore(url, PATIENT_S)
     if values:
         store.put({name: Value(content, 60) for name, content in values.items()})
         assert store.get([*values, "nothing\r\nhere"]) == [*values.values(), None]
 
 
 def test_many_threads_share_few_connections_and_get_their_own_answers(url: str) -> None:
-    store = RedisStore.connect(f"{url}?client_name=shared", PATIENT_S)
+    store = RedisStore(f"{url}?client_name=shared", PATIENT_S)
     names = [f"mine:{number}" for number in range(200)]
     store.put({name: Value(name.encode(), 60) for name in names})
     with ThreadPoolExecutor(8) as pool:
@@ -82,11 +82,11 @@ def test_a_password_and_a_database_are_asked_for_and_given(url: str) -> None:
         try:
             place = url.removeprefix("redis://").removesuffix("/0")
             for who in ("", "pod"):
-                store = RedisStore.connect(f"redis://{who}:s3%3Acret%2F@{place}/1", PATIENT_S)
+                store = RedisStore(f"redis://{who}:s3%3Acret%2F@{place}/1", PATIENT_S)
                 store.put({"here": Value(b"1", 60)})
                 assert store.get(["here"]) == [b"1"]
             with pytest.raises(StoreDown, match="Authentication required"):
-                RedisStore.connect(url, PATIENT_S).get(["here"])
+                RedisStore(url, PATIENT_S).get(["here"])
         finally:
             client.execute_command("CONFIG", "SET", "requirepass", "")
 
@@ -102,7 +102,7 @@ def test_a_refused_command_fails_alone_and_its_connection_goes_on(url: str) -> N
 
 def test_a_restarted_redis_costs_no_call(tmp_path: Path) -> None:
     with redis_server(tmp_path) as url:
-        store = RedisStore.connect(url, PATIENT_S)
+        store = RedisStore(url, PATIENT_S)
         assert store.get(["a"]) == [None]
         with redis.Redis.from_url(url) as client:
             client.client_kill_filter(skipme=True)
@@ -125,10 +125,10 @@ def test_a_server_that_speaks_no_redis_or_breaks_off_is_down(said: bytes) -> Non
 
         done = pool.submit(speak)
         with pytest.raises(StoreDown):
-            RedisStore.connect(f"redis://127.0.0.1:{server.getsockname()[1]}", PATIENT_S).get(["a"])
+            RedisStore(f"redis://127.0.0.1:{server.getsockname()[1]}", PATIENT_S).get(["a"])
         done.result()
 
 
 def test_a_silent_redis_is_given_up_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(StoreDown):
-        RedisStore.connect(f"redis://127.0.0.1:{server.getsockname()[1]}", 0.005).get(["a"])
+        RedisStore(f"redis://127.0.0.1:{server.getsockname()[1]}", 0.005).get(["a"])

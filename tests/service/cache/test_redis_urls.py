@@ -65,7 +65,7 @@ def test_the_master_is_found_through_sentinels_also_after_it_has_died(tmp_path: 
         stack.enter_context(server(tmp_path / "watch", watch, str(conf), "--sentinel"))
         sentinel = stack.enter_context(redis.Redis(port=watch))
         wait_until(lambda: sentinel.sentinel_slaves("main"), "the Sentinel knows the replica")
-        store = RedisStore.connect(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{watch}/main/0", PATIENT_S)
+        store = RedisStore(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{watch}/main/0", PATIENT_S)
         assert keeps(store)
         master.kill()
         wait_until(lambda: keeps(store), "the replica has become the master")
@@ -86,10 +86,10 @@ def test_a_cluster_keeps_each_answer_where_it_belongs(tmp_path: Path) -> None:
         for node in nodes:
             wait_until(partial(whole, node), "the cluster is whole")
         url = f"redis+cluster://127.0.0.1:{ports[0]}"
-        store = RedisStore.connect(url, PATIENT_S)
+        store = RedisStore(url, PATIENT_S)
         wait_until(lambda: keeps(store), "the cluster answers")
         assert all(node.dbsize() > 0 for node in nodes), "each has its share"
-        board = RedisAnswerStore.connect(url, PATIENT_S)
+        board = RedisAnswerStore(url, PATIENT_S)
         board.post({"a": b"1", "b": b"2"}, 60)
         assert board.take(["b", "a", "b"]) == [b"2", b"1", None]
         board.close()
@@ -155,9 +155,9 @@ def test_tls_is_spoken_with_a_redis_whose_certificate_is_known_and_with_no_other
     with redis_server(tmp_path / "redis") as url:
         plain = int(url.removesuffix("/0").rpartition(":")[2])
         with unwrapping(signed, secret, plain) as port:
-            known = RedisAnswerStore.connect(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={signed}", PATIENT_S)
+            known = RedisAnswerStore(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={signed}", PATIENT_S)
             known.post({"a": b"1"}, 60)
             assert known.take(["a"]) == [b"1"]
             known.close()
             with pytest.raises(StoreDown, match="certificate verify failed"):
-                RedisStore.connect(f"rediss://127.0.0.1:{port}/0", PATIENT_S).get(["a"])
+                RedisStore(f"rediss://127.0.0.1:{port}/0", PATIENT_S).get(["a"])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import SwapRefused
+from service.errors import SwapRefused, UnsupportedModel
 from service.models.memory import RESERVE, Budget, free, needed, numbers
 from tests.service.conftest import Tiny
 
@@ -33,6 +33,15 @@ def test_free_memory_is_the_machines_or_the_groups_where_that_is_less(
 
 def test_numbers_are_counted_from_the_header_alone(tiny: Tiny) -> None:
     assert numbers(tiny.folder) == sum(weight.numel() for weight in tiny.reference.parameters())
+
+
+def test_a_file_that_holds_less_than_its_header_says_is_refused_by_its_name(tmp_path: Path) -> None:
+    header = b'{"words": {"dtype": "F32", "shape": [281474976710656], "data_offsets": [0, 1125899906842624]}}'
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(
+        UnsupportedModel, match=r"model\.safetensors that safetensors refuses .* needed: fetch"
+    ):
+        numbers(tmp_path)
 
 
 def test_files_of_the_first_format_are_taken_for_half_precision(tmp_path: Path) -> None:
