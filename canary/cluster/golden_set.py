@@ -15,7 +15,6 @@ from modelstore.golden import SCHEMA, Sentence, read_golden
 
 LINES: Final = ".jsonl"
 HUNDRED: Final = 100
-OK: Final = 200
 
 
 @dataclass
@@ -38,7 +37,7 @@ def finder(api: ClusterApi, namespace: str, golden: Golden) -> Callable[[Rollout
     def find(_rollout: Rollout) -> Sequence[Sentence]:
         name = f"ConfigMap {namespace}/{golden.config_map}, key {golden.key}"
         answer = api.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{golden.config_map}")
-        if answer.code != OK:
+        if not answer.ok:
             raise BadGolden(name, answer.reason)
         text = answer.body.get("data", {}).get(golden.key)
         if text is None:

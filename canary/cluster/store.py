@@ -21,12 +21,11 @@ from canary.resource.status import HISTORY_KEPT
 from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import SCHEMA, State
 from mesh.cluster.api import MERGE, ClusterApi, path_of
-from mesh.cluster.errors import ApiRefused
 
 STATE: Final = TypeAdapter(State)
 MAX_BYTES: Final = 512 * 1024
 """etcd takes 1.5 MiB an object; the API server and its watchers are spared the rest."""
-CONFLICT, NOT_FOUND, OK = 409, 404, 300
+CONFLICT, NOT_FOUND = 409, 404
 
 Document = dict[str, Any]
 
@@ -186,8 +185,5 @@ def _write(api: ClusterApi, about: Document, method: str, subresource: str, body
     answer = api.request(method, path_of(about) + subresource, query=query, body=body, content_type=kind)
     if answer.code in {CONFLICT, NOT_FOUND}:
         raise StatusConflict(name)
-    if answer.code >= OK:
-        what = f"write ModelRollout {name}"
-        advice = "give the controller's Role update on modelrollouts/status and patch on modelrollouts"
-        raise ApiRefused(what, answer.code, answer.reason, advice)
-    return answer.body
+    advice = "give the controller's Role update on modelrollouts/status and patch on modelrollouts"
+    return answer.checked(f"write ModelRollout {name}", advice)
