@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
-from canary.rollout.decision import Action
+from canary.rollout.decision import TURNS, Action
 from canary.rollout.history import Entry
 from canary.rollout.state import State
 
 WAITS: Final = frozenset({"common_incident", "no_data", "metrics_down"})
 """Reasons to neither convict nor clear: the stable itself is bad, or nothing is known."""
-TURNS: Final = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})
 BAKED: Final = "baked"
 
 

@@ -3,6 +3,9 @@
 A replica believes its own clock alone: it holds the Lease until ``duration_s`` after it *sent* the last
 renewal that was accepted, and takes another's over only when it has seen no renewal for as long. So two
 replicas never both believe that they hold it, whatever their clocks say.
+
+The election of the package kubernetes goes by the time of day, counts a term from when a renewal was
+answered, and cannot be asked how long it holds yet, which the fence in front of each write must know.
 """
 
 import threading
