@@ -29,19 +29,21 @@ class Panel:
     queries: Mapping[str, str]
 
 
-def _by(labels: str, metric: str, selector: str, window: str = "5m") -> str:
-    return f"sum by ({labels}) (rate({metric}{{{selector}}}[{window}]))"
+def _by(labels: str, metric: str, selector: str) -> str:
+    return f"sum by ({labels}) (rate({metric}{{{selector}}}[5m]))"
 
 
-def _quantile(quantile: float, labels: str, histogram: str, selector: str) -> str:
-    return f"histogram_quantile({quantile}, {_by(labels, f'{histogram}_bucket', selector)})"
+def _median_and_99th(labels: str, histogram: str, selector: str, legend: str = "") -> Mapping[str, str]:
+    buckets = _by(labels, f"{histogram}_bucket", selector)
+    quantiles = {"p50": 0.5, "p99": 0.99}
+    return {f"{name}{legend}": f"histogram_quantile({q}, {buckets})" for name, q in quantiles.items()}
 
 
-def _share(labels: str, part: str, whole: str) -> str:
-    return f"sum by ({labels}) (rate({part}[5m])) / sum by ({labels}) (rate({whole}[5m]))"
+def _share(label: str, part: str, whole: str) -> Mapping[str, str]:
+    shares = f"sum by ({label}) (rate({part}[5m])) / sum by ({label}) (rate({whole}[5m]))"
+    return {f"{{{{{label}}}}}": shares}
 
 
-QUANTILES: Final = {"p50": 0.5, "p99": 0.99}
 REQUESTS: Final = (
     Panel(
         "Requests a second",
@@ -53,24 +55,22 @@ REQUESTS: Final = (
         "Failed requests",
         "The share of 5xx and of requests without an answer, by version.",
         "percentunit",
-        {
-            "{{destination_version}}": _share(
-                "destination_version",
-                f'istio_requests_total{{{ISTIO},response_code=~"5..|0"}}',
-                f"istio_requests_total{{{ISTIO}}}",
-            )
-        },
+        _share(
+            "destination_version",
+            f'istio_requests_total{{{ISTIO},response_code=~"5..|0"}}',
+            f"istio_requests_total{{{ISTIO}}}",
+        ),
     ),
     Panel(
         "Latency",
         "Median and 99th percentile of the answers, by version.",
         "ms",
-        {
-            f"{name} {{{{destination_version}}}}": _quantile(
-                quantile, "le, destination_version", "istio_request_duration_milliseconds", ISTIO
-            )
-            for name, quantile in QUANTILES.items()
-        },
+        _median_and_99th(
+            "le, destination_version",
+            "istio_request_duration_milliseconds",
+            ISTIO,
+            " {{destination_version}}",
+        ),
     ),
     Panel(
         "Status codes",
@@ -111,13 +111,11 @@ ROLLOUTS: Final = (
         "Unsure answers",
         "The share of computed answers that are guesses, by version.",
         "percentunit",
-        {
-            "{{model_version}}": _share(
-                "model_version",
-                f'bertmesh_low_confidence_total{{{PODS},route="primary"}}',
-                f'bertmesh_answers_total{{{PODS},route="primary"}}',
-            )
-        },
+        _share(
+            "model_version",
+            f'bertmesh_low_confidence_total{{{PODS},route="primary"}}',
+            f'bertmesh_answers_total{{{PODS},route="primary"}}',
+        ),
     ),
     Panel(
         "The controller's errors",
@@ -146,19 +144,13 @@ POD: Final = (
         "Tokens in a batch",
         "Median and 99th percentile of what is computed together.",
         "short",
-        {
-            name: _quantile(quantile, "le", "bertmesh_batch_tokens", PODS)
-            for name, quantile in QUANTILES.items()
-        },
+        _median_and_99th("le", "bertmesh_batch_tokens", PODS),
     ),
     Panel(
         "Inference",
         "Seconds the engine takes for a batch.",
         "s",
-        {
-            name: _quantile(quantile, "le", "bertmesh_inference_seconds", PODS)
-            for name, quantile in QUANTILES.items()
-        },
+        _median_and_99th("le", "bertmesh_inference_seconds", PODS),
     ),
     Panel(
         "Cache",

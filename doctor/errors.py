@@ -11,7 +11,6 @@ class NothingToRead(DoctorError):
     """No Kubernetes object was found where one was looked for."""
 
     def __init__(self, where: str) -> None:
-        """Say ``where`` was looked."""
         super().__init__(
             f"there is no Kubernetes object in {where}: give rendered YAML "
             "(`helm template NAME CHART | bertmesh doctor -`), a folder with such files, or -n for a cluster"
@@ -22,7 +21,6 @@ class NotRendered(DoctorError):
     """A chart's source was given in place of what it renders."""
 
     def __init__(self, folder: str) -> None:
-        """Name the chart's ``folder``."""
         super().__init__(
             f"{folder} is a chart and has to be rendered first: "
             f"helm template NAME {folder} --namespace NS | bertmesh doctor -n NS -"
@@ -33,7 +31,6 @@ class Unreadable(DoctorError):
     """A file that cannot be read, or is no YAML."""
 
     def __init__(self, name: str, why: str) -> None:
-        """Name the file and ``why`` it cannot be used."""
         super().__init__(f"{name} cannot be read ({why}): correct it, or leave it out")
 
 
@@ -41,7 +38,6 @@ class NothingAllowed(DoctorError):
     """The cluster lets us see nothing."""
 
     def __init__(self, url: str, reasons: Sequence[str]) -> None:
-        """Name the API's ``url`` and the ``reasons`` that it gave."""
         super().__init__(
             f"the Kubernetes API at {url} showed no objects ({'; '.join(sorted(set(reasons))[:3])}): "
             "use a context that may list Services and Deployments in the namespace"
@@ -52,5 +48,4 @@ class UnknownCode(DoctorError):
     """A code to ignore that no check has."""
 
     def __init__(self, code: str) -> None:
-        """Name the ``code``."""
         super().__init__(f"no check has the code {code!r}: docs/doctor.md lists them, BM101 is one")

@@ -1,7 +1,6 @@
 """Istio's mesh configuration as it lies in the ConfigMap `istio`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -18,15 +17,6 @@ PROVIDER_KINDS: Final = {
     "opencensus": "w3c",
     "skywalking": "skywalking",
 }
-
-
-@dataclass(frozen=True)
-class Provider:
-    """An extension provider that traces: what kind it is and which headers it propagates."""
-
-    name: str
-    kind: str
-    headers: str
 
 
 def mesh_configs(inventory: Inventory) -> list[tuple[Object, Mapping[str, Any]]]:

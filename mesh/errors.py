@@ -20,7 +20,6 @@ class RoutesRejected(RouterError):
     """Envoy read the routes and refused them."""
 
     def __init__(self, reason: str) -> None:
-        """Quote Envoy's own ``reason``."""
         self.reason = reason
         super().__init__(
             f"Envoy refused the new routes; the last good ones keep serving and were put back: {reason}"
@@ -31,7 +30,6 @@ class RoutesNotLive(RouterError):
     """Envoy did not take the routes in time."""
 
     def __init__(self, wanted: str, live: str, waited_s: float) -> None:
-        """Give the version that was ``wanted``, the one that is ``live``, and how long was waited."""
         super().__init__(
             f"Envoy serves routes {live or '(none)'} and not {wanted} after {waited_s:.1f} s: "
             "the file is written; see Envoy's log, or apply the same split again"
@@ -42,8 +40,6 @@ class ClustersMissing(RouterError):
     """The routes would name versions that Envoy does not know yet."""
 
     def __init__(self, missing: Sequence[str], waited_s: float) -> None:
-        """Name the ``missing`` versions and how long they were waited for."""
-        self.missing = tuple(missing)
         super().__init__(
             f"Envoy knows no cluster for version {', '.join(missing)} after {waited_s:.1f} s: "
             "write its endpoints and the clusters first, then route to it"
@@ -54,7 +50,6 @@ class EnvoyDown(RouterError):
     """Envoy's admin port does not answer."""
 
     def __init__(self, url: str, why: str) -> None:
-        """Name the admin ``url`` and ``why`` it failed."""
         super().__init__(f"Envoy's admin port at {url} does not answer ({why}): see `bertmesh status`")
 
 
@@ -62,7 +57,6 @@ class NoHealthyPod(RouterError):
     """The canary would get traffic, and Envoy has nobody there to send it to."""
 
     def __init__(self, version: str, total: int, waited_s: float) -> None:
-        """Name the version, how many pods Envoy knows of it and how long one was waited for."""
         super().__init__(
             f"none of the {total} pods of version {version} passes Envoy's health checks "
             f"after {waited_s:.1f} s: no weight was moved; see `bertmesh status` and the pods' logs"
@@ -73,7 +67,6 @@ class RoutesBusy(RouterError):
     """Somebody else is applying routes, and takes too long."""
 
     def __init__(self, waited_s: float) -> None:
-        """Say how long was waited."""
         super().__init__(
             f"another process has been applying routes for {waited_s:.1f} s: nothing was changed, try again"
         )
@@ -83,8 +76,6 @@ class UnreadableRoutes(RouterError):
     """The route file is not what this package writes."""
 
     def __init__(self, path: Path, why: str) -> None:
-        """Name the ``path`` and ``why`` it cannot be used."""
-        self.path = path
         super().__init__(f"{path} holds no split ({why}): apply a split and it is written anew")
 
 
@@ -92,5 +83,4 @@ class BinaryMissing(MeshError):
     """A program that the local mesh runs is not on this machine."""
 
     def __init__(self, *, name: str, do: str) -> None:
-        """Name the program and what to ``do`` to get it."""
         super().__init__(f"{name} was not found: {do}")

@@ -9,23 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from mesh.errors import InvalidMesh
-from mesh.policy import MAX_PERCENT, ConnectionPool, Jwt, OutlierDetection, Policy, Retries
-
-__all__ = [
-    "ConnectionPool",
-    "Endpoint",
-    "Jwt",
-    "Mesh",
-    "OutlierDetection",
-    "Policy",
-    "Retries",
-    "Split",
-    "Version",
-    "Weights",
-    "check_version_name",
-    "local_mesh",
-    "subset_name",
-]
+from mesh.policy import MAX_PERCENT, Policy
 
 SERVICE = "bert"
 NAMESPACE = "default"

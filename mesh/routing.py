@@ -9,9 +9,6 @@ from pydantic import Field
 from mesh.errors import InvalidMesh
 from mesh.lists import Listed
 
-ISTIO_SIDECARS = "mesh"
-"""Istio's name for all sidecars, among the names of gateways."""
-
 Header = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
-from canary.rollout.decision import Action
+from canary.rollout.decision import TURNS, Action
 from canary.rollout.history import Entry
 from canary.rollout.state import State
 from canary.views.rollout import TURNS

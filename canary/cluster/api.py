@@ -6,10 +6,8 @@ from typing import Any, Final
 from canary.cluster.errors import NoModelRollouts, NoNamespace, NoSuchModelRollout
 from canary.resource.spec import API_VERSION, GROUP, KIND, PLURAL
 from mesh.cluster.api import MERGE, ApiResponse, ClusterApi
-from mesh.cluster.errors import ApiRefused
 
-OK: Final = 300
-UNAUTHORISED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
+NOT_FOUND, CONFLICT = 404, 409
 MANAGER: Final = "bertmesh-cli"
 RIGHTS: Final[Mapping[str, str]] = {"GET": "get, list", "PATCH": "patch", "POST": "create"}
 
@@ -96,10 +94,9 @@ class ModelRollouts:
             raise NoNamespace(self.namespace, self._api.url)
 
     def _good(self, answer: ApiResponse, method: str) -> ApiResponse:
-        if answer.code < OK or answer.code == NOT_FOUND:
-            return answer
-        what = f"{method.lower()} {KIND}s in {self._place()}"
-        raise ApiRefused(what, answer.code, answer.reason, self._advice(answer.code, method))
+        if answer.code != NOT_FOUND:
+            answer.checked(f"{method.lower()} {KIND}s in {self._place()}", self._advice(answer.code, method))
+        return answer
 
     def _advice(self, code: int, method: str) -> str:
         match code:

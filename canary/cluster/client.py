@@ -1,4 +1,4 @@
-"""The desk of a cluster: reads a ModelRollout's status, and leaves orders in its annotation.
+"""The client of a cluster: reads a ModelRollout's status, and leaves orders in its annotation.
 
 One way for all orders: the annotation `bertmesh.dev/command`, written only onto the resourceVersion that was
 read. The operator stores its answer with its state and takes the annotation away; an abort may replace

@@ -12,13 +12,11 @@ from typing import Any, Final
 
 from canary.controller.ports import WorkloadStatus
 from mesh.cluster.api import MERGE, ClusterApi
-from mesh.cluster.errors import ApiRefused
 
 Document = Mapping[str, Any]
 DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{}/deployments"
 SCALERS: Final = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 APP, VERSION = "app", "version"
-OK: Final = 300
 PATIENCE: Final = 10.0
 """Reading the list may take a tenth of the time."""
 
@@ -59,11 +57,8 @@ class Listing:
     def _read(self) -> None:
         begun = self.monotonic()
         answer = self.api.request("GET", self.path)
-        if answer.code >= OK:
-            advice = "give the controller's Role list on it (deploy/rbac)"
-            what = f"list {self.path}"
-            raise ApiRefused(what, answer.code, answer.reason, advice)
-        self._items = answer.body.get("items", ())
+        found = answer.checked(f"list {self.path}", "give the controller's Role list on it (deploy/rbac)")
+        self._items = found.get("items", ())
         by_app: dict[str, list[Document]] = defaultdict(list)
         for item in self._items:
             by_app[_labels(item).get(APP, "")].append(item)
@@ -104,10 +99,7 @@ class Deployments:
         name = found["metadata"]["name"]
         path = f"{DEPLOYMENTS.format(self.namespace)}/{name}/scale"
         answer = self.api.request("PATCH", path, body={"spec": {"replicas": replicas}}, content_type=MERGE)
-        if answer.code >= OK:
-            advice = "give the controller's Role patch on deployments/scale"
-            what = f"scale Deployment {name}"
-            raise ApiRefused(what, answer.code, answer.reason, advice)
+        answer.checked(f"scale Deployment {name}", "give the controller's Role patch on deployments/scale")
         # As the API has it now, so that nobody need read all of them again.
         found["spec"]["replicas"] = replicas
         found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1

@@ -93,5 +93,5 @@ class Events:
         except (CanaryError, MeshError) as error:
             self._lost(f"Event {reason} for {namespace}/{name} is lost: {error}")
             return
-        if answer.code >= 300:  # noqa: PLR2004 - the first code that is no success
+        if not answer.ok:
             self._lost(f"Event {reason} for {namespace}/{name} is lost: {answer.code} {answer.reason}")

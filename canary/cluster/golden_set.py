@@ -2,11 +2,8 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
-from canary.controller.golden_gate import GoldenGate
-from canary.judge.golden import FLOOR, GoldenResult
 from canary.resource.gates import Golden
 from canary.rollout.model import Rollout
 from mesh.cluster.api import ClusterApi
@@ -15,18 +12,6 @@ from modelstore.golden import SCHEMA, Sentence, read_golden
 
 LINES: Final = ".jsonl"
 HUNDRED: Final = 100
-OK: Final = 200
-
-
-@dataclass
-class CoveredGate(GoldenGate):
-    """The golden gate with a coverage of its own (a share of the set)."""
-
-    coverage: float = FLOOR
-
-    def _result(self, rollout: Rollout, sentences: Sequence[Sentence]) -> GoldenResult | None:
-        result = super()._result(rollout, sentences)
-        return None if result is None else replace(result, floor=self.coverage)
 
 
 def finder(api: ClusterApi, namespace: str, golden: Golden) -> Callable[[Rollout], Sequence[Sentence]]:
@@ -38,7 +23,7 @@ def finder(api: ClusterApi, namespace: str, golden: Golden) -> Callable[[Rollout
     def find(_rollout: Rollout) -> Sequence[Sentence]:
         name = f"ConfigMap {namespace}/{golden.config_map}, key {golden.key}"
         answer = api.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{golden.config_map}")
-        if answer.code != OK:
+        if not answer.ok:
             raise BadGolden(name, answer.reason)
         text = answer.body.get("data", {}).get(golden.key)
         if text is None:

@@ -9,7 +9,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,12 +21,11 @@ from canary.resource.status import HISTORY_KEPT
 from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import SCHEMA, State
 from mesh.cluster.api import MERGE, ClusterApi, path_of
-from mesh.cluster.errors import ApiRefused
 
 STATE: Final = TypeAdapter(State)
 MAX_BYTES: Final = 512 * 1024
 """etcd takes 1.5 MiB an object; the API server and its watchers are spared the rest."""
-CONFLICT, NOT_FOUND, OK = 409, 404, 300
+CONFLICT, NOT_FOUND = 409, 404
 
 Document = dict[str, Any]
 
@@ -89,6 +88,7 @@ def decode(name: str, judge: Mapping[str, Any]) -> tuple[State, Notes]:
         raise StatusCorrupt(name, f"{type(error).__name__}: {error}"[:200]) from error
 
 
+@dataclass(eq=False)
 class StatusStore:
     """The store of one ModelRollout; ``document`` is the resource as it was read or written last.
 
@@ -96,22 +96,17 @@ class StatusStore:
     controller; ``annotated`` is the id of the command that stands in the annotation.
     """
 
-    def __init__(
-        self,
-        api: ClusterApi,
-        document: Document,
-        first: tuple[State, Notes],
-        describe: Callable[[State], Mapping[str, Any]],
-        learn: Callable[[State, Notes], Notes],
-    ) -> None:
-        self._api = api
-        self._describe = describe
-        self._learn = learn
-        self.document = document
-        self.inbox: list[Command] = []
-        self.annotated = ""
-        judge = document.get("status", {}).get("judge")
-        self._kept, self.notes = decode(self.name, judge) if judge else first
+    api: ClusterApi
+    document: Document
+    first: tuple[State, Notes]
+    describe: Callable[[State], Mapping[str, Any]]
+    learn: Callable[[State, Notes], Notes]
+    inbox: list[Command] = field(default_factory=list)
+    annotated: str = ""
+
+    def __post_init__(self) -> None:
+        judge = self.document.get("status", {}).get("judge")
+        self._kept, self.notes = decode(self.name, judge) if judge else self.first
 
     @property
     def name(self) -> str:
@@ -136,15 +131,15 @@ class StatusStore:
             StateTooLarge: it cannot be stored.
             ClusterError: the API is down or refuses.
         """
-        notes = self._learn(state, self.notes)
-        status = {**self._describe(state), "judge": encode(state, notes)}
-        self.document = put_status(self._api, self.document, status)
+        notes = self.learn(state, self.notes)
+        status = {**self.describe(state), "judge": encode(state, notes)}
+        self.document = put_status(self.api, self.document, status)
         self.notes, self._kept = notes, state
 
     def refresh(self, state: State) -> None:
         """Write the status if it would say something new of the same state."""
         seen = {key: value for key, value in self.document.get("status", {}).items() if key != "judge"}
-        if seen != dict(self._describe(state)) or self._learn(state, self.notes) != self.notes:
+        if seen != dict(self.describe(state)) or self.learn(state, self.notes) != self.notes:
             self.save(state)
 
     def commands(self) -> Sequence[Command]:
@@ -161,7 +156,7 @@ class StatusStore:
         """Take the command's annotation away."""
         version = self.document["metadata"]["resourceVersion"]
         patch = {"metadata": {"resourceVersion": version, "annotations": {COMMAND: None}}}
-        self.document = _write(self._api, self.document, "PATCH", "", patch)
+        self.document = _write(self.api, self.document, "PATCH", "", patch)
         self.annotated = ""
 
     def beat(self, now: float) -> None:
@@ -186,8 +181,5 @@ def _write(api: ClusterApi, about: Document, method: str, subresource: str, body
     answer = api.request(method, path_of(about) + subresource, query=query, body=body, content_type=kind)
     if answer.code in {CONFLICT, NOT_FOUND}:
         raise StatusConflict(name)
-    if answer.code >= OK:
-        what = f"write ModelRollout {name}"
-        advice = "give the controller's Role update on modelrollouts/status and patch on modelrollouts"
-        raise ApiRefused(what, answer.code, answer.reason, advice)
-    return answer.body
+    advice = "give the controller's Role update on modelrollouts/status and patch on modelrollouts"
+    return answer.checked(f"write ModelRollout {name}", advice)

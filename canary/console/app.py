@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -26,23 +26,15 @@ ALIVE: Final = "/livez"
 LARGEST_BODY: Final = 16_384
 
 
+@dataclass(frozen=True)
 class Console:
     """What the routes share: the home, the guard and the clock."""
 
-    def __init__(
-        self,
-        rollouts: Rollouts,
-        guard: RequestGuard,
-        *,
-        traffic: TrafficFigures | None = None,
-        disagreements: Disagreements | None = None,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._rollouts = rollouts
-        self._traffic = traffic
-        self._disagreements = disagreements
-        self._now = now
-        self.guard = guard
+    rollouts: Rollouts
+    guard: RequestGuard
+    traffic: TrafficFigures | None = None
+    disagreements: Disagreements | None = None
+    now: Callable[[], float] = time.time
 
     def page(self, choice: Choice) -> Page:
         """Return what is to be shown.
@@ -50,8 +42,8 @@ class Console:
         Raises:
             NoSuchRollout: the chosen one is not known.
         """
-        readings = self._rollouts.read()
-        seen = page(readings, choice, self._now())
+        readings = self.rollouts.read()
+        seen = page(readings, choice, self.now())
         if seen.detail is None:
             return seen
         host = next(each.host for each in readings if each.service == seen.detail.service)
@@ -60,12 +52,12 @@ class Console:
     def _with_figures(self, detail: Detail, host: str) -> Detail:
         """Return the rollout with what is shown beside its evidence."""
         run, shown = detail.run, detail
-        if self._traffic is not None and not run.ended:
-            shown = replace(shown, rates=self._traffic.rates(host, (run.stable, run.canary)))
-        if self._disagreements is None or detail.historical:
+        if self.traffic is not None and not run.ended:
+            shown = replace(shown, rates=self.traffic.rates(host, (run.stable, run.canary)))
+        if self.disagreements is None or detail.historical:
             return shown
         try:
-            return replace(shown, disagreements=tuple(self._disagreements(run.canary)))
+            return replace(shown, disagreements=tuple(self.disagreements(run.canary)))
         except CanaryError as error:
             return replace(shown, unread=str(error))
 
@@ -83,7 +75,7 @@ class Console:
         if detail is None or verb not in verbs.allowed(detail.run.rollout):
             raise RolloutMovedOn(choice[1])
         try:
-            answer = self._rollouts.send(choice[0], verbs.command(verb, uuid.uuid4().hex, who, self._now()))
+            answer = self.rollouts.send(choice[0], verbs.command(verb, uuid.uuid4().hex, who, self.now()))
         except CanaryError as error:
             raise Unanswered(str(error)) from error
         if not answer.ok:

@@ -28,7 +28,6 @@ LISTED_S: Final = 1.0
 LEASE: Final = "bertmesh-controller"
 LEASE_PATIENCE_S: Final = 30.0
 ADVICE: Final = "See that the deployment of `bertmesh operator` runs."
-OK: Final = 200
 
 Document = dict[str, Any]
 
@@ -115,7 +114,7 @@ class ClusterRollouts:
             answer = self.api.request("GET", path)
         except MeshError:
             return None
-        renewed = answer.body.get("spec", {}).get("renewTime") if answer.code == OK else None
+        renewed = answer.body.get("spec", {}).get("renewTime") if answer.ok else None
         return datetime.fromisoformat(renewed).timestamp() if renewed else None
 
 

@@ -46,7 +46,6 @@ class Rollouts(Protocol):
 
     def read(self) -> Sequence[ServiceView]:
         """Return every service; what cannot be read is said in its ``problem``, never raised."""
-        ...
 
     def send(self, service: str, command: Command) -> OrderResult:
         """Send an order to a service's controller and wait for its answer.
@@ -54,7 +53,6 @@ class Rollouts(Protocol):
         Raises:
             canary.errors.CanaryError: there was no answer; its sentence says why.
         """
-        ...
 
 
 Disagreements = Callable[[str], Sequence[Disagreement]]
@@ -66,4 +64,3 @@ class TrafficFigures(Protocol):
 
     def rates(self, host: str, versions: Sequence[str]) -> Mapping[str, Rates]:
         """Return the traffic of each version of a Service; empty where no metrics system is at hand."""
-        ...

@@ -34,7 +34,6 @@ class Webhooks(Protocol):
 
     def ask(self, webhook: Webhook, point: str, question: Mapping[str, Any]) -> tuple[Reply, str]:
         """Return the answer that is there by now, and its words; silence while there is none."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ class Candidates(Protocol):
 
     def fill(self, version: str, texts: Sequence[str], top: int) -> Sequence[tuple[str, ...] | None]:
         """Return the best ``top`` tokens for the mask of each text; None where there was no answer."""
-        ...
 
 
 Find = Callable[[Rollout], Sequence[Sentence]]
@@ -63,13 +62,17 @@ def _hits(candidates: Candidates, version: str, sentences: Sequence[Sentence]) -
 
 @dataclass
 class GoldenGate:
-    """Puts the golden set before the first weight of each rollout; anything else it leaves to ``then``."""
+    """Puts the golden set before the first weight of each rollout; anything else it leaves to ``then``.
+
+    ``floor`` is the share of the set that both versions must answer.
+    """
 
     candidates: Candidates
     find: Find
     then: Review = as_judged
     executor: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="golden"))
     sleep: Callable[[float], None] = time.sleep
+    floor: float = FLOOR
     _asked: dict[str, Future[GoldenResult]] = field(default_factory=dict, init=False)
 
     def __call__(self, state: State, decision: Decision, now: float) -> tuple[State, Decision]:
@@ -102,4 +105,4 @@ class GoldenGate:
         if asked is None:
             asked = self.executor.submit(ask_both, self.candidates, rollout, sentences, self.sleep)
             self._asked = {rollout.id: asked}
-        return asked.result() if asked.done() else None
+        return replace(asked.result(), floor=self.floor) if asked.done() else None

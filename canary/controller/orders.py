@@ -65,7 +65,7 @@ def _unshadowed(profile: Profile) -> Profile:
 def _check(state: State, canary: str, workloads: Workloads) -> None:
     """Refuse a second rollout, and one of a version that nobody can start."""
     last, known = state.rollout, workloads.versions()
-    if last is not None and not (last.ended and last.settled):
+    if last is not None and not state.settled:
         raise RolloutInProgress(last.canary, last.phase.value)
     if canary not in known:
         raise UnknownVersion(canary, known)

@@ -25,7 +25,6 @@ class Router(Protocol):
         Raises:
             mesh.errors.MeshError: there is none that can be read.
         """
-        ...
 
     def apply(self, split: Split) -> object:
         """Make a split live and return once that is proved; do nothing if it is live already.
@@ -34,7 +33,6 @@ class Router(Protocol):
             mesh.errors.MeshError: it could not be proved; the last good split keeps serving.
             NotYetLive: it is written, and nothing is wrong; only the proof is not there yet.
         """
-        ...
 
 
 class Metrics(Protocol):
@@ -48,7 +46,6 @@ class Metrics(Protocol):
         Raises:
             canary.errors.MetricsDown: the metrics system did not answer.
         """
-        ...
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
         """Return the counters of ``version`` every ``step`` seconds of the ``seconds`` before ``at``.
@@ -56,7 +53,6 @@ class Metrics(Protocol):
         Raises:
             canary.errors.MetricsDown: the metrics system did not answer.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -77,15 +73,12 @@ class Workloads(Protocol):
 
     def versions(self) -> Sequence[str]:
         """Return the versions that can be started."""
-        ...
 
     def status(self, version: str) -> WorkloadStatus:
         """Return what is wanted and seen of a version."""
-        ...
 
     def scale(self, version: str, replicas: int) -> None:
         """State how many pods a version shall have; does not wait for them."""
-        ...
 
 
 class Store(Protocol):
@@ -97,23 +90,18 @@ class Store(Protocol):
         Raises:
             canary.errors.StoreCorrupt: there is one that cannot be read.
         """
-        ...
 
     def save(self, state: State) -> None:
         """Keep a state; when this returns, it survives a crash of the machine."""
-        ...
 
     def commands(self) -> Sequence[Command]:
         """Return the commands that wait for an answer, oldest first."""
-        ...
 
     def answer(self, answer: OrderResult) -> None:
         """Answer a command and take it out of the inbox."""
-        ...
 
     def beat(self, now: float) -> None:
         """Leave a sign of life."""
-        ...
 
 
 class Review(Protocol):
@@ -121,7 +109,6 @@ class Review(Protocol):
 
     def __call__(self, state: State, decision: Decision, now: float, /) -> tuple[State, Decision]:
         """Return the state with what was asked, and what is done instead of ``decision``, or itself."""
-        ...
 
 
 class Clock(Protocol):
@@ -129,4 +116,3 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return Unix seconds."""
-        ...

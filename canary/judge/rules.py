@@ -111,14 +111,15 @@ class _Hearing:
             return hold(
                 "weight_unproved", f"the gateway has not proved yet that {self.stage.weight} % is live"
             )
-        if self.stage.rehearsing:
-            return self._unrehearsed(elapsed)
         if self.stage.baking:
             return self._unbaked(elapsed)
-        soak = self.profile.steps[self.stage.step].soak_s
+        if self.stage.rehearsing:
+            soak, what = self.profile.shadow.duration_s, sentences.rehearsal(self.stage)
+        else:
+            soak, what = self.profile.steps[self.stage.step].soak_s, f"{self.stage.weight} %"
         if elapsed >= soak:
             return None
-        return hold("soak", f"{self.stage.weight} % for {elapsed:.0f} of at least {soak:g} s")
+        return hold("soak", f"{what} for {elapsed:.0f} of at least {soak:g} s")
 
     def unproved(self) -> Verdict | None:
         needs = ((name, metric.needed) for name, metric in self.report.metrics.items())
@@ -132,12 +133,6 @@ class _Hearing:
         if self.stage.rehearsing:
             return advance("rehearsed", "; ".join(proofs) or sentences.rehearsal(self.stage))
         return advance("promote" if self.stage.last else "advance", "; ".join(proofs))
-
-    def _unrehearsed(self, elapsed: float) -> Verdict | None:
-        soak = self.profile.shadow.duration_s
-        if elapsed >= soak:
-            return None
-        return hold("soak", f"{sentences.rehearsal(self.stage)} for {elapsed:.0f} of at least {soak:g} s")
 
     def _unbaked(self, elapsed: float) -> Verdict | None:
         if elapsed < self.profile.bake_s:

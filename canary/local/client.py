@@ -1,4 +1,4 @@
-"""The desk of a local home: what the command line and the demo use to talk to the controller."""
+"""The client of a local home: what the command line and the demo use to talk to the controller."""
 
 import time
 from collections.abc import Callable

@@ -13,10 +13,11 @@ from canary.cluster.events import (
     WEIGHT_MOVED,
     Events,
 )
-from canary.cluster.golden_set import HUNDRED, CoveredGate, finder
+from canary.cluster.golden_set import HUNDRED, finder
 from canary.cluster.proof import ProvedRouter
 from canary.cluster.store import Notes, StatusStore
 from canary.controller.gates import GateKeeper
+from canary.controller.golden_gate import GoldenGate
 from canary.controller.loop import Controller
 from canary.controller.ports import Review
 from canary.controller.world import World
@@ -73,7 +74,7 @@ class Engine:
     def quiet(self) -> bool:
         """Whether nothing is under way."""
         state = self.state
-        return _settled(state) and state.live_since is not None and not self.store.inbox
+        return state.settled and state.live_since is not None and not self.store.inbox
 
     @property
     def tick_s(self) -> float | None:
@@ -108,7 +109,7 @@ class Engine:
         if active is not None and active.phase is not Phase.ROLLING_BACK:
             self.store.inbox = [Order(f"spec-delete-{active.id}", FAREWELL, now, "abort")]
         self.controller.tick()
-        return self.router.hopeless or (_settled(self.state) and self.state.live_since is not None)
+        return self.router.hopeless or (self.state.settled and self.state.live_since is not None)
 
     def _cluster_router(self) -> ClusterRouter:
         spec = self.case.spec
@@ -137,12 +138,12 @@ class Engine:
         golden = self.case.spec.gates.golden
         if golden is None:
             return then
-        return CoveredGate(
+        return GoldenGate(
             self._tools.candidates(self.case.spec.service, self.namespace),
             finder(self._tools.api, self.namespace, golden),
             then,
             self._tools.workers,
-            coverage=golden.coverage / HUNDRED,
+            floor=golden.coverage / HUNDRED,
         )
 
     def _heed(self, begin: intent.Begin | None, now: float) -> None:
@@ -218,7 +219,3 @@ def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:
     except MeshError:
         return spec.stable
     return stable if stable in {spec.stable, spec.canary} else spec.stable
-
-
-def _settled(state: State) -> bool:
-    return state.rollout is None or (state.rollout.ended and state.rollout.settled)

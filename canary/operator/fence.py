@@ -15,16 +15,17 @@ class Fence(Protocol):
 
     def holds(self, seconds: float) -> bool:
         """Return whether nobody else can be the leader within the next ``seconds``."""
-        ...
 
 
-class OpenFence:
-    """For a single replica without an election."""
+def check(fence: Fence, method: str, path: str, seconds: float) -> None:
+    """Let reads pass, and writes that end within ``seconds`` and so before the Lease does.
 
-    def holds(self, seconds: float) -> bool:
-        """Let everything pass."""
-        del seconds
-        return True
+    Raises:
+        Deposed: it is a write, and the Lease may be lost before it ends.
+    """
+    if method not in READS and not fence.holds(seconds):
+        what = f"{method} {path}"
+        raise Deposed(what)
 
 
 class FencedApi(ClusterApi):
@@ -36,11 +37,4 @@ class FencedApi(ClusterApi):
         self._write_s = timeout_s
 
     def _admit(self, method: str, path: str) -> None:
-        """Let reads pass, and writes that end before the Lease does.
-
-        Raises:
-            Deposed: it is a write, and the Lease may be lost before it ends.
-        """
-        if method not in READS and not self._fence.holds(self._write_s):
-            what = f"{method} {path}"
-            raise Deposed(what)
+        check(self._fence, method, path, self._write_s)

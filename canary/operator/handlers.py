@@ -13,8 +13,7 @@ import kopf
 from kubernetes import client
 
 from canary.cluster.annotation import COMMAND
-from canary.operator.errors import Deposed
-from canary.operator.fence import READS, Fence
+from canary.operator.fence import Fence, check
 from canary.operator.fleet import Fleet
 from canary.resource.spec import API_VERSION, GROUP, PLURAL
 
@@ -77,9 +76,7 @@ def session(api: client.ApiClient, fence: Fence) -> kopf.AiohttpSession:
     known = api.configuration
 
     async def guarded(request: aiohttp.ClientRequest, call: Call) -> aiohttp.ClientResponse:
-        if request.method not in READS and not fence.holds(WRITE_S):
-            what = f"{request.method} {request.url.path}"
-            raise Deposed(what)
+        check(fence, request.method, request.url.path, WRITE_S)
         # Asked each time: the token of a pod is renewed under its hands.
         granted: Any = known.auth_settings().get("BearerToken", {})
         if granted.get("value"):

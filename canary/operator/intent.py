@@ -38,7 +38,7 @@ def wishes(spec: Spec, state: State, notes: Notes, begin: Begin | None, now: flo
         if not spec.suspend and notes.suspended and active.phase is Phase.PAUSED:
             return [Order(f"{SPEC}-resume-{number}", SPEC, now, "resume")]
         return []
-    if target is None or target == notes.asked or spec.suspend or begin is None or not _settled(state):
+    if target is None or target == notes.asked or spec.suspend or begin is None or not state.settled:
         return []
     return [start(f"{SPEC}-start-{state.rollouts + 1}", SPEC, target, begin, now)]
 
@@ -105,7 +105,3 @@ def command(asked: Note, spec: Spec, state: State, begin: Begin | None, now: flo
 
 
 _ORDERS: Final = frozenset(get_args(Order.__annotations__["verb"]))
-
-
-def _settled(state: State) -> bool:
-    return state.rollout is None or (state.rollout.ended and state.rollout.settled)

@@ -3,6 +3,9 @@
 A replica believes its own clock alone: it holds the Lease until ``duration_s`` after it *sent* the last
 renewal that was accepted, and takes another's over only when it has seen no renewal for as long. So two
 replicas never both believe that they hold it, whatever their clocks say.
+
+The election of the package kubernetes goes by the time of day, counts a term from when a renewal was
+answered, and cannot be asked how long it holds yet, which the fence in front of each write must know.
 """
 
 import threading
@@ -16,7 +19,6 @@ from canary.operator.timing import LeaseTiming
 from mesh.cluster.api import ClusterApi, path_of
 from mesh.errors import MeshError
 
-OK: Final = 300
 LEASE: Final = "bertmesh-controller"
 
 
@@ -95,12 +97,12 @@ class Elector:
     def _created(self, asked_at: float) -> bool:
         spec = {**self._claim(), "acquireTime": _now(), "leaseTransitions": 0}
         path = path_of(self._document(spec)).rpartition("/")[0]
-        if self.api.request("POST", path, body=self._document(spec)).code < OK:
+        if self.api.request("POST", path, body=self._document(spec)).ok:
             self._held_until = asked_at + self.timing.duration_s
         return self.holds(0)
 
     def _put(self, document: dict[str, Any]) -> bool:
-        return self.api.request("PUT", path_of(document), body=document).code < OK
+        return self.api.request("PUT", path_of(document), body=document).ok
 
     def _claim(self) -> dict[str, Any]:
         duration = max(1, round(self.timing.duration_s))

@@ -1,4 +1,8 @@
-"""Messages to people when something has happened; sent in the background, tried three times."""
+"""Messages to people when something has happened; sent in the background, tried three times.
+
+The Secret with the address is read anew at each try, and each wait is longer: urllib3's Retry knows one
+address, and sends the second try at once.
+"""
 
 import base64
 import json

@@ -88,8 +88,9 @@ class Replica:
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop, over), name="watch")
         watch.start()
-        webhooks, desk = HttpWebhooks(), SharedPrometheus(Prometheus(self.settings.prometheus), SystemClock())
-        tools = self._tools(webhooks, desk)
+        webhooks = HttpWebhooks()
+        shared = SharedPrometheus(Prometheus(self.settings.prometheus), SystemClock())
+        tools = self._tools(webhooks, shared)
         fleet = Fleet(tools)
         rounds = threading.Thread(target=fleet.run, args=(over,), name="rounds")
         rounds.start()
@@ -100,7 +101,7 @@ class Replica:
             watch.join()
             rounds.join()
             webhooks.close()
-            desk.close()
+            shared.close()
             tools.workers.shutdown(wait=False, cancel_futures=True)
             tools.notifier.close()
             self.telemetry.leading(leads=False)
@@ -126,11 +127,11 @@ class Replica:
         finally:
             over.set()  # a thread of the loop waits for it, and the loop's end waits for that thread
 
-    def _tools(self, webhooks: Webhooks, desk: SharedPrometheus) -> Adapters:
+    def _tools(self, webhooks: Webhooks, shared: SharedPrometheus) -> Adapters:
         api = FencedApi(self.api, self.elector)
         return Adapters(
             api,
-            desk.metrics,
+            shared.metrics,
             webhooks,
             Notifier(api, lambda words: LOG.warning("%s", words)),
             lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),

@@ -128,11 +128,8 @@ class CountedMetrics:
         Raises:
             MetricsDown: the metrics system did not answer.
         """
-        try:
+        with self._counted():
             return self.metrics.counts(versions, at, edge=edge)
-        except MetricsDown:
-            self.telemetry.query_failed(self.namespace, self.name)
-            raise
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
         """Return the counters of ``version`` in the past.
@@ -140,8 +137,13 @@ class CountedMetrics:
         Raises:
             MetricsDown: the metrics system did not answer.
         """
-        try:
+        with self._counted():
             return self.metrics.history(version, at, seconds=seconds, step=step)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
         except MetricsDown:
             self.telemetry.query_failed(self.namespace, self.name)
             raise

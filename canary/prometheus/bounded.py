@@ -1,4 +1,4 @@
-"""The line to Prometheus: nobody waits long for a system that does not answer.
+"""Questions to Prometheus in bounded time: nobody waits long for a system that does not answer.
 
 While it answers, whoever asks waits for the answer, as long as an answer may take. Once it has failed, one
 question at a time is still sent, in a thread of its own, and all others hear at once what was heard last. So

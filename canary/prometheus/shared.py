@@ -66,7 +66,7 @@ class NamespaceReadings:
     """The readings of one namespace for one purpose."""
 
     prometheus: Prometheus
-    line: BoundedCaller
+    caller: BoundedCaller
     clock: Clock
     _asked: dict[RolloutQuery, float] = field(default_factory=dict)
     _flights: list[Flight] = field(default_factory=list)
@@ -84,7 +84,7 @@ class NamespaceReadings:
             self._flights = [flight for flight in self._flights if flight.young(now)]
             flight = self._joined(want) or self._begun(want, now)
             flight.taken.add(want)
-        return self.line.wait(flight.batch).snapshot(want)
+        return self.caller.wait(flight.batch).snapshot(want)
 
     def _joined(self, want: RolloutQuery) -> Flight | None:
         for flight in self._flights:
@@ -102,7 +102,7 @@ class NamespaceReadings:
             *(flight.wants - flight.taken if again else flight.wants for flight in self._flights)
         )
         flight = Flight(set(self._asked) - on_the_way)
-        flight.batch = self.line.begin(lambda: self._read(flight))
+        flight.batch = self.caller.begin(lambda: self._read(flight))
         self._flights.append(flight)
         return flight
 
@@ -115,19 +115,19 @@ class NamespaceReadings:
 class SharedPrometheus:
     """All that the operator asks of one Prometheus."""
 
-    def __init__(self, prometheus: Prometheus, clock: Clock, line: BoundedCaller | None = None) -> None:
+    def __init__(self, prometheus: Prometheus, clock: Clock, caller: BoundedCaller | None = None) -> None:
         self.prometheus, self._clock = prometheus, clock
-        self.line = line or BoundedCaller(prometheus.url, prometheus.settings.timeout_s)
-        self._boards: dict[tuple[str, Purpose], NamespaceReadings] = {}
+        self.caller = caller or BoundedCaller(prometheus.url, prometheus.settings.timeout_s)
+        self._readings: dict[tuple[str, Purpose], NamespaceReadings] = {}
         self._lock = threading.Lock()
 
-    def board(self, want: RolloutQuery) -> NamespaceReadings:
+    def readings(self, want: RolloutQuery) -> NamespaceReadings:
         """Return where ``want`` is asked for."""
         key = (want.namespace, Purpose.of(want))
         with self._lock:
-            if key not in self._boards:
-                self._boards[key] = NamespaceReadings(self.prometheus, self.line, self._clock)
-            return self._boards[key]
+            if key not in self._readings:
+                self._readings[key] = NamespaceReadings(self.prometheus, self.caller, self._clock)
+            return self._readings[key]
 
     def metrics(self, service: str) -> "SharedMetrics":
         """Return the metrics of a Service, by its full name."""
@@ -135,14 +135,14 @@ class SharedPrometheus:
 
     def close(self) -> None:
         """Ask nothing more."""
-        self.line.close()
+        self.caller.close()
 
 
 @dataclass(frozen=True)
 class SharedMetrics:
     """The metrics port of one Service over what all Services of its namespace read together."""
 
-    desk: SharedPrometheus
+    shared: SharedPrometheus
     service: str
 
     def counts(self, versions: Sequence[str], at: float, *, edge: str | None = None) -> CounterSnapshot:
@@ -153,7 +153,7 @@ class SharedMetrics:
         """
         del at
         want = RolloutQuery(self.service, tuple(versions), edge)
-        return self.desk.board(want).snapshot(want)
+        return self.shared.readings(want).snapshot(want)
 
     def history(self, version: str, at: float, *, seconds: float, step: float) -> Sequence[CounterSnapshot]:
         """Return the counters of ``version`` in the past, which a rollout asks for once.
@@ -162,5 +162,5 @@ class SharedMetrics:
             MetricsDown: Prometheus did not answer, or not with data, or not in time.
         """
         want = RolloutQuery(self.service, (version,))
-        line, prometheus = self.desk.line, self.desk.prometheus
-        return line.wait(line.begin(lambda: prometheus.history(want, at, seconds=seconds, step=step)))
+        caller, prometheus = self.shared.caller, self.shared.prometheus
+        return caller.wait(caller.begin(lambda: prometheus.history(want, at, seconds=seconds, step=step)))

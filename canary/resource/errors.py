@@ -9,6 +9,5 @@ class InvalidResource(CanaryError):
     """A ModelRollout that breaks a rule."""
 
     def __init__(self, name: str, problems: Sequence[str]) -> None:
-        """Name the resource and each of its ``problems``."""
         self.problems = tuple(problems)
         super().__init__(f"ModelRollout {name} cannot be used: {'; '.join(self.problems)}")

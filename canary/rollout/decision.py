@@ -28,6 +28,10 @@ class Action(StrEnum):
     PUT_BACK = "put_back"
 
 
+TURNS: Final = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})
+"""What turns a rollout towards its end, one way or the other."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """An action, who wants it, and why: a reason for machines, a sentence for people, what was measured."""

@@ -60,6 +60,11 @@ class State:
         return None if self.rollout is None or self.rollout.ended else self.rollout
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing is under way, and the pods of the last rollout's losing side have been let go."""
+        return self.rollout is None or (self.rollout.ended and self.rollout.settled)
+
+    @property
     def stage(self) -> Stage:
         """What the judge must know of where the rollout in progress stands."""
         stage = self.active.stage if self.active else Stage()

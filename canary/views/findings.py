@@ -7,7 +7,7 @@ from typing import Final
 
 from canary.judge import formatting
 from canary.judge.policy import Metric
-from canary.judge.report import MetricReport, Need, Proof
+from canary.judge.report import MetricReport, Need
 from canary.judge.rules import ROLL_BACK_AT, SUSPECT_AT
 from canary.measure.counts import Counts
 from canary.rollout.model import Phase, Rollout
@@ -114,7 +114,7 @@ def _finding(run: Run, name: str, seen: MetricReport, need: Need | None) -> Metr
         canary=_side(run.canary, counts.canary),
         stable=_side(run.stable, counts.stable),
         harm=harm(seen.evidence, ROLL_BACK_AT, SUSPECT_AT, "its part of the total"),
-        safe=tuple(_safe(proof) for proof in seen.safe),
+        safe=tuple(safe(each.evidence, each.enough, f"not worse than {each.margin}") for each in seen.safe),
         phi=seen.phi,
         incident=seen.incident,
         need=need.sentence if need else "",
@@ -123,10 +123,6 @@ def _finding(run: Run, name: str, seen: MetricReport, need: Need | None) -> Metr
 
 def _side(version: str, counts: Counts) -> Side:
     return Side(version, counts.requests, counts.bad)
-
-
-def _safe(proof: Proof) -> Gauge:
-    return safe(proof.evidence, proof.enough, f"not worse than {proof.margin}")
 
 
 def _metric(run: Run, name: str) -> Metric | None:

@@ -5,12 +5,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from canary.judge.verdict import Verdict
-from canary.rollout.decision import Action, Decision
+from canary.rollout.decision import TURNS, Decision
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
-
-TURNS = frozenset({Action.ROLL_BACK, Action.FAIL, Action.ADVANCE})
 
 
 def status_view(state: State | None, controller: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from canary.rollout.decision import Action
+from canary.rollout.decision import TURNS, Action
 from canary.rollout.history import Entry
 from canary.rollout.model import FINAL, Phase, Rollout
 from canary.rollout.state import State
 
 FINAL_NAMES: Final = frozenset(phase.value for phase in FINAL)
-DECISIVE: Final = frozenset({Action.ROLL_BACK, Action.FAIL, Action.ADVANCE})
 
 Point = tuple[float, int]
 """A time (Unix seconds) and the weight from then on (per cent)."""
@@ -77,7 +76,7 @@ class Run:
         """The decision that says most: how it ended, or the last one of a rollout in progress."""
         if not self.ended:
             return self.latest
-        return next((entry for entry in reversed(self.entries) if entry.action in DECISIVE), self.latest)
+        return next((entry for entry in reversed(self.entries) if entry.action in TURNS), self.latest)
 
     @property
     def judged(self) -> Entry | None:

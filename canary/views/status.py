@@ -9,17 +9,7 @@ from typing import Any, Final
 from canary.judge import formatting
 from canary.judge.report import MetricReport
 from canary.resource.spec import document
-from canary.resource.status import (
-    HISTORY_KEPT,
-    Condition,
-    Counts,
-    Evidence,
-    PhaseName,
-    Status,
-    Transition,
-)
-from canary.rollout.history import Entry
-from canary.rollout.model import Rollout
+from canary.resource.status import HISTORY_KEPT, Condition, Counts, Evidence, Status, Transition
 from canary.rollout.state import State
 
 SPEC_PREFIX: Final = "spec-"
@@ -55,19 +45,19 @@ class Circumstances:
 def status_of(state: State, around: Circumstances) -> dict[str, Any]:
     """Return the status without the judge's memory."""
     rollout, latest = state.rollout, state.latest
-    weight = rollout.weight if rollout else 0
+    weight, said = rollout.weight if rollout else 0, around.problem or latest
     status = Status(
         observed_generation=around.generation,
-        phase=_phase(rollout, around),
+        phase=rollout.phase.value if rollout else "Pending" if around.problem else None,
         stable=state.stable,
         canary=rollout.canary if rollout else None,
-        previous=_previous(state, around),
+        previous=state.previous or around.former.get("previous"),
         step=max(0, rollout.step + 1) if rollout else None,
         weight=weight,
         weight_proved=weight if state.live_since is not None else around.former.get("weightProved"),
         since=None if state.live_since is None else _time(state.live_since),
         verdict=latest.reason[:256] if latest else None,
-        message=_message(latest, around),
+        message=said.sentence[:MAX_TEXT] if said else None,
         evidence=_evidence(state),
         conditions=tuple(_dated(_conditions(state, around), around)),
         history=tuple(_transitions(state))[-HISTORY_KEPT:],
@@ -93,23 +83,6 @@ def unusable(around: Circumstances) -> dict[str, Any]:
 def camel(reason: str) -> str:
     """Return a reason as Kubernetes spells them: ``collecting:slow`` becomes ``CollectingSlow``."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", reason)) or "Unknown"
-
-
-def _phase(rollout: Rollout | None, around: Circumstances) -> PhaseName | None:
-    if rollout is None:
-        return "Pending" if around.problem else None
-    return rollout.phase.value
-
-
-def _previous(state: State, around: Circumstances) -> str | None:
-    known: str | None = state.previous or around.former.get("previous")
-    return known
-
-
-def _message(latest: Entry | None, around: Circumstances) -> str | None:
-    if around.problem is not None:
-        return around.problem.sentence[:MAX_TEXT]
-    return latest.sentence[:MAX_TEXT] if latest else None
 
 
 def _evidence(state: State) -> tuple[Evidence, ...]:

@@ -45,8 +45,7 @@ SERVERS: Final = (
 
 def keep_alive(container: Mapping[str, Any]) -> float | None:
     """Return after how many seconds a container closes an idle connection, None if that cannot be told."""
-    line = " ".join([*words(container, "command"), *words(container, "args")])
-    settings = {text(each, "name"): text(each, "value") for each in parts(container, "env")}
+    line, settings = _started(container)
     for server in SERVERS:
         if re.search(rf"\b{server.pattern}\b", line):
             extra = settings.get("GUNICORN_CMD_ARGS", "") if server.pattern == "gunicorn" else ""
@@ -54,6 +53,12 @@ def keep_alive(container: Mapping[str, Any]) -> float | None:
             own = OWN_KEEPALIVE_S if OWN_CONFIG in line else server.default_s
             return own if said is None else said
     return OWN_KEEPALIVE_S if OWN_CONFIG in line else None
+
+
+def _started(container: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return the command line and the environment of a container."""
+    line = " ".join([*words(container, "command"), *words(container, "args")])
+    return line, {text(each, "name"): text(each, "value") for each in parts(container, "env")}
 
 
 def _option(line: str, names: tuple[str, ...]) -> float | None:
@@ -148,8 +153,7 @@ def _short(
 
 def grace(container: Mapping[str, Any]) -> float | None:
     """Return how many seconds gunicorn takes at most to end its requests, None for another server."""
-    line = " ".join([*words(container, "command"), *words(container, "args")])
-    env = {text(each, "name"): text(each, "value") for each in parts(container, "env")}
+    line, env = _started(container)
     if not re.search(r"\bgunicorn\b", line) and OWN_CONFIG not in line:
         return None
     said = _option(f"{line} {env.get('GUNICORN_CMD_ARGS', '')}", ("--graceful-timeout",))

@@ -74,9 +74,10 @@ def monitor_without_pods(inventory: Inventory) -> Iterator[Sighting]:
     theirs.
     """
     for monitor in _monitors(inventory):
-        if not inventory.sees("Service") and not inventory.sees("Deployment"):
+        known = inventory.sees("Service") or inventory.sees("Deployment")
+        if not known or _of_a_gateway(monitor):
             continue
-        if not _watched(inventory, monitor) and not _of_a_gateway(monitor):
+        if not _watched(inventory, monitor):
             wanted = labels(monitor.body, "spec", "selector", "matchLabels")
             kind = "Services" if monitor.kind == "ServiceMonitor" else "pods"
             yield Sighting(
@@ -84,16 +85,14 @@ def monitor_without_pods(inventory: Inventory) -> Iterator[Sighting]:
                 f"kubectl -n {monitor.namespace} get {kind.lower()} --show-labels, and select by those",
             )  # fmt: skip
             continue
-        if _of_a_gateway(monitor):
-            continue
-        known = _ports(inventory, monitor)
+        ports = _ports(inventory, monitor)
         field = "endpoints" if monitor.kind == "ServiceMonitor" else "podMetricsEndpoints"
         for number, endpoint in enumerate(monitor.parts("spec", field)):
             port = text(endpoint, "port")
-            if port and port not in known:
+            if port and port not in ports:
                 yield Sighting(
-                    monitor, f"spec.{field}[{number}].port", f"{port!r}; there are {listed(sorted(known))}",
-                    f"name one of {listed(sorted(known))}",
+                    monitor, f"spec.{field}[{number}].port", f"{port!r}; there are {listed(sorted(ports))}",
+                    f"name one of {listed(sorted(ports))}",
                 )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from doctor.errors import NothingAllowed
 from doctor.model import ROOT_NAMESPACE, Inventory, Object, Place
 from mesh.cluster.api import ClusterApi, connect
 
-OK: Final = 300
 NOT_FOUND: Final = 404
 PAGE: Final = "500"
 
@@ -74,7 +73,7 @@ class ClusterSnapshot:
         query, more = {"limit": PAGE}, True
         while more:
             answer = self.api.request("GET", resource.path(namespace), query=query)
-            if answer.code >= OK:
+            if not answer.ok:
                 if answer.code != NOT_FOUND:
                     self.unread[resource.kind] = f"{answer.code} {answer.reason}"
                 return
@@ -86,7 +85,7 @@ class ClusterSnapshot:
     def one(self, path: str, resource: Resource) -> None:
         """Take a single object, or note why not."""
         answer = self.api.request("GET", path)
-        if answer.code < OK:
+        if answer.ok:
             self.objects.append(_object(resource, answer.body))
         elif answer.code != NOT_FOUND:
             self.unread[resource.kind] = f"{answer.code} {answer.reason}"
@@ -142,7 +141,7 @@ def served(api: ClusterApi) -> frozenset[tuple[str, str]] | None:
         ClusterError: the API does not answer.
     """
     groups = api.request("GET", "/apis")
-    if groups.code >= OK:
+    if not groups.ok:
         return None
     return frozenset([*_kinds(api, "/api/v1", ""), *_grouped(api, parts(groups.body, "groups"))])
 

@@ -49,9 +49,24 @@ class ApiResponse:
     body: Document
 
     @property
+    def ok(self) -> bool:
+        """Whether the API did what it was asked to do."""
+        return self.code < 300  # noqa: PLR2004 - the first code that is no success
+
+    @property
     def reason(self) -> str:
         """The API's own words."""
         return str(self.body.get("message") or self.body.get("reason") or "no reason given")
+
+    def checked(self, tried: str, advice: str) -> Document:
+        """Return the body.
+
+        Raises:
+            ApiRefused: the API said no to what was ``tried``; ``advice`` is what to do.
+        """
+        if self.ok:
+            return self.body
+        raise ApiRefused(tried, self.code, self.reason, advice)
 
 
 def connect(context: str | None = None, kubeconfig: str | None = None) -> client.ApiClient:
@@ -95,7 +110,7 @@ class ClusterApi:
             if not answer.body.get("details", {}).get("name"):
                 raise KindMissing(like["kind"], like["apiVersion"])
             return None
-        return self._good(answer, f"read {called(like)}", like)
+        return answer.checked(f"read {called(like)}", _advice(answer.code, like))
 
     def apply(self, document: Mapping[str, Any], manager: str, *, subresource: str = "") -> Document:
         """Apply a document on the server as ``manager``, taking its fields over, and return the whole object.
@@ -111,7 +126,7 @@ class ClusterApi:
             raise Conflicted(answer.reason)
         if answer.code == NOT_FOUND:
             raise KindMissing(document["kind"], document["apiVersion"])
-        return self._good(answer, f"write {called(document)}", document)
+        return answer.checked(f"write {called(document)}", _advice(answer.code, document))
 
     def request(
         self,
@@ -145,11 +160,6 @@ class ClusterApi:
 
     def _admit(self, method: str, path: str) -> None:
         """Let every request pass; who guards them overrides this."""
-
-    def _good(self, answer: ApiResponse, tried: str, about: Mapping[str, Any]) -> Document:
-        if answer.code < 300:  # noqa: PLR2004 - the first code that is no success
-            return answer.body
-        raise ApiRefused(tried, answer.code, answer.reason, _advice(answer.code, about))
 
 
 def path_of(document: Mapping[str, Any]) -> str:

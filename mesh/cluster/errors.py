@@ -13,7 +13,6 @@ class ApiDown(ClusterError):
     """The Kubernetes API does not answer, or says that it cannot now."""
 
     def __init__(self, url: str, why: str) -> None:
-        """Name the API's ``url`` and ``why`` it failed."""
         super().__init__(
             f"the Kubernetes API at {url} does not answer ({why}): traffic stays as it is until it is back"
         )
@@ -23,7 +22,6 @@ class NoCluster(ClusterError):
     """Nothing says where the cluster is."""
 
     def __init__(self, why: str) -> None:
-        """Say ``why`` the configuration cannot be used."""
         super().__init__(f"no cluster to talk to ({why}): set KUBECONFIG, or name a --context that it has")
 
 
@@ -31,7 +29,6 @@ class ApiRefused(ClusterError):
     """The API took the request and said no."""
 
     def __init__(self, what: str, code: int, reason: str, do: str) -> None:
-        """Say ``what`` was tried, the answer, and what to ``do``."""
         self.code = code
         super().__init__(f"the Kubernetes API refused to {what} ({code}: {reason}): {do}")
 
@@ -40,7 +37,6 @@ class KindMissing(ClusterError):
     """The cluster does not know a kind."""
 
     def __init__(self, kind: str, api_version: str) -> None:
-        """Name the kind."""
         super().__init__(
             f"the cluster has no kind {kind} of {api_version}: install its definitions (Istio's or the "
             "Gateway API's), or choose another routing.style"
@@ -51,8 +47,6 @@ class NotOurs(ClusterError):
     """An object that somebody else made."""
 
     def __init__(self, what: str, owners: Sequence[str]) -> None:
-        """Say ``what`` object it is and who its ``owners`` are."""
-        self.owners = tuple(owners)
         super().__init__(
             f"{what} belongs to {' and '.join(owners)}: delete it, rename the Service, or set "
             "spec.routing.adopt to true, which replaces its routes to this Service and keeps the others"
@@ -63,7 +57,6 @@ class TooManyConflicts(ClusterError):
     """Somebody writes the object faster than we can."""
 
     def __init__(self, what: str, tries: int, writers: Sequence[str]) -> None:
-        """Say ``what`` object it is, how often was tried, and who its ``writers`` are."""
         super().__init__(
             f"{what} changed under our hands {tries} times; its writers are {', '.join(writers)}: "
             "let only one of them write it"
@@ -74,5 +67,4 @@ class UnreadableRoute(ClusterError):
     """A route that holds no split that could be named."""
 
     def __init__(self, what: str, why: str) -> None:
-        """Say ``what`` object it is and ``why`` it cannot be read."""
         super().__init__(f"{what} holds no split ({why}): the next application writes it anew")

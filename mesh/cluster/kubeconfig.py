@@ -28,7 +28,6 @@ class NoSuchContext(ClusterError):
     """A context that the kubeconfig does not have."""
 
     def __init__(self, seen: str, known: list[str], files: str) -> None:
-        """Say what was ``seen`` and what is ``known`` in which ``files``."""
         super().__init__(
             f"there is no context {seen!r} in {files}; it has: {', '.join(sorted(known)) or 'none'}"
         )

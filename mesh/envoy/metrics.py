@@ -6,7 +6,7 @@ Reference for names and labels: https://istio.io/latest/docs/reference/config/me
 from typing import Final
 
 from mesh.envoy.clusters import POD_NAMESPACE, SUBSET_NAMESPACE
-from mesh.envoy.shapes import Config, extension, typed
+from mesh.envoy.shapes import Config, all_of, extension, flagged, status, typed
 from mesh.model import Mesh
 from observability.names import CACHE_HEADER, CACHE_LABEL, POD_LABEL, ROUTE_HEADER, ROUTE_LABEL
 
@@ -37,10 +37,10 @@ def destination_loggers(mesh: Mesh) -> list[Config]:
     broken = {**labels, "response_code": "503", "response_flags": "UC"}
     given_up = {**labels, "response_code": "0", "response_flags": "DC"}
     return [
-        _logger(labels, _status("GE", 100)),
-        _logger(broken, _all(_status("EQ", 0), _flags("UC", "UR", "UPE"))),
-        _logger(given_up, _all(_status("EQ", 0), _flags("UT"))),
-        _logger(given_up, _all(_status("EQ", 0), _NO_FLAGS)),
+        _logger(labels, status("GE", 100)),
+        _logger(broken, all_of(status("EQ", 0), flagged("UC", "UR", "UPE"))),
+        _logger(given_up, all_of(status("EQ", 0), flagged("UT"))),
+        _logger(given_up, all_of(status("EQ", 0), _NO_FLAGS)),
     ]
 
 
@@ -62,19 +62,6 @@ def _labels(mesh: Mesh, reporter: str) -> dict[str, str]:
         ROUTE_LABEL: f"%REQ({ROUTE_HEADER})%",
         CACHE_LABEL: f"%RESP({CACHE_HEADER})%",
     }
-
-
-def _status(operator: str, code: int) -> Config:
-    value = {"default_value": code, "runtime_key": "bertmesh.unused"}
-    return {"status_code_filter": {"comparison": {"op": operator, "value": value}}}
-
-
-def _flags(*flags: str) -> Config:
-    return {"response_flag_filter": {"flags": list(flags)}}
-
-
-def _all(*filters: Config) -> Config:
-    return {"and_filter": {"filters": list(filters)}}
 
 
 def _logger(labels: dict[str, str], only: Config | None = None) -> Config:

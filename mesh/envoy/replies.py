@@ -3,7 +3,7 @@
 from typing import Any
 
 from mesh.envoy.metrics import VERSION
-from mesh.envoy.shapes import Config, header
+from mesh.envoy.shapes import Config, all_of, flagged, header, status
 from mesh.policy import Policy
 from mesh.problem import CONTENT_TYPE, problem
 
@@ -21,7 +21,7 @@ def local_replies(policy: Policy) -> Config:
     return {
         "mappers": [
             # The flag of the rate limit is set too late to be matched here.
-            _on(_status("EQ", 429), problem(429, "Too Many Requests", limit), again=True),
+            _on(status("EQ", 429), problem(429, "Too Many Requests", limit), again=True),
             _on_flag("UO", problem(429, "Too Many Requests", full), again=True),
             _on_flag("UH", problem(503, "Service Unavailable", no_pod), again=True),
             _on_flag("UF", problem(503, "Service Unavailable", unreached), again=True),
@@ -31,10 +31,10 @@ def local_replies(policy: Policy) -> Config:
             _on_flag(
                 "NR", problem(404, "Not Found", "no route for this host: the gateway serves other hosts")
             ),
-            _mapper(_status("GE", 500), _as_it_is("The gateway failed")),
+            _mapper(status("GE", 500), _as_it_is("The gateway failed")),
             # 404s that are left are the routes' own answers and have their bodies.
             _mapper(
-                {"and_filter": {"filters": [_status("GE", 400), _status("NE", 404)]}},
+                all_of(status("GE", 400), status("NE", 404)),
                 _as_it_is("The gateway refused the request"),
             ),
         ]
@@ -45,19 +45,14 @@ def _as_it_is(title: str) -> dict[str, Any]:
     return {**problem(0, title, "%LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"), "status": "%RESPONSE_CODE%"}
 
 
-def _status(operator: str, code: int) -> Config:
-    value = {"default_value": code, "runtime_key": "bertmesh.unused"}
-    return {"status_code_filter": {"comparison": {"op": operator, "value": value}}}
-
-
 def _on_flag(flag: str, body: dict[str, Any], *, again: bool = False) -> Config:
-    return _on({"response_flag_filter": {"flags": [flag]}}, body, again=again)
+    return _on(flagged(flag), body, again=again)
 
 
 def _on(only: Config, body: dict[str, Any], *, again: bool = False) -> Config:
     headers = {"headers_to_add": [header("retry-after", str(TRY_AGAIN_S))]} if again else {}
-    status = {} if isinstance(body["status"], str) else {"status_code": body["status"]}
-    return {**_mapper(only, body), **status, **headers}
+    code = {} if isinstance(body["status"], str) else {"status_code": body["status"]}
+    return {**_mapper(only, body), **code, **headers}
 
 
 def _mapper(only: Config, body: dict[str, Any]) -> Config:

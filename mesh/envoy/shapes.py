@@ -39,3 +39,19 @@ def file_source(path: str) -> Config:
 def header(name: str, value: str) -> Config:
     """Return a header that replaces whatever the message carries under this name."""
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def status(operator: str, code: int) -> Config:
+    """Return a filter of answers by their status: EQ, GE or NE ``code``."""
+    value = {"default_value": code, "runtime_key": "bertmesh.unused"}
+    return {"status_code_filter": {"comparison": {"op": operator, "value": value}}}
+
+
+def flagged(*flags: str) -> Config:
+    """Return a filter of answers with one of these response flags."""
+    return {"response_flag_filter": {"flags": list(flags)}}
+
+
+def all_of(*filters: Config) -> Config:
+    """Return a filter of what passes all ``filters``."""
+    return {"and_filter": {"filters": list(filters)}}

@@ -31,8 +31,8 @@ class TestedReplica(Replica):
     __test__ = False
     cluster: Cluster | None = None
 
-    def _tools(self, webhooks: Webhooks, desk: SharedPrometheus) -> Adapters:
-        tools = super()._tools(webhooks, desk)
+    def _tools(self, webhooks: Webhooks, shared: SharedPrometheus) -> Adapters:
+        tools = super()._tools(webhooks, shared)
         if self.cluster is not None:
             traffic = self.cluster.traffic
             tools.metrics = lambda _service: traffic

@@ -3,11 +3,11 @@
 import pytest
 
 from canary.operator.errors import Deposed
-from canary.operator.fence import FencedApi, OpenFence
+from canary.operator.fence import FencedApi
 from canary.operator.keeper import RolloutKeeper
 from mesh.cluster.api import ApiResponse
 from tests.canary.fakes import Killed
-from tests.canary.operator.clusters import Cluster
+from tests.canary.operator.clusters import Cluster, OpenFence
 from tests.support.kubeapi import Fault
 
 

@@ -110,7 +110,7 @@ def test_who_has_not_asked_for_long_is_not_read_along(office: Office) -> None:
 
 def test_nobody_gets_the_same_reading_twice_nor_an_old_one(office: Office) -> None:
     one, other = (RolloutQuery(f"s{k}.default.svc", ("1.0",), "100") for k in (1, 2))
-    board = office.desk.board(one)
+    board = office.desk.readings(one)
     for want in (one, other):
         board.snapshot(want)
     first = board.snapshot(one).at

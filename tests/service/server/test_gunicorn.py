@@ -25,7 +25,7 @@ from bertmesh.local.ports import free_port
 from bertmesh.local.processes import Child, Command
 from mesh.local.binaries import find_redis
 from mesh.local.settings import Settings as MeshSettings
-from mesh.model import ConnectionPool
+from mesh.policy import ConnectionPool
 from tests.service.conftest import Tiny
 from tests.support.processes import answers, pings, running, wait_until
 
