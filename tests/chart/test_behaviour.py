@@ -24,6 +24,7 @@ from tests.chart.harness import (
     render,
     scenario,
 )
+from tests.support.pod_settings import keepalive_s, unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVOY_IDLE_S = 30
@@ -39,13 +40,6 @@ def environment(container: Document) -> dict[str, str]:
     """Return a container's environment as its process sees it; what comes from elsewhere has some value."""
     given = {each["name"]: each.get("value", "redis://:secret@host:6379/0") for each in container["env"]}
     return {**given, "BERTMESH_POD": "bert-v1-0-abc"}
-
-
-def setting(name: str) -> int:
-    text = (ROOT / "service" / "gunicorn_conf.py").read_text(encoding="utf-8")
-    found = re.search(rf"^{name} = (\d+)$", text, re.MULTILINE)
-    assert found is not None
-    return int(found[1])
 
 
 def single(rendering: Rendering, kind: str) -> Document:
@@ -66,10 +60,8 @@ def test_the_pod_takes_its_environment(path: Path) -> None:
 
 @every_scenario
 def test_the_pod_knows_every_variable_that_it_is_given(path: Path) -> None:
-    known = "".join(each.read_text(encoding="utf-8") for each in (ROOT / "service").glob("*.py"))
     for _, pod in model_pods(path):
-        given = {name for name in environment(pod["spec"]["containers"][0]) if name.startswith("BERTMESH_")}
-        assert {name for name in given if name not in known} == set()
+        assert unknown(environment(pod["spec"]["containers"][0])) == set()
 
 
 @every_scenario
@@ -96,7 +88,7 @@ def test_requests_that_may_take_long_have_their_time_when_a_pod_ends() -> None:
 def test_the_proxy_and_never_the_pod_closes_an_idle_connection() -> None:
     [rule, *_] = render({"mesh": {"mode": "ambient"}}).all("DestinationRule")
     assert rule["spec"]["trafficPolicy"]["connectionPool"]["http"]["idleTimeout"] == f"{ENVOY_IDLE_S}s"
-    assert setting("keepalive") > ENVOY_IDLE_S
+    assert keepalive_s() > ENVOY_IDLE_S
 
 
 @every_scenario

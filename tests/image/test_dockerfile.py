@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from bertmesh.local.pods import GUNICORN
-from service.pod.settings import Settings
 from tests.chart.harness import OPERATOR_APIS, SCENARIOS, containers, pods, render, scenario
 from tests.image.parsed import ROOT, Stage, global_arguments, ignored, sources, stages
+from tests.support.pod_settings import unknown
 
 FINAL = ("bare", "full")
 BUILD_TOOLS = re.compile(r"\b(apt-get|apt|apk|gcc|g\+\+|make|build-essential|cmake|cargo|git)\b")
@@ -169,22 +169,10 @@ def test_nothing_is_written_outside_the_temporary_folder(image: dict[str, Stage]
 
 
 def test_its_variables_are_those_of_the_settings(image: dict[str, Stage]) -> None:
-    class Noting(dict[str, str]):
-        """An environment that remembers what was asked for."""
-
-        def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # one form is enough
-            asked.add(name)
-            return super().get(name, default)
-
-    asked: set[str] = set()
-    set_here = {
-        name: value
-        for stage in image.values()
-        for name, value in stage.pairs("ENV").items()
-        if name.startswith("BERTMESH_")
-    }
-    Settings.from_env(Noting({"BERTMESH_MODEL": "any", **set_here}))
-    assert set_here.keys() <= asked
+    assert (
+        unknown({name: value for stage in image.values() for name, value in stage.pairs("ENV").items()})
+        == set()
+    )
 
 
 def test_it_starts_a_pod_as_the_local_mesh_does(image: dict[str, Stage]) -> None:

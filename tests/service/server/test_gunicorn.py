@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from mesh.local.binaries import find_redis
 from mesh.local.settings import Settings as MeshSettings
 from mesh.policy import ConnectionPool
 from tests.service.conftest import Tiny
+from tests.support.pod_settings import keepalive_s
 from tests.support.processes import answers, pings, running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -103,11 +103,7 @@ def redis_url(port: int) -> str:
 
 
 def test_keep_alive_outlasts_envoys_idle_time() -> None:
-    # A process of its own: the module readies its process for a pod.
-    program = "import runpy; print(runpy.run_module('service.server.gunicorn_conf')['keepalive'])"
-    env = {**os.environ, "BERTMESH_MODEL": "any"}
-    keepalive = subprocess.check_output([sys.executable, "-c", program], env=env)
-    assert int(keepalive) > ConnectionPool().idle_timeout_s
+    assert keepalive_s() > ConnectionPool().idle_timeout_s
 
 
 def test_a_pod_that_is_told_to_end_turns_unready_first_and_loses_no_request(
