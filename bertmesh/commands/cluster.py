@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from canary.cluster.api import ModelRollouts
 from canary.cluster.client import ClusterClient
@@ -11,7 +10,7 @@ from canary.cluster.queries import wants
 from canary.controller.client import RolloutClient
 from canary.prometheus.promql import RolloutQuery
 from canary.settings import Settings
-from mesh.cluster.kubeconfig import Place, find_place
+from mesh.cluster.kubeconfig import Place
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,6 @@ class Cluster:
     """The ModelRollouts of one namespace."""
 
     place: Place
-
-    @classmethod
-    def find(cls, context: str | None, namespace: str | None, kubeconfig: str | None) -> Self:
-        """Return the cluster that kubectl would mean.
-
-        Raises:
-            mesh.cluster.errors.ClusterError: there is none.
-        """
-        return cls(find_place(context, namespace, kubeconfig))
 
     @property
     def rollouts(self) -> ModelRollouts:

@@ -34,7 +34,6 @@ class Stagehand:
     """Plays one act."""
 
     def __init__(self, home: Home, traffic: Traffic, needs: Needs, screen: Screen, act: Act) -> None:
-        """Prepare; nothing happens yet."""
         self._home = home
         self._traffic = traffic
         self._needs = needs
