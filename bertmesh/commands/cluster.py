@@ -19,15 +19,9 @@ class Cluster:
 
     place: Place
 
-    @property
-    def rollouts(self) -> ModelRollouts:
-        """Those of the namespace."""
-        return ModelRollouts(self.place.api, self.place.namespace)
-
-    @property
-    def everywhere(self) -> ModelRollouts:
-        """Those of all namespaces."""
-        return ModelRollouts(self.place.api, "")
+    def rollouts(self, *, everywhere: bool = False) -> ModelRollouts:
+        """Return those of the namespace, or of all namespaces."""
+        return ModelRollouts(self.place.api, "" if everywhere else self.place.namespace)
 
     def client(self, name: str | None) -> ClusterClient:
         """Return the desk of a ModelRollout; without a name, of the only one there is.
@@ -37,10 +31,10 @@ class Cluster:
             NoSuchModelRollout: there is none of that name.
             mesh.cluster.errors.ClusterError: the API is down or refuses.
         """
-        names = [name] if name else self.rollouts.names()
+        names = [name] if name else self.rollouts().names()
         if len(names) != 1:
             raise WhichModelRollout(self.place.namespace, names)
-        client = ClusterClient(self.rollouts, names[0])
+        client = ClusterClient(self.rollouts(), names[0])
         client.read()
         return client
 
@@ -50,7 +44,7 @@ class Cluster:
         Raises:
             mesh.cluster.errors.ClusterError: the API is down or refuses.
         """
-        return tuple(wants(self.rollouts.all()))
+        return tuple(wants(self.rollouts().all()))
 
     def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
         """Return how the operator asks for a rollout's metrics."""

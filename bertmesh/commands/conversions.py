@@ -102,9 +102,8 @@ def verdict(folder: Path) -> str:
 
 
 def _cells(known: Conversion) -> tuple[str, ...]:
-    cosine, least, best, top = (
-        known.fidelity.get(name, 0.0) for name in ("cosine", "least_cosine", "top_1", "top_5")
-    )
+    figures = ("cosine", "least_cosine", "top_1", "top_5")
+    cosine, least, best, top = (known.fidelity.get(name, 0.0) for name in figures)
     return (
         known.recipe,
         f"{cosine:.5f}",

@@ -42,11 +42,6 @@ class Response:
         """A failure in the client's eyes: no answer, or a server error."""
         return self.status == 0 or self.status >= SERVER_ERROR
 
-    @property
-    def at(self) -> float:
-        """When the answer was complete."""
-        return self.sent_at + self.seconds
-
 
 @dataclass
 class Sender:
@@ -134,9 +129,8 @@ class Traffic:
         since = time.time() - seconds
         with self._lock:
             # The list is in the order in which the answers came.
-            recent = [
-                answer.seconds for answer in takewhile(lambda a: a.at >= since, reversed(self._answers))
-            ]
+            known = takewhile(lambda it: it.sent_at + it.seconds >= since, reversed(self._answers))
+            recent = [answer.seconds for answer in known]
             under_way, left_out, self._left_out = self._under_way, self._left_out, 0
         self.pace = self.pace.after(look(recent, seconds, waiting=under_way, left_out=left_out))
 

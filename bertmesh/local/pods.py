@@ -30,7 +30,10 @@ GUNICORN = (
 
 @dataclass
 class Pod:
-    """One pod: its place, the process behind it, and whether it answers."""
+    """One pod: its place, the process behind it, and whether it answers.
+
+    On ``admin_port`` its model is changed; the gateway does not know it.
+    """
 
     version: str
     index: int
@@ -43,11 +46,6 @@ class Pod:
     def name(self) -> str:
         """The pod's name, as in the metrics."""
         return self.keeper.name
-
-    @property
-    def admin_url(self) -> str:
-        """Where its model is changed; the gateway does not know it."""
-        return f"http://{LOOPBACK}:{self.admin_port}"
 
 
 @dataclass
@@ -111,21 +109,16 @@ class PodSet:
 
     def _add(self, wanted: dict[str, int], specs: dict[str, VersionSpec]) -> None:
         present = {(pod.version, pod.index) for pod in self.pods}
-        for version, replicas in wanted.items():
-            for index in range(replicas):
-                if (version, index) not in present:
-                    self.pods.append(self._pod(version, index, specs[version]))
+        places = [(version, index) for version, replicas in wanted.items() for index in range(replicas)]
+        self.pods += [self._pod(*place, specs[place[0]]) for place in places if place not in present]
 
     def _pod(self, version: str, index: int, spec: VersionSpec) -> Pod:
         port, admin_port = free_ports(2)
         name = f"bert-{version}-{index}"
         environment = pod_environment(name, version, (port, admin_port), spec) | self.environment
+        command = Command(GUNICORN, environment)
         keeper = ProcessKeeper(
-            name,
-            lambda: Command(GUNICORN, environment),
-            home=self.home.root,
-            log=self.home.log(name),
-            clock=self.clock,
+            name, lambda: command, home=self.home.root, log=self.home.log(name), clock=self.clock
         )
         return Pod(version, index, port, admin_port, keeper)
 

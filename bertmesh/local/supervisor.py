@@ -181,7 +181,8 @@ class LocalMesh:
     def _tell_processes(self) -> None:
         processes = {keeper.name: ProcessInfo(keeper.pid, keeper.starts) for keeper in self._keepers}
         for pod in self._pods.pods:
-            processes[pod.name] = ProcessInfo(pod.keeper.pid, pod.keeper.starts, pod.admin_url)
+            admin = f"http://{LOOPBACK}:{pod.admin_port}"
+            processes[pod.name] = ProcessInfo(pod.keeper.pid, pod.keeper.starts, admin)
         if processes != self._told:
             self.home.tell_processes(processes)
             self._told = processes

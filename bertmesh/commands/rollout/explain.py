@@ -169,9 +169,8 @@ def _metric_lines(name: str, it: dict[str, Any]) -> list[str]:
         f"{', proved' if claim['reads'] == 'proved' else ''}"
         for claim in it["safe"]
     ]
-    harm = (
-        f"  harm: {formatting.evidence(it['harm']['value'])} of the total (divided by {it['divided_by']:.2g}"
-    )
-    harm += " because bad events cluster)" if it["divided_by"] > 1 else ": bad events do not cluster)"
+    why = " because bad events cluster" if it["divided_by"] > 1 else ": bad events do not cluster"
+    total = formatting.evidence(it["harm"]["value"])
+    harm = f"  harm: {total} of the total (divided by {it['divided_by']:.2g}{why})"
     notes = ["  a common incident is on: nothing is blamed on the canary"] if it["incident"] else []
     return ["", title, *sides, harm, *claims, *notes, *([f"  {it['need']}"] if it["need"] else [])]
