@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from canary.cluster.api import ModelRollouts
 from canary.cluster.client import ClusterClient
@@ -11,7 +10,7 @@ from canary.cluster.queries import wants
 from canary.controller.client import RolloutClient
 from canary.prometheus.promql import RolloutQuery
 from canary.settings import Settings
-from mesh.cluster.kubeconfig import Place, find_place
+from mesh.cluster.kubeconfig import Place
 
 
 @dataclass(frozen=True)
@@ -20,24 +19,9 @@ class Cluster:
 
     place: Place
 
-    @classmethod
-    def find(cls, context: str | None, namespace: str | None, kubeconfig: str | None) -> Self:
-        """Return the cluster that kubectl would mean.
-
-        Raises:
-            mesh.cluster.errors.ClusterError: there is none.
-        """
-        return cls(find_place(context, namespace, kubeconfig))
-
-    @property
-    def rollouts(self) -> ModelRollouts:
-        """Those of the namespace."""
-        return ModelRollouts(self.place.api, self.place.namespace)
-
-    @property
-    def everywhere(self) -> ModelRollouts:
-        """Those of all namespaces."""
-        return ModelRollouts(self.place.api, "")
+    def rollouts(self, *, everywhere: bool = False) -> ModelRollouts:
+        """Return those of the namespace, or of all namespaces."""
+        return ModelRollouts(self.place.api, "" if everywhere else self.place.namespace)
 
     def client(self, name: str | None) -> ClusterClient:
         """Return the desk of a ModelRollout; without a name, of the only one there is.
@@ -47,10 +31,10 @@ class Cluster:
             NoSuchModelRollout: there is none of that name.
             mesh.cluster.errors.ClusterError: the API is down or refuses.
         """
-        names = [name] if name else self.rollouts.names()
+        names = [name] if name else self.rollouts().names()
         if len(names) != 1:
             raise WhichModelRollout(self.place.namespace, names)
-        client = ClusterClient(self.rollouts, names[0])
+        client = ClusterClient(self.rollouts(), names[0])
         client.read()
         return client
 
@@ -60,7 +44,7 @@ class Cluster:
         Raises:
             mesh.cluster.errors.ClusterError: the API is down or refuses.
         """
-        return tuple(wants(self.rollouts.all()))
+        return tuple(wants(self.rollouts().all()))
 
     def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
         """Return how the operator asks for a rollout's metrics."""

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from bertmesh.commands.output import aligned
@@ -39,8 +38,8 @@ def convert(
     """
     folder = conversions(cache, version.digest)
     there = {} if again else recorded(folder)
-    asked = [recipe for recipe in RECIPES if (recipe.name in recipes if recipes else _may_be_made(recipe))]
-    wanted = [recipe for recipe in asked if recipe.name not in there]
+    chosen = recipes or [recipe.name for recipe in RECIPES if recipe.device == CPU or gpus()]
+    wanted = [recipe for recipe in RECIPES if recipe.name in chosen and recipe.name not in there]
     if wanted:
         try:
             possible = wanted if recipes else _possible(wanted, tell)
@@ -50,10 +49,6 @@ def convert(
         except OSError as error:
             raise CannotConvert(version.name, version.version, _room(cache, error)) from error
     return folder
-
-
-def _may_be_made(recipe: Recipe) -> bool:
-    return recipe.device == CPU or bool(gpus())
 
 
 def _possible(recipes: Sequence[Recipe], tell: Callable[[str], object]) -> Sequence[Recipe]:
@@ -92,11 +87,6 @@ def _convert(
         tell(f"{made.recipe}: {'passes' if made.faithful else 'does not pass'}")
 
 
-def as_rows(folder: Path) -> list[dict[str, object]]:
-    """Return what is known of the conversions in a folder, fit for JSON."""
-    return [asdict(known) for known in recorded(folder).values()]
-
-
 def as_table(folder: Path) -> str:
     """Return the conversions in a folder, the fastest first."""
     known = sorted(recorded(folder).values(), key=lambda each: -each.tokens_per_s)
@@ -112,9 +102,8 @@ def verdict(folder: Path) -> str:
 
 
 def _cells(known: Conversion) -> tuple[str, ...]:
-    cosine, least, best, top = (
-        known.fidelity.get(name, 0.0) for name in ("cosine", "least_cosine", "top_1", "top_5")
-    )
+    figures = ("cosine", "least_cosine", "top_1", "top_5")
+    cosine, least, best, top = (known.fidelity.get(name, 0.0) for name in figures)
     return (
         known.recipe,
         f"{cosine:.5f}",

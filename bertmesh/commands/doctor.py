@@ -65,7 +65,9 @@ def doctor(  # noqa: PLR0913 - an argument an option
             seen = inventory.inventory(home)
         found = run.examine(seen, ignore)
     except (DoctorError, MeshError, BertmeshError) as error:
-        raise CouldNotLook(str(error) + _hint(error)) from error
+        local = isinstance(error, BertmeshError)
+        hint = "; or give the doctor files to read, or -n NAMESPACE for a cluster" if local else ""
+        raise CouldNotLook(str(error) + hint) from error
     emit(report.as_document(found, seen), output, lambda: report.as_text(found, seen))
     bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     sys.exit(FOUND if any(each.severity in bad for each in found) else CLEAN)
@@ -82,8 +84,3 @@ def _inventory(
 
     reached = cluster.reach(context, kubeconfig)
     return replace(seen, served=cluster.served(reached)) if seen else cluster.read(reached, namespaces, root)
-
-
-def _hint(error: Exception) -> str:
-    local = isinstance(error, BertmeshError)
-    return "; or give the doctor files to read, or -n NAMESPACE for a cluster" if local else ""

@@ -2,21 +2,22 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import click
 
-from bertmesh.commands.conversions import NAMES, as_rows, as_table, convert, verdict
+from bertmesh.commands.conversions import NAMES, as_table, convert, verdict
 from bertmesh.commands.options import home_option
 from bertmesh.commands.output import aligned, emit, form_option, written
 from bertmesh.errors import MeshNotRunning
+from bertmesh.local import pod_models
 from bertmesh.local.home import DEFAULT_REPLICAS, Home, VersionSpec
-from bertmesh.local.pod_models import PodModels, url_of
 from bertmesh.local.pods import cache_dir, models_dir
 from mesh.model import check_version_name
 from modelstore import list_versions, resolve
-from service.engine.select import conversions, full_card
+from service.engine.select import conversions, full_card, recorded
 
 pod_option = click.option("--pod", help="A pod of the local mesh, as `bertmesh status` names it.")
 url_option = click.option(
@@ -75,7 +76,8 @@ def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: 
     version = resolve(ref, root=models_dir(), cache=cache_dir())
     threads = threads or len(os.sched_getaffinity(0))
     folder = convert(version, cache_dir(), recipes, threads, again=again, tell=partial(click.echo, err=True))
-    document = {"folder": str(folder), "digest": version.digest, "conversions": as_rows(folder)}
+    made = [asdict(each) for each in recorded(folder).values()]
+    document = {"folder": str(folder), "digest": version.digest, "conversions": made}
     emit(document, output, lambda: f"{as_table(folder)}\n{verdict(folder)}\nin {folder}")
 
 
@@ -114,7 +116,7 @@ def add(home: Home, name: str, model: str, fault: str | None, replicas: int) -> 
 def activate(home: Home, pod: str | None, url: str | None, ref: str) -> None:
     """Put REF (name:version) in service in a running pod, without a restart; the former model is kept."""
     at = _pod_at(home, pod, url)
-    click.echo(f"{PodModels(at).activate(ref)} is in service at {at}")
+    click.echo(f"{pod_models.activate(at, ref)} is in service at {at}")
 
 
 @models.command()
@@ -124,11 +126,11 @@ def activate(home: Home, pod: str | None, url: str | None, ref: str) -> None:
 def rollback(home: Home, pod: str | None, url: str | None) -> None:
     """Put a running pod's former model back in service, at once."""
     at = _pod_at(home, pod, url)
-    click.echo(f"{PodModels(at).rollback()} is in service again at {at}")
+    click.echo(f"{pod_models.rollback(at)} is in service again at {at}")
 
 
 def _pod_at(home: Home, pod: str | None, url: str | None) -> str:
     if (pod is None) == (url is None):
         message = "one of --pod and --url is needed: a swap changes one pod, not a whole version"
         raise click.UsageError(message)
-    return url or url_of(home, pod or "")
+    return url or pod_models.url_of(home, pod or "")

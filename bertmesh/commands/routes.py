@@ -1,7 +1,5 @@
 """`bertmesh routes`: the mesh as Istio documents, or as what Envoy is given."""
 
-from pathlib import Path
-
 import click
 import yaml
 
@@ -32,27 +30,20 @@ def routes(form: str, home: Home) -> None:
 def example_mesh() -> Mesh:
     """Return a mesh of a stable version and a canary at 20 %, two pods each."""
     names = ("1.0", "1.1-reviews")
-    versions = tuple(Version(name, _pods(name, 9000 + 10 * i)) for i, name in enumerate(names))
-    return local_mesh(versions, Split("1.0", "1.1-reviews", Weights(20)))
-
-
-def _pods(version: str, port: int) -> tuple[Endpoint, ...]:
-    return tuple(Endpoint(f"bert-{version}-{i}", "127.0.0.1", port + i) for i in range(2))
+    versions = tuple(
+        Version(name, tuple(Endpoint(f"bert-{name}-{i}", "127.0.0.1", 9000 + 10 * n + i) for i in range(2)))
+        for n, name in enumerate(names)
+    )
+    return local_mesh(versions, Split(*names, Weights(20)))
 
 
 def _running(form: str, home: Home) -> str:
-    if form == "envoy":
-        return _files(home.envoy)
+    if form == "envoy":  # what it really reads, a document a file, rather than what it should read
+        paths = [path for kind in TYPES for path in sorted((home.envoy / kind).glob("*.yaml"))]
+        found = [home.envoy / "bootstrap.yaml", *paths]
+        return to_yaml([yaml.safe_load(path.read_text(encoding="utf-8")) for path in found])
     versions = tuple(Version(name) for name in home.versions())
     return to_yaml(istio.render(local_mesh(versions, RouteFile(home.envoy).split())))
-
-
-def _files(folder: Path) -> str:
-    """Return what Envoy really reads, a document a file, rather than what it should read."""
-    found = [folder / "bootstrap.yaml"]
-    for kind in TYPES:
-        found += sorted((folder / kind).glob("*.yaml"))
-    return to_yaml([yaml.safe_load(path.read_text(encoding="utf-8")) for path in found])
 
 
 def _example(form: str) -> str:

@@ -72,9 +72,10 @@ class Target:
         """
         try:
             from bertmesh.commands.cluster import Cluster  # noqa: PLC0415 - see above
+            from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - see above
         except ModuleNotFoundError as error:
             raise ClusterPartMissing(error.name or "kubernetes") from error
-        return Cluster.find(self.context, self.namespace, self.kubeconfig)
+        return Cluster(find_place(self.context, self.namespace, self.kubeconfig))
 
     def desk(self, name: str | None) -> RolloutClient:
         """Return where the rollout of that name is read and ordered.

@@ -15,7 +15,6 @@ from bertmesh.local.supervisor import LocalMesh, Options
 from bertmesh.local.versions import parse_versions, shipped_versions
 from mesh.policy import Jwt, Policy
 
-AUDIENCE = "bertmesh"
 DETACH = {"-d", "--detach"}
 
 
@@ -33,7 +32,7 @@ DETACH = {"-d", "--detach"}
 @click.option("--port", type=click.IntRange(1, 65535), help="The gateway's [default: 8080 or a free one].")
 @click.option("--rate-limit", type=click.IntRange(1), help="Requests a second [default: any].")
 @click.option("--jwt-issuer", help="Ask for tokens of this issuer; needs --jwks [default: none].")
-@click.option("--jwt-audience", default=AUDIENCE, show_default=True, help="The tokens' audience.")
+@click.option("--jwt-audience", default="bertmesh", show_default=True, help="The tokens' audience.")
 @click.option("--jwks", type=click.File(encoding="utf-8"), help="The issuer's key set, a JSON file.")
 @click.option("--collector", help="Base URL of an OTLP/HTTP collector [default: none].")
 @click.option("-d", "--detach", is_flag=True, help="Return once the mesh is ready; `bertmesh down` ends it.")

@@ -48,11 +48,7 @@ class Act:
 
     def hidden_by(self, rollout: Rollout) -> bool:
         """Whether so many of the stable's answers took so long lately that a slow canary's would be usual."""
-        return (
-            self.slower_s is not None
-            and rollout.edge is not None
-            and float(rollout.edge) >= MS * self.slower_s
-        )
+        return bool(self.slower_s and rollout.edge and float(rollout.edge) >= MS * self.slower_s)
 
 
 ACTS = (
@@ -150,10 +146,8 @@ class ActResult:
 
     def _unaccounted(self) -> list[str]:
         """Return what the controller did that its history does not account for."""
-        found = [
-            f"{weight} % was written and never decided" for weight in unexplained(self.written, self.history)
-        ]
-        found += jumps(self.history)
+        unknown = unexplained(self.written, self.history)
+        found = [f"{weight} % was written and never decided" for weight in unknown] + jumps(self.history)
         if not self.act.kill_controller:
             return found
         if self.succession is None:

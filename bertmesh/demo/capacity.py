@@ -30,7 +30,7 @@ def measure_capacity(
         return spent >= LONGEST_S or (spent >= SECONDS and len(answers) >= ENOUGH)
 
     def ask(number: int) -> None:
-        sender = Sender(gateway, sentences, random=Random(seed + number))
+        sender = Sender(gateway, sentences, Random(seed + number))
         while not over():
             answer = sender.send(*sender.request())
             if clock() - begin >= WARM_S and not answer.failed:

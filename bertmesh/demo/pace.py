@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import quantiles
 from typing import Final, Self
 
@@ -118,9 +119,7 @@ def requests_needed(profile: Profile) -> float:
     All bad events are taken to cluster as much as the profile allows for.
     """
     weights = [step.weight for step in profile.steps]
-    stages = [
-        Stage(*row) for row in zip(range(len(weights)), weights, [*weights[1:], MAX_PERCENT], strict=True)
-    ]
+    stages = [Stage(number, *pair) for number, pair in enumerate(pairwise([*weights, MAX_PERCENT]))]
     return profile.phi_max * sum(
         _canary_requests(profile, stage) * MAX_PERCENT / stage.weight for stage in stages
     )

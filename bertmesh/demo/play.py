@@ -34,7 +34,6 @@ class Stagehand:
     """Plays one act."""
 
     def __init__(self, home: Home, traffic: Traffic, needs: Needs, screen: Screen, act: Act) -> None:
-        """Prepare; nothing happens yet."""
         self._home = home
         self._traffic = traffic
         self._needs = needs
@@ -55,7 +54,7 @@ class Stagehand:
         Raises:
             ActStuck: it had not ended in time.
         """
-        self._screen.title(self._act.title)
+        self._screen.line(f"\n[bold]{self._act.title}[/bold]")
         if self._act.spec:
             self._home.add_versions({self._act.canary: self._act.spec})
         self._shown = self._watch.state().entries

@@ -25,9 +25,8 @@ class Screen:
     def __init__(self, console: Console) -> None:
         """Show a live table if ``console`` is a terminal."""
         self._console = console
-        self._live = (
-            Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        )
+        live = Live(console=console, refresh_per_second=4, transient=True)
+        self._live = live if console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -41,10 +40,6 @@ class Screen:
     def line(self, text: str) -> None:
         """Print a line that stays."""
         self._console.print(text, soft_wrap=True)
-
-    def title(self, text: str) -> None:
-        """Print a heading."""
-        self.line(f"\n[bold]{text}[/bold]")
 
     def entry(self, entry: Entry, *, since: float) -> None:
         """Print a decision, ``since`` being when the act began."""

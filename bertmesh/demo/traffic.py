@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from random import Random
 
@@ -42,43 +42,34 @@ class Response:
         """A failure in the client's eyes: no answer, or a server error."""
         return self.status == 0 or self.status >= SERVER_ERROR
 
-    @property
-    def at(self) -> float:
-        """When the answer was complete."""
-        return self.sent_at + self.seconds
 
-
+@dataclass
 class Sender:
     """Makes requests of sentences and sends them to ``gateway`` (a URL); any thread may send."""
 
-    def __init__(
-        self,
-        gateway: str,
-        sentences: Sequence[str],
-        *,
-        random: Random,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self._gateway = gateway
-        self._sentences = sentences
-        self._random = random
-        self._http = urllib3.PoolManager(maxsize=CLIENT_THREADS, headers=headers, retries=False, timeout=10.0)
+    gateway: str
+    sentences: Sequence[str]
+    random: Random
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._http = urllib3.PoolManager(1, self.headers, maxsize=CLIENT_THREADS, retries=False, timeout=10.0)
 
     def request(self) -> tuple[str, dict[str, str]]:
         """Draw the next request: one of the three endpoints, and the body that is sent to it as JSON."""
-        task = self._random.choices([name for name, _ in TASKS], [share for _, share in TASKS])[0]
-        text = self._random.choice(self._sentences)
+        task = self.random.choices([name for name, _ in TASKS], [share for _, share in TASKS])[0]
+        text = self.random.choice(self.sentences)
         if task == "fill-mask":
-            return task, {"text": masked(text, self._random)}
+            return task, {"text": masked(text, self.random)}
         if task == "semantic-similarity":
-            return task, {"text": text, "text_pair": self._random.choice(self._sentences)}
+            return task, {"text": text, "text_pair": self.random.choice(self.sentences)}
         return task, {"text": text}
 
     def send(self, task: str, body: Mapping[str, str]) -> Response:
         """Send a request and wait for its answer."""
         sent_at, begin, status, version = time.time(), time.perf_counter(), 0, ""
         with suppress(urllib3.exceptions.HTTPError):
-            response = self._http.request("POST", f"{self._gateway}/{task}", json=body)
+            response = self._http.request("POST", f"{self.gateway}/{task}", json=body)
             status, version = response.status, response.headers.get(VERSION_HEADER, "")
         return Response(sent_at, time.perf_counter() - begin, task, status, version)
 
@@ -98,7 +89,7 @@ class Traffic:
         """Prepare to send ``rate`` requests a second, with exponential gaps, to ``gateway`` (a URL)."""
         self.pace = Pace(rate, rate)
         """What is sent now, and the least that has been sent."""
-        self._sender = Sender(gateway, sentences, random=random, headers=headers)
+        self._sender = Sender(gateway, sentences, random, headers or {})
         self._random = random
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -138,9 +129,8 @@ class Traffic:
         since = time.time() - seconds
         with self._lock:
             # The list is in the order in which the answers came.
-            recent = [
-                answer.seconds for answer in takewhile(lambda a: a.at >= since, reversed(self._answers))
-            ]
+            known = takewhile(lambda it: it.sent_at + it.seconds >= since, reversed(self._answers))
+            recent = [answer.seconds for answer in known]
             under_way, left_out, self._left_out = self._under_way, self._left_out, 0
         self.pace = self.pace.after(look(recent, seconds, waiting=under_way, left_out=left_out))
 

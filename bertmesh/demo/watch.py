@@ -18,7 +18,6 @@ class Watch:
     """What is on file now, and which weights of ``canary`` were."""
 
     def __init__(self, home: Home, canary: str) -> None:
-        """Prepare; nothing is read yet."""
         self.written: list[int] = []
         self._home = home
         self._canary = canary

@@ -2,7 +2,6 @@
 
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from bertmesh.local.ports import LOOPBACK
 from bertmesh.local.processes import Command
 
 HTTP_OK = 200
+PROBE_TIMEOUT_S = 0.5
 REDIS_MEMORY = "128mb"
 METRICS_WINDOW = {"BERTMESH_METRICS_WINDOW": "15"}
 """At a scrape a second, 15 s of samples are plenty."""
@@ -61,25 +61,17 @@ def console_command(home: Home, info: MeshInfo) -> Command:
     return Command(words, METRICS_WINDOW)
 
 
-def answers_http(url: str) -> Callable[[], bool]:
-    """Return a probe that is true once ``url`` answers 200."""
-
-    def probe() -> bool:
-        with suppress(urllib3.exceptions.HTTPError):
-            return urllib3.request("GET", url, timeout=0.5, retries=False).status == HTTP_OK
-        return False
-
-    return probe
+def answers_http(url: str) -> bool:
+    """Tell whether ``url`` answers 200."""
+    with suppress(urllib3.exceptions.HTTPError):
+        return urllib3.request("GET", url, timeout=PROBE_TIMEOUT_S, retries=False).status == HTTP_OK
+    return False
 
 
-def answers_redis(info: MeshInfo) -> Callable[[], bool]:
-    """Return a probe that is true once Redis answers PING."""
+def answers_redis(info: MeshInfo) -> bool:
+    """Tell whether Redis answers PING."""
     address = (LOOPBACK, urlsplit(info.redis).port)
-
-    def probe() -> bool:
-        with suppress(OSError), socket.create_connection(address, timeout=0.5) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-        return False
-
-    return probe
+    with suppress(OSError), socket.create_connection(address, timeout=PROBE_TIMEOUT_S) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(16).startswith(b"+PONG")
+    return False

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,8 +75,6 @@ def _app(
 
 def _address(home: Home, part: str) -> str | None:
     """Return where a part of the mesh is now: its port changes with every start."""
-    try:
-        found: str = getattr(home.info(), part)
-    except BertmeshError:
-        return None
-    return found
+    with suppress(BertmeshError):
+        return str(getattr(home.info(), part))
+    return None

@@ -6,7 +6,7 @@ import os
 from bertmesh.local import golden
 from bertmesh.local.envoy_files import local_router
 from bertmesh.local.home import Home
-from bertmesh.local.workloads import LocalWorkloads, WorkloadFiles
+from bertmesh.local.workloads import WorkloadFiles
 from canary.adapters.pinned import PinnedCandidates
 from canary.controller.golden_gate import GoldenGate
 from canary.controller.loop import Controller
@@ -29,7 +29,7 @@ def build_controller(home: Home) -> Controller:
     world = World(
         router=local_router(home, info.envoy_admin),
         metrics=PrometheusMetrics(info.prometheus, settings),
-        workloads=LocalWorkloads(WorkloadFiles(home)),
+        workloads=WorkloadFiles(home),
         store=FileStore(home.rollout),
         review=GoldenGate(PinnedCandidates(info.gateway), golden.find),
     )

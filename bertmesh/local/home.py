@@ -3,7 +3,7 @@
 import fcntl
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -38,10 +38,9 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
 
 def process_start(pid: int) -> float | None:
     """Return when a process was started (unix seconds), or None if there is no such process."""
-    try:
+    with suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return None
+    return None
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,14 @@ def inventory(home: Home) -> Inventory:
 
 
 def _service() -> dict[str, object]:
-    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
-    spec = {"selector": {"app": SERVICE}, "ports": ports}
+    spec = {"selector": {"app": SERVICE}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE}, "spec": spec}
 
 
 def _deployment(version: str, replicas: int) -> dict[str, object]:
     labels = {"app": SERVICE, "version": version}
-    port = {"name": "http", "containerPort": HTTP_PORT}
-    container = {"name": "pod", "command": list(GUNICORN), "ports": [port]}
+    ports = [{"name": "http", "containerPort": HTTP_PORT}]
+    container = {"name": "pod", "command": list(GUNICORN), "ports": ports}
     spec = {
         "replicas": replicas,
         "selector": {"matchLabels": labels},

@@ -27,43 +27,39 @@ def url_of(home: Home, pod: str) -> str:
     return known[pod]
 
 
-class PodModels:
-    """The models of the pod whose admin port is at a URL."""
+def activate(url: str, ref: str) -> str:
+    """Put ``name:version`` in service in the pod whose admin port is at ``url``; return what is served now.
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._http = urllib3.PoolManager(retries=False)
+    Raises:
+        UnnamedVersion: The reference is not of this form.
+        PodRefused: The pod says why not.
+        PodAway: It does not answer.
+    """
+    name, colon, version = ref.partition(":")
+    if not (name and colon and version) or "/" in ref:
+        raise UnnamedVersion(ref)
+    body = {"parameters": {"version": version}}
+    _ask("POST", url, f"/v2/repository/models/{name}/load", LOAD_LIMIT_S, body)
+    return str(_ask("GET", url, "/version", ASK_LIMIT_S)["model"])
 
-    def activate(self, ref: str) -> str:
-        """Put ``name:version`` in service, wait until it answers, and return what is served now.
 
-        Raises:
-            UnnamedVersion: The reference is not of this form.
-            PodRefused: The pod says why not.
-            PodAway: It does not answer.
-        """
-        name, colon, version = ref.partition(":")
-        if not (name and colon and version) or "/" in ref:
-            raise UnnamedVersion(ref)
-        body = {"parameters": {"version": version}}
-        self._ask("POST", f"/v2/repository/models/{name}/load", LOAD_LIMIT_S, body)
-        return str(self._ask("GET", "/version", ASK_LIMIT_S)["model"])
+def rollback(url: str) -> str:
+    """Put the former model back in service in such a pod; return what is served now.
 
-    def rollback(self) -> str:
-        """Put the former model back in service and return what is served now.
+    Raises:
+        PodRefused: The pod says why not: it keeps none, say.
+        PodAway: It does not answer.
+    """
+    return str(_ask("POST", url, "/rollback", ASK_LIMIT_S)["model"])
 
-        Raises:
-            PodRefused: The pod says why not: it keeps none, say.
-            PodAway: It does not answer.
-        """
-        return str(self._ask("POST", "/rollback", ASK_LIMIT_S)["model"])
 
-    def _ask(self, method: str, path: str, limit_s: float, body: object | None = None) -> dict[str, Any]:
-        try:
-            response = self._http.request(method, f"{self._url}{path}", json=body, timeout=limit_s)
-            document: dict[str, Any] = json.loads(response.data)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise PodAway(self._url, str(error)) from error
-        if response.status != HTTP_OK:
-            raise PodRefused(self._url, str(document.get("detail") or document.get("error") or document))
-        return document
+def _ask(method: str, url: str, path: str, limit_s: float, body: object | None = None) -> dict[str, Any]:
+    at = url.rstrip("/")
+    try:
+        response = urllib3.request(method, f"{at}{path}", json=body, timeout=limit_s, retries=False)
+        document: dict[str, Any] = json.loads(response.data)
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise PodAway(at, str(error)) from error
+    if response.status != HTTP_OK:
+        raise PodRefused(at, str(document.get("detail") or document.get("error") or document))
+    return document

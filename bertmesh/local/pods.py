@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import urllib3
-
+from bertmesh.local.backends import answers_http
 from bertmesh.local.home import Home, VersionSpec
 from bertmesh.local.keeper import ProcessKeeper
 from bertmesh.local.logs import last_words
@@ -16,8 +15,6 @@ from bertmesh.local.processes import Child, Command
 from bertmesh.local.workloads import Observed
 from mesh.model import Endpoint
 
-HTTP_OK = 200
-PROBE_TIMEOUT_S = 0.5
 # Between leaving Envoy's endpoints and SIGTERM; with 0.3 s no request was lost.
 DRAIN_S = 0.5
 DRAIN_LIMIT_S = 35.0
@@ -33,7 +30,10 @@ GUNICORN = (
 
 @dataclass
 class Pod:
-    """One pod: its place, the process behind it, and whether it answers."""
+    """One pod: its place, the process behind it, and whether it answers.
+
+    On ``admin_port`` its model is changed; the gateway does not know it.
+    """
 
     version: str
     index: int
@@ -46,16 +46,6 @@ class Pod:
     def name(self) -> str:
         """The pod's name, as in the metrics."""
         return self.keeper.name
-
-    @property
-    def admin_url(self) -> str:
-        """Where its model is changed; the gateway does not know it."""
-        return f"http://{LOOPBACK}:{self.admin_port}"
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where it answers."""
-        return Endpoint(self.name, LOOPBACK, self.port)
 
 
 @dataclass
@@ -77,7 +67,6 @@ class PodSet:
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
     pods: list[Pod] = field(default_factory=list)
     leaving: list[Leaving] = field(default_factory=list)
-    _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def poll(self, wanted: dict[str, int], specs: dict[str, VersionSpec]) -> None:
         """Start what is missing, let go what is too much, notice exits and readiness."""
@@ -86,7 +75,9 @@ class PodSet:
         for pod in self.pods:
             if (pod.keeper.running or self._may_start()) and pod.keeper.poll():
                 pod.ready = False
-            pod.ready = pod.keeper.running and (pod.ready or self._answers(pod))
+            pod.ready = pod.keeper.running and (
+                pod.ready or answers_http(f"http://{LOOPBACK}:{pod.port}/readyz")
+            )
         self._see_off()
 
     def _may_start(self) -> bool:
@@ -96,18 +87,15 @@ class PodSet:
 
     def endpoints(self, version: str) -> tuple[Endpoint, ...]:
         """Return where the version's ready pods answer."""
-        return tuple(pod.endpoint for pod in self.pods if pod.version == version and pod.ready)
+        ready = (pod for pod in self.pods if pod.version == version and pod.ready)
+        return tuple(Endpoint(pod.name, LOOPBACK, pod.port) for pod in ready)
 
     def observed(self, version: str) -> Observed:
         """Return what is seen of a version."""
         pods = [pod for pod in self.pods if pod.version == version]
-        broken = [pod for pod in pods if pod.keeper.last_exit is not None and not pod.ready]
-        message = f"{broken[0].name} ended: {_why(broken[0])}" if broken else ""
-        return Observed(
-            ready=sum(pod.ready for pod in pods),
-            running=sum(pod.keeper.running for pod in pods),
-            message=message,
-        )
+        broken = (pod for pod in pods if pod.keeper.last_exit is not None and not pod.ready)
+        message = next(map(_why, broken), "")
+        return Observed(sum(pod.ready for pod in pods), sum(pod.keeper.running for pod in pods), message)
 
     def children(self) -> list[Child]:
         """Return every process of every pod, those on their way out included."""
@@ -121,30 +109,18 @@ class PodSet:
 
     def _add(self, wanted: dict[str, int], specs: dict[str, VersionSpec]) -> None:
         present = {(pod.version, pod.index) for pod in self.pods}
-        for version, replicas in wanted.items():
-            for index in range(replicas):
-                if (version, index) not in present:
-                    self.pods.append(self._pod(version, index, specs[version]))
+        places = [(version, index) for version, replicas in wanted.items() for index in range(replicas)]
+        self.pods += [self._pod(*place, specs[place[0]]) for place in places if place not in present]
 
     def _pod(self, version: str, index: int, spec: VersionSpec) -> Pod:
         port, admin_port = free_ports(2)
         name = f"bert-{version}-{index}"
         environment = pod_environment(name, version, (port, admin_port), spec) | self.environment
+        command = Command(GUNICORN, environment)
         keeper = ProcessKeeper(
-            name,
-            lambda: Command(GUNICORN, environment),
-            home=self.home.root,
-            log=self.home.log(name),
-            clock=self.clock,
+            name, lambda: command, home=self.home.root, log=self.home.log(name), clock=self.clock
         )
         return Pod(version, index, port, admin_port, keeper)
-
-    def _answers(self, pod: Pod) -> bool:
-        url = f"http://{LOOPBACK}:{pod.port}/readyz"
-        try:
-            return self._http.request("GET", url, timeout=PROBE_TIMEOUT_S).status == HTTP_OK
-        except urllib3.exceptions.HTTPError:
-            return False
 
     def _see_off(self) -> None:
         for leaving in self.leaving:
@@ -193,4 +169,5 @@ def cache_dir() -> Path:
 
 
 def _why(pod: Pod) -> str:
-    return f"exit code {pod.keeper.last_exit}, {last_words(pod.keeper.log)} (its log: {pod.keeper.log})"
+    code, log = pod.keeper.last_exit, pod.keeper.log
+    return f"{pod.name} ended: exit code {code}, {last_words(log)} (its log: {log})"

@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,11 +23,10 @@ def is_free(port: int) -> bool:
     """Tell whether a server could bind ``port`` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with suppress(OSError):
             probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+            return True
+    return False
 
 
 def free_port() -> int:
@@ -79,19 +78,16 @@ def gateway_port(wanted: int | None) -> Iterator[int]:
 
 def _takes(name: socket.socket, port: int) -> bool:
     """Bind a name that stands for the port and that the kernel frees when its holder ends."""
-    try:
+    with suppress(OSError):
         name.bind(f"\0bertmesh-gateway-{port}")
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def holder(port: int) -> str:
     """Return who listens on a port, as far as this user may know."""
-    try:
+    with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.pid:
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-    except psutil.Error:
-        pass
     return "another process"

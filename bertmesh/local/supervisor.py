@@ -9,6 +9,7 @@ from threading import Event
 
 from bertmesh.errors import PortTaken, StartFailed
 from bertmesh.local import backends
+from bertmesh.local.backends import answers_http
 from bertmesh.local.envoy_files import MeshFiles, split_on_disk
 from bertmesh.local.home import Home, MeshInfo, ProcessInfo, VersionSpec, process_start, write_json
 from bertmesh.local.keeper import ProcessKeeper
@@ -44,7 +45,6 @@ class LocalMesh:
     """One local mesh. Use `run`, which also cleans up."""
 
     def __init__(self, home: Home, options: Options, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepare; nothing is started or written yet."""
         self.home = home
         self.workloads = WorkloadFiles(home)
         self._options = options
@@ -89,18 +89,18 @@ class LocalMesh:
         self._files = files
         redis = self._keep("redis", backends.redis_command(tools.redis, self.home, info))
         prometheus = self._keep("prometheus", backends.prometheus_command(tools.prometheus, self.home, info))
-        self._await("redis", redis, backends.answers_redis(info), stop)
+        self._await("redis", redis, lambda: backends.answers_redis(info), stop)
         self._await(f"version {stable}", None, lambda: bool(self._pods.endpoints(stable)), stop)
         files.write_envoy(stable, self._endpoints())
         envoy = self._keep("envoy", Command(files.envoy_command(tools.envoy), {}))
         admin = Admin(info.envoy_admin)
         self._await("envoy", envoy, lambda: _serves(admin, port), stop)
-        self._await("prometheus", prometheus, backends.answers_http(f"{info.prometheus}/-/ready"), stop)
+        self._await("prometheus", prometheus, lambda: answers_http(f"{info.prometheus}/-/ready"), stop)
         controller = self._keep("controller", backends.controller_command(self.home))
         console = self._keep("console", backends.console_command(self.home, info))
         self._await("the gateway", envoy, lambda: _has_pods(admin, stable), stop)
         self._await("controller", controller, lambda: self._beats(controller), stop)
-        self._await("console", console, backends.answers_http(f"{info.console}/livez"), stop)
+        self._await("console", console, lambda: answers_http(f"{info.console}/livez"), stop)
         ready = replace(info, ready=True)
         write_json(self.home.info_file, asdict(ready))
         return ready
@@ -181,7 +181,8 @@ class LocalMesh:
     def _tell_processes(self) -> None:
         processes = {keeper.name: ProcessInfo(keeper.pid, keeper.starts) for keeper in self._keepers}
         for pod in self._pods.pods:
-            processes[pod.name] = ProcessInfo(pod.keeper.pid, pod.keeper.starts, pod.admin_url)
+            admin = f"http://{LOOPBACK}:{pod.admin_port}"
+            processes[pod.name] = ProcessInfo(pod.keeper.pid, pod.keeper.starts, admin)
         if processes != self._told:
             self.home.tell_processes(processes)
             self._told = processes

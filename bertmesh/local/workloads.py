@@ -23,18 +23,19 @@ class Observed:
 
 @dataclass(frozen=True)
 class WorkloadFiles:
-    """Reads and writes the workload files of a home."""
+    """The workload files of a home: the supervisor starts and stops what the controller asks for in them."""
 
     home: Home
 
     def want(self, version: str, replicas: int) -> None:
         """State how many pods of a version shall run."""
-        if self.wanted(version) != replicas or not self._wanted_file(version).exists():
-            write_json(self._wanted_file(version), {"replicas": replicas})
+        path = self._file(version, "wanted")
+        if self.wanted(version) != replicas or not path.exists():
+            write_json(path, {"replicas": replicas})
 
     def wanted(self, version: str) -> int:
         """Return how many pods of a version shall run."""
-        path = self._wanted_file(version)
+        path = self._file(version, "wanted")
         return int(read_json(path)["replicas"]) if path.exists() else 0
 
     def all_wanted(self) -> dict[str, int]:
@@ -43,43 +44,25 @@ class WorkloadFiles:
 
     def observe(self, version: str, observed: Observed) -> None:
         """State what is seen of a version."""
-        write_json(self._observed_file(version), asdict(observed))
+        write_json(self._file(version, "observed"), asdict(observed))
 
     def observed(self, version: str) -> Observed:
         """Return what was last seen of a version."""
-        path = self._observed_file(version)
+        path = self._file(version, "observed")
         return Observed(**read_json(path)) if path.exists() else Observed()
 
     def running_versions(self) -> Sequence[str]:
         """Return the versions that shall have pods: those a request may be pinned to."""
         return sorted(version for version, replicas in self.all_wanted().items() if replicas)
 
-    def _wanted_file(self, version: str) -> Path:
-        return self.home.workloads / f"{version}.wanted.json"
-
-    def _observed_file(self, version: str) -> Path:
-        return self.home.workloads / f"{version}.observed.json"
-
-
-@dataclass(frozen=True)
-class LocalWorkloads:
-    """The controller's hand on the pods: what it asks for, the supervisor starts and stops."""
-
-    files: WorkloadFiles
-
     def versions(self) -> Sequence[str]:
         """Return the versions that this home knows."""
-        return sorted(self.files.home.versions())
+        return sorted(self.home.versions())
 
     def status(self, version: str) -> WorkloadStatus:
         """Return what is wanted and seen of a version."""
-        observed = self.files.observed(version)
-        return WorkloadStatus(
-            wanted=self.files.wanted(version),
-            ready=observed.ready,
-            known=version in self.files.home.versions(),
-            message=observed.message,
-        )
+        seen, known = self.observed(version), version in self.home.versions()
+        return WorkloadStatus(self.wanted(version), seen.ready, known=known, message=seen.message)
 
     def scale(self, version: str, replicas: int) -> None:
         """State how many pods a version shall have.
@@ -87,5 +70,8 @@ class LocalWorkloads:
         Raises:
             UnknownVersion: this home does not know it.
         """
-        self.files.home.version(version)
-        self.files.want(version, replicas)
+        self.home.version(version)
+        self.want(version, replicas)
+
+    def _file(self, version: str, what: str) -> Path:
+        return self.home.workloads / f"{version}.{what}.json"

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,10 +30,8 @@ class When(click.ParamType[float]):
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return Unix seconds."""
-        try:
+        with suppress(ValueError):
             return float(value)
-        except ValueError:
-            pass
         try:
             return datetime.fromisoformat(str(value)).astimezone().timestamp()
         except ValueError:

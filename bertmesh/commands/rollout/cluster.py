@@ -44,7 +44,7 @@ def start_on_cluster(
         answered(known, begin(known, wanted, command, within_s=within_s), output)
         return known
     document = _document(target, None, name, wanted)
-    create(target.cluster.rollouts, document, command)
+    create(target.cluster.rollouts(), document, command)
     made = target.cluster.client(document["metadata"]["name"])
     patience = within_s or ANSWER_WITHIN_S
     answer = made.awaited(command, time.time() + patience)

@@ -38,9 +38,7 @@ def _last(home: Home) -> str:
 
 
 def _text(canary: str, found: Sequence[Disagreement]) -> str:
-    if not found:
-        return f"no disagreement of {canary} is kept"
-    return "\n\n".join(map(_lines, found))
+    return "\n\n".join(map(_lines, found)) or f"no disagreement of {canary} is kept"
 
 
 def _lines(each: Disagreement) -> str:

@@ -53,7 +53,7 @@ def explanation(
 
     ``shared`` is what all rollouts of the namespace ask for, which the operator reads at once.
     """
-    judged = run.judged
+    judged, profile = run.judged, run.rollout.profile if run.rollout else None
     return {
         "rollout": run.id,
         "stable": run.stable,
@@ -61,7 +61,8 @@ def explanation(
         "phase": run.phase.value,
         "decision": entry_view(run.turn),
         "judged_at": judged.at if judged else None,
-        "policy": _policy(run),
+        # What holds: what was stated, and the profile's values for the rest.
+        "policy": {"profile": profile.name, **effective(profile)} if profile else {},
         "evidence": _evidence(found) if found else None,
         "queries": queries(run, settings, shared),
     }
@@ -89,11 +90,6 @@ def _shared_queries(shared: Sequence[promql.RolloutQuery], settings: Settings) -
     asked = promql.questions(shared, settings.window_s)
     whose = f"as the operator asks for all {len(shared)} rollouts under way in the namespace"
     return {f"counters, {whose}": asked.counters, f"counters of the pods, {whose}": asked.own}
-
-
-def _policy(run: Run) -> dict[str, str]:
-    """Return what holds: what was stated, and the profile's values for the rest."""
-    return {"profile": run.rollout.profile.name, **effective(run.rollout.profile)} if run.rollout else {}
 
 
 def _choose(state: State | None, name: str | None) -> Run:
@@ -173,9 +169,8 @@ def _metric_lines(name: str, it: dict[str, Any]) -> list[str]:
         f"{', proved' if claim['reads'] == 'proved' else ''}"
         for claim in it["safe"]
     ]
-    harm = (
-        f"  harm: {formatting.evidence(it['harm']['value'])} of the total (divided by {it['divided_by']:.2g}"
-    )
-    harm += " because bad events cluster)" if it["divided_by"] > 1 else ": bad events do not cluster)"
+    why = " because bad events cluster" if it["divided_by"] > 1 else ": bad events do not cluster"
+    total = formatting.evidence(it["harm"]["value"])
+    harm = f"  harm: {total} of the total (divided by {it['divided_by']:.2g}{why})"
     notes = ["  a common incident is on: nothing is blamed on the canary"] if it["incident"] else []
     return ["", title, *sides, harm, *claims, *notes, *([f"  {it['need']}"] if it["need"] else [])]

@@ -17,7 +17,7 @@ from canary.controller.client import RolloutClient
 from canary.errors import WaitedTooLong
 from canary.judge import formatting
 from canary.rollout.state import State
-from canary.views.findings import Evidence, MetricView, evidence
+from canary.views.findings import Evidence, MetricView, Side, evidence
 from canary.views.rollout import entry_view
 from canary.views.runs import runs
 from canary.views.scale import Gauge
@@ -97,12 +97,11 @@ def _table(found: Evidence) -> Table:
     table.add_row("all", "", "", *_gauge(found.total), "", "")
     for it in found.findings:
         if it.counted:
-            table.add_row(it.name, _side(it, "canary"), _side(it, "stable"), *_gauge(it.harm), *_safest(it))
+            table.add_row(it.name, _side(it.canary), _side(it.stable), *_gauge(it.harm), *_safest(it))
     return table
 
 
-def _side(it: MetricView, which: str) -> str:
-    side = it.canary if which == "canary" else it.stable
+def _side(side: Side) -> str:
     return f"{side.share} of {formatting.count(side.requests)}"
 
 

@@ -105,8 +105,7 @@ def order(verb: Literal["pause", "resume", "promote"], explanation: str) -> clic
     @name_argument
     @timeout_option
     def command(target: Target, output: str, name: str | None, timeout: float | None) -> None:
-        desk = target.desk(name)
-        _send(target, desk, Order(*target.stamp(), verb), output, timeout)
+        _send(target, target.desk(name), Order(*target.stamp(), verb), output, timeout)
 
     return command
 

@@ -59,7 +59,7 @@ def _show(desk: RolloutClient, output: str) -> None:
 
 def _list(target: Target, output: str, *, everywhere: bool) -> None:
     cluster = target.cluster
-    found = (cluster.everywhere if everywhere else cluster.rollouts).all()
+    found = cluster.rollouts(everywhere=everywhere).all()
     if output == "name":
         for each in found:
             click.echo(f"modelrollout.bertmesh.dev/{each['metadata']['name']}")
