@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from modelstore.errors import DigestMismatch, ManifestError
+from modelstore.files import write_whole
 
 MANIFEST = "manifest.json"
 DELTA = "delta.safetensors"
@@ -82,9 +83,7 @@ def write_manifest(folder: Path, *, name: str, version: str, base: Base | None =
         )
     manifest = Manifest(name, version, kind, base, hash_files(folder))
     text = json.dumps({"schema": SCHEMA, **asdict(manifest), "digest": manifest.digest}, indent=2)
-    partial = folder / f".{MANIFEST}.{os.getpid()}"
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, f"{text}\n".encode())
     return manifest
 
 

@@ -25,7 +25,12 @@ class ServiceError(Exception):
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
 
+    said: ClassVar[str] = "the pod failed unexpectedly; its log has the cause under this request id"
+    """What it says where nothing more is known."""
     retry_after_s: int | None = None
+
+    def __init__(self, said: str | None = None) -> None:
+        super().__init__(said or self.said)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -249,10 +254,7 @@ class SwapUnderWay(ServiceError):
 
     status, slug, title = 409, "swap-under-way", "Another swap is under way"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "a model is being put in service; one swap at a time needed: try again when it is done"
-        )
+    said = "a model is being put in service; one swap at a time needed: try again when it is done"
 
 
 class NothingToGoBackTo(ServiceError):
@@ -260,10 +262,7 @@ class NothingToGoBackTo(ServiceError):
 
     status, slug, title = 409, "no-former-model", "There is no way back"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "no former model is in memory; one needed for the way back: activate it by its version"
-        )
+    said = "no former model is in memory; one needed for the way back: activate it by its version"
 
 
 class EngineFailed(ServiceError):
@@ -277,8 +276,7 @@ class InjectedFault(ServiceError):
 
     slug, title = "injected-fault", "Injected fault"
 
-    def __init__(self) -> None:
-        super().__init__("this pod was started with a fault for a drill: unset BERTMESH_FAULT to end it")
+    said = "this pod was started with a fault for a drill: unset BERTMESH_FAULT to end it"
 
 
 class StoreDown(ServiceError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import modelstore
@@ -66,7 +66,7 @@ def write_base(recipe: Recipe, prepared: Prepared, loop: Loop, out: Path) -> Non
             "temperature": temperature,
             "seed": seed,
             "training": card.spent(loop.spent),
-            "recipe": card.settings(recipe.shape, recipe.plan),
+            "recipe": {"shape": asdict(recipe.shape), "plan": asdict(recipe.plan)},
             "data": list(recipe.texts.data),
             "training_tokens": prepared.tokens,
             "held_out": card.held_out(figures),

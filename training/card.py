@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from training.evaluate import Loaded
 from training.loop import Spent
-from training.shape import Plan, Shape
 
 SHOWN = (
     "中国的首都是[MASK]京。",
@@ -57,8 +55,3 @@ def held_out(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 def shown(loaded: Loaded, texts: Iterable[str] = SHOWN) -> dict[str, str]:
     """The five best guesses for a few fixed sentences, good or bad."""
     return {text: " ".join(loaded.guesses(text)) for text in texts}
-
-
-def settings(shape: Shape, plan: Plan) -> dict[str, Any]:
-    """Every number of the recipe."""
-    return {"shape": asdict(shape), "plan": asdict(plan)}

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from service.api.probes import version
-from service.api.repository import Swaps, model_repository
+from service.api.repository import model_repository
 from service.http.router import Call, Reply, Route, Router, json_reply, rule_of
 from service.pod.assembly import Pod
+from service.pod.model_folder import ModelFolder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,9 +31,9 @@ class Doors:
         return app(environ, start)
 
 
-def admin_app(pod: Pod, swaps: Swaps) -> Router:
+def admin_app(pod: Pod, models: ModelFolder) -> Router:
     """Return what stands behind the admin port."""
-    routes = (*model_repository(swaps), Route("GET", "/version", version))
+    routes = (*model_repository(models), Route("GET", "/version", version))
     paths = sorted(["GET /", *(f"{each.method} {rule_of(each.path)}" for each in routes)])
 
     def index(_call: Call) -> Reply:

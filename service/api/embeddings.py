@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/embeddings
 from base64 import b64encode
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from service.api import documents
 from service.api.operation import MODEL, OPENAI, READY, asked, get
@@ -17,7 +17,7 @@ from service.pod.predict import Predictor
 from service.tasks.base import Query
 from service.tasks.features import Features, Vector
 from service.tasks.pooling import Pooling
-from service.tasks.request import Texts, document, listed, validated
+from service.tasks.request import Strict, Texts, document, listed, validated
 
 TASK = Features(Pooling.MEAN, normalize=True)
 
@@ -31,10 +31,8 @@ def _is_text(value: object) -> object:
     return value
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(Strict):
     """Texts to turn into vectors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     input: Annotated[Texts, BeforeValidator(_is_text)] = Field(
         description="A text, or a list of up to 32 texts; token ids are refused.", examples=["今天天气很好。"]

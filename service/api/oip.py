@@ -9,15 +9,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import Annotated, Final
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    WithJsonSchema,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from service.api import documents, tensors
 from service.api.operation import MODEL, OIP, READY, Operation, asked, get
@@ -27,16 +19,11 @@ from service.http.middleware import require_ready
 from service.http.router import Call, Handler, Reply, json_reply
 from service.pod.exchange import Exchange
 from service.pod.predict import Predictor
-from service.tasks.request import document, few, validated
+from service.tasks.request import Parameters, Strict, document, few, validated
 from service.tasks.tensors import Output, Tensor
 
 BINARY = "Inference-Header-Content-Length"
 EXTENSIONS: tuple[str, ...] = ()
-Scalar = bool | int | float | str
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _form_of(data: object) -> str:
@@ -44,7 +31,6 @@ def _form_of(data: object) -> str:
 
 
 _STRINGS: Final = {"type": "array", "items": {"type": "string"}}
-Parameters = Annotated[dict[str, Scalar], BeforeValidator(few)]
 # Of a list of a hundred thousand wrong elements the first is told of.
 Strings = Annotated[list[str], Field(fail_fast=True)]
 Data = Annotated[
@@ -54,7 +40,7 @@ Data = Annotated[
 ]
 
 
-class InputTensor(_Strict):
+class InputTensor(Strict):
     """Texts, flat or one to a row."""
 
     name: str = Field(description="text, or what else of the task's request holds texts.", examples=["text"])
@@ -64,14 +50,14 @@ class InputTensor(_Strict):
     parameters: Parameters | None = Field(None, description="Taken and not used.")
 
 
-class RequestedOutput(_Strict):
+class RequestedOutput(Strict):
     """An output that is wanted."""
 
     name: str = Field(description="An output of the task.", examples=["features"])
     parameters: Parameters | None = Field(None, description="Taken and not used.")
 
 
-class InferRequest(_Strict):
+class InferRequest(Strict):
     """What to compute."""
 
     id: str | None = Field(None, description="Comes back in the answer.")
@@ -164,7 +150,7 @@ def _infer(call: Call, predictor: Predictor) -> Reply:
     answer: dict[str, object] = {
         "model_name": predictor.name,
         "model_version": predictor.version,
-        "outputs": [_output(output) for output in outputs],
+        "outputs": outputs,
         "parameters": {"prediction_id": exchange.prediction_id},
     }
     return json_reply(answer if sent.id is None else answer | {"id": sent.id})
@@ -181,15 +167,6 @@ def _require_plain_tensors(call: Call) -> None:
 
 def _flat(data: list[str] | list[list[str]]) -> list[str]:
     return [text for row in data for text in ([row] if isinstance(row, str) else row)]
-
-
-def _output(output: Output) -> dict[str, object]:
-    return {
-        "name": output.name,
-        "shape": output.shape,
-        "datatype": output.datatype,
-        "data": output.data,
-    }
 
 
 _TENSORS: Final = {

@@ -5,17 +5,13 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from service.errors import InvalidFields
 from service.http.router import Call, Reply, Route, json_reply
-from service.pod.repository import Availability, IndexEntry, Repository
-from service.tasks.request import document, few, validated
-
-Scalar = bool | int | float | str
-
+from service.pod.model_folder import Availability, ModelFolder
+from service.tasks.request import Parameters, Strict, document, validated
 
 _NOT_OFFERED: Mapping[str, str] = {
     "config": "is not offered; a version in the models folder needed, as it is there: leave it out",
@@ -24,66 +20,39 @@ _NOT_OFFERED: Mapping[str, str] = {
 """The extension's own parameters: ``config`` and ``file:...`` of load, and ``unload_dependents``."""
 
 
-class Swaps(Repository, Protocol):
-    """A repository with a way back."""
-
-    def rollback(self) -> str:
-        """Put the former model back in service and return it as name:version.
-
-        Raises:
-            NothingToGoBackTo: There is none any more.
-            SwapUnderWay: Another swap has not ended.
-        """
-        ...
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class IndexRequest(_Strict):
+class IndexRequest(Strict):
     """Which models to list."""
 
     ready: bool = Field(False, description="List only what can be asked now.")  # noqa: FBT003 - pydantic's own
 
 
-class ChangeRequest(_Strict):
+class ChangeRequest(Strict):
     """Which version of a model to load or unload."""
 
-    parameters: Annotated[dict[str, Scalar], BeforeValidator(few)] | None = Field(
+    parameters: Parameters | None = Field(
         None, description="version: the newest by default. Others are refused.", examples=[{"version": "1.0"}]
     )
 
 
-def model_repository(swaps: Swaps) -> tuple[Route, ...]:
+def model_repository(models: ModelFolder) -> tuple[Route, ...]:
     """Return the routes."""
 
     def index(call: Call) -> Reply:
         wanted = validated(IndexRequest, _optional_body(call))
-        entries = swaps.index()
+        entries = models.index()
         ready = [each for each in entries if not wanted.ready or each.state is Availability.READY]
-        return json_reply([listed(each) for each in ready])
+        return json_reply(ready)
 
     def rollback(_call: Call) -> Reply:
         """Put the former model back: not the protocol's, which knows no former one."""
-        return json_reply({"model": swaps.rollback()})
+        return json_reply({"model": models.rollback()})
 
     return (
         Route("POST", "/v2/repository/index", index),
-        Route("POST", "/v2/repository/models/{name}/load", lambda call: _change(call, swaps.load)),
-        Route("POST", "/v2/repository/models/{name}/unload", lambda call: _change(call, swaps.unload)),
+        Route("POST", "/v2/repository/models/{name}/load", lambda call: _change(call, models.load)),
+        Route("POST", "/v2/repository/models/{name}/unload", lambda call: _change(call, models.unload)),
         Route("POST", "/rollback", rollback),
     )
-
-
-def listed(entry: IndexEntry) -> dict[str, str]:
-    """Return an entry of the index as it is answered."""
-    return {
-        "name": entry.name,
-        "version": entry.version,
-        "state": entry.state.value,
-        "reason": entry.reason,
-    }
 
 
 def _change(call: Call, action: Callable[[str, str | None], None]) -> Reply:
@@ -92,7 +61,7 @@ def _change(call: Call, action: Callable[[str, str | None], None]) -> Reply:
     return json_reply({})
 
 
-def _version(parameters: Mapping[str, Scalar]) -> str | None:
+def _version(parameters: Mapping[str, object]) -> str | None:
     """Return the version that is named; what is not understood must not load another one instead."""
     problems = {f"parameters.{name}": _refusal(name) for name in parameters if name != "version"}
     version = parameters.get("version")

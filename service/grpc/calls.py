@@ -5,14 +5,14 @@ An answer has the headers of an HTTP answer as trailing metadata; a failure also
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
-from opentelemetry.propagate import extract
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span
 
 from service.api.problem_types import GRPC, GRPC_BY_TYPE
 from service.batching.deadline import MAX_MS, milliseconds
@@ -23,7 +23,6 @@ from service.http.limits import MAX_BODY_BYTES
 from service.http.problems import TYPE_PREFIX
 from service.pod.assembly import Pod
 from service.pod.exchange import Exchange
-from service.shadow.traces import subdued
 
 Call = Callable[[Exchange, Any], Any]
 PROBLEM_METADATA = "bertmesh-problem"
@@ -77,7 +76,7 @@ def _carried(pod: Pod, path: str, context: grpc.ServicerContext, answer: Callabl
     with pod.pinned(), pod.metrics.in_flight.track_inprogress():
         exchange = Exchange.arriving(pod, headers, method="POST", path=path)
         exchange.timeout = _nearer(exchange.timeout, context.time_remaining())
-        with _span(pod, exchange, headers):
+        with _span(exchange, headers):
             response, failure = _answered(answer, exchange)
             trailer = exchange.headers() | (_problem(failure) if failure else {})
             context.set_trailing_metadata(tuple(trailer.items()))
@@ -95,7 +94,7 @@ def _answered(answer: Callable[[Exchange], Any], exchange: Exchange) -> tuple[An
         failure = error
     except Exception:
         log.exception("unexpected failure")
-        failure = ServiceError("the pod failed unexpectedly; its log has the cause under this request id")
+        failure = ServiceError()
     exchange.problem = failure.slug
     return None, failure
 
@@ -138,20 +137,8 @@ def _nearer(header: str | None, remaining_s: float | None) -> str | None:
         return header
 
 
-def _span(pod: Pod, exchange: Exchange, headers: Mapping[str, str]) -> Any:  # noqa: ANN401 - a context manager
+def _span(exchange: Exchange, headers: Mapping[str, str]) -> AbstractContextManager[Span]:
     service, _, method = exchange.path.removeprefix("/").rpartition("/")
-    known = service == SERVICE
-    attributes: dict[str, str | bool] = {
-        "rpc.system": "grpc",
-        "rpc.service": service,
-        "rpc.method": method,
-        "bertmesh.model.version": pod.version,
-        "bertmesh.mirrored": exchange.mirrored,
-    }
-    context = extract(headers)
-    return pod.tracer.start_as_current_span(
-        f"{service}/{method}" if known else "unknown method",
-        context=subdued(context) if exchange.mirrored else context,
-        kind=SpanKind.SERVER,
-        attributes=attributes,
-    )
+    name = f"{service}/{method}" if service == SERVICE else "unknown method"
+    attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+    return exchange.span(name, headers, attributes)

@@ -5,13 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from opentelemetry.propagate import extract
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span
 
 from service.errors import NotReady
 from service.pod.assembly import Pod, State
 from service.pod.exchange import Exchange
-from service.shadow.traces import subdued
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -108,16 +106,8 @@ def _span(exchange: Exchange, environ: "WSGIEnvironment", rule: str | None) -> A
         "url.path": exchange.path,
         "url.scheme": environ["wsgi.url_scheme"],
         "server.address": host or port,
-        "bertmesh.model.version": exchange.pod.version,
-        "bertmesh.mirrored": exchange.mirrored,
     }
-    context = extract(_Headers(environ))
     attributes |= {"http.route": rule} if rule else {}
     if host and port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS:
         attributes["server.port"] = int(port)
-    return exchange.pod.tracer.start_as_current_span(
-        f"{method} {rule}" if rule else method,
-        context=subdued(context) if exchange.mirrored else context,
-        kind=SpanKind.SERVER,
-        attributes=attributes,
-    )
+    return exchange.span(f"{method} {rule}" if rule else method, _Headers(environ), attributes)

@@ -36,31 +36,22 @@ class Problem:
     body: bytes
     headers: Mapping[str, str]
 
-    @property
-    def line(self) -> str:
-        """The status as HTTP writes it."""
-        return f"{self.status} {HTTPStatus(self.status).phrase}"
-
 
 def told(error: Exception, exchange: Exchange) -> Problem:
     """Return what to answer, whatever went wrong, and note it in the exchange."""
-    if isinstance(error, HTTPException):
-        problem = _http_problem(error, exchange)
-    else:
-        problem = stated(error, exchange.path, exchange.request_id)
+    problem = _http_problem(error, exchange) if isinstance(error, HTTPException) else _stated(error, exchange)
     exchange.problem = problem.slug
     return problem
 
 
-def stated(error: Exception, path: str, request_id: str) -> Problem:
+def _stated(error: Exception, exchange: Exchange) -> Problem:
     """Return what to answer to an error of the pod, or to one that nobody foresaw."""
-    if isinstance(error, ServiceError):
-        said = (error.slug, error.title, str(error))
-        return _problem(path, request_id, error.status, said, extra=error.extra, headers=error.headers)
-    log.error("unexpected failure", exc_info=error, extra={"fields": {"request_id": request_id}})
-    detail = "the pod failed unexpectedly; its log has the cause under this request id"
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return _problem(path, request_id, status, ("internal", "Internal error", detail))
+    if not isinstance(error, ServiceError):
+        fields = {"request_id": exchange.request_id}
+        log.error("unexpected failure", exc_info=error, extra={"fields": fields})
+        error = ServiceError()
+    said = (error.slug, error.title, str(error))
+    return _problem(exchange, error.status, said, error.headers, error.extra)
 
 
 def _http_problem(error: HTTPException, exchange: Exchange) -> Problem:
@@ -70,32 +61,30 @@ def _http_problem(error: HTTPException, exchange: Exchange) -> Problem:
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     detail = template.format(path=exchange.path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
     said = (slug, title, detail or error.description or title)
-    headers = {"Allow": allowed} if allowed else {}
-    return _problem(exchange.path, exchange.request_id, status, said, headers=headers)
+    return _problem(exchange, status, said, {"Allow": allowed} if allowed else {}, {})
 
 
 def _problem(
-    path: str,
-    request_id: str,
+    exchange: Exchange,
     status: int,
     said: tuple[str, str, str],
-    *,
-    extra: Mapping[str, object] | None = None,
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str],
+    extra: Mapping[str, object],
 ) -> Problem:
     """Write a problem; ``said`` is its slug, its title and its detail."""
     slug, title, detail = said
+    path = exchange.path
     document = {
         "type": TYPE_PREFIX + slug,
         "title": title,
         "status": int(status),
         "detail": detail,
         **({"instance": quote(path, safe=_IN_A_PATH, errors="replace")} if path else {}),
-        "request_id": request_id,
+        "request_id": exchange.request_id,
         **_in_the_protocols_words(path, status, slug, detail),
-        **(extra or {}),
+        **extra,
     }
-    return Problem(int(status), slug, orjson.dumps(document), headers or {})
+    return Problem(int(status), slug, orjson.dumps(document), headers)
 
 
 def _in_the_protocols_words(path: str, status: int, slug: str, detail: str) -> dict[str, object]:

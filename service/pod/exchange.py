@@ -3,12 +3,13 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Self
 from uuid import uuid4
 
-from opentelemetry.propagate import inject
-from opentelemetry.trace import Span, Status, StatusCode, get_current_span
+from opentelemetry.propagate import extract, inject
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span
 
 from observability import names
 from service.batching.deadline import HEADER as TIMEOUT_HEADER
@@ -17,6 +18,7 @@ from service.cache.answers import CacheStatus
 from service.pod.assembly import Pod
 from service.pod.predict import Predicted, Predictor
 from service.shadow.mirrored import AnswerObserver, MirroredRequest
+from service.shadow.traces import subdued
 from service.tasks.base import Query, Task
 
 SERVER_ERROR = 500
@@ -67,6 +69,22 @@ class Exchange:
     def route(self) -> str:
         """Whether this is a client's request or its shadow."""
         return "mirror" if self.mirrored else "primary"
+
+    def span(
+        self, name: str, headers: Mapping[str, str], attributes: Mapping[str, str | int]
+    ) -> AbstractContextManager[Span]:
+        """Return the request's span, in the trace that its headers are of."""
+        context = extract(headers)
+        return self.pod.tracer.start_as_current_span(
+            name,
+            context=subdued(context) if self.mirrored else context,
+            kind=SpanKind.SERVER,
+            attributes={
+                **attributes,
+                "bertmesh.model.version": self.pod.version,
+                "bertmesh.mirrored": self.mirrored,
+            },
+        )
 
     def begin(self, task: str) -> Predictor:
         """Note what is asked for and return what answers.

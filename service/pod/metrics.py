@@ -1,8 +1,9 @@
 """The pod's own metrics, in a registry of their own. Labels take few values."""
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     Histogram,
     ProcessCollector,
@@ -10,7 +11,7 @@ from prometheus_client import (
 )
 
 from observability import names
-from service.shadow.metrics import ShadowMetrics
+from service.shadow.metrics import ShadowMetrics, counter
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # its author typed the rest; a second series for every series, which nobody asks for
 
@@ -26,81 +27,50 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
-            names.POD_REQUESTS.removesuffix("_total"),
+        count = partial(counter, self.registry)
+        gauge, histogram = partial(Gauge, registry=self.registry), partial(Histogram, registry=self.registry)
+        judged = (names.ROUTE_KIND_LABEL, names.MODEL_VERSION_LABEL)
+        self.requests = count(
+            names.POD_REQUESTS,
             "Requests by task, status code, cache outcome, and whether they were mirrored.",
-            ("task", "code", "cache", "route", "model_version"),
-            registry=self.registry,
+            *("task", "code", "cache", "route", "model_version"),
         )
-        self.duration = Histogram(
+        self.duration = histogram(
             names.POD_DURATION,
             "Seconds from the request's headers to its answer.",
             ("task", "route", "model_version"),
             buckets=LATENCY_BUCKETS_S,
-            registry=self.registry,
         )
-        self.lookups = Counter(
-            names.POD_CACHE.removesuffix("_total"),
-            "Answers looked up in the cache, a text each.",
-            ("result",),
-            registry=self.registry,
+        self.lookups = count(names.POD_CACHE, "Answers looked up in the cache, a text each.", "result")
+        self.rejected = count(names.POD_REJECTED, "Requests that were refused, by problem.", "problem")
+        self.in_flight = gauge(names.POD_IN_FLIGHT, "Requests that are being answered.")
+        self.queue_tokens = gauge(names.POD_QUEUE_TOKENS, "Tokens that wait.")
+        self.batch_tokens = histogram(
+            names.POD_BATCH_TOKENS, "Tokens computed together.", buckets=TOKEN_BUCKETS
         )
-        self.rejected = Counter(
-            names.POD_REJECTED.removesuffix("_total"),
-            "Requests that were refused, by problem.",
-            ("problem",),
-            registry=self.registry,
+        self.batch_requests = histogram(
+            names.POD_BATCH_SIZE, "Requests computed together.", buckets=SIZE_BUCKETS
         )
-        self.in_flight = Gauge(
-            names.POD_IN_FLIGHT, "Requests that are being answered.", registry=self.registry
+        self.inference = histogram(
+            names.POD_INFERENCE, "Seconds the engine took for a batch.", buckets=LATENCY_BUCKETS_S
         )
-        self.queue_tokens = Gauge(names.POD_QUEUE_TOKENS, "Tokens that wait.", registry=self.registry)
-        self.batch_tokens = Histogram(
-            names.POD_BATCH_TOKENS,
-            "Tokens computed together.",
-            buckets=TOKEN_BUCKETS,
-            registry=self.registry,
+        self.swaps = count(
+            names.POD_SWAPS, "Attempts to put another model in service, by their result.", "result"
         )
-        self.batch_requests = Histogram(
-            names.POD_BATCH_SIZE,
-            "Requests computed together.",
-            buckets=SIZE_BUCKETS,
-            registry=self.registry,
+        self.answers = count(
+            names.POD_ANSWERS, "Computed answers that have a probability, one a mask.", *judged
         )
-        self.inference = Histogram(
-            names.POD_INFERENCE,
-            "Seconds the engine took for a batch.",
-            buckets=LATENCY_BUCKETS_S,
-            registry=self.registry,
-        )
-        self.swaps = Counter(
-            names.POD_SWAPS.removesuffix("_total"),
-            "Attempts to put another model in service, by their result.",
-            ("result",),
-            registry=self.registry,
-        )
-        self.answers = Counter(
-            names.POD_ANSWERS.removesuffix("_total"),
-            "Computed answers that have a probability, one a mask.",
-            (names.ROUTE_KIND_LABEL, names.MODEL_VERSION_LABEL),
-            registry=self.registry,
-        )
-        self.low_confidence = Counter(
-            names.POD_LOW_CONFIDENCE.removesuffix("_total"),
+        self.low_confidence = count(
+            names.POD_LOW_CONFIDENCE,
             "Those of them whose best candidate is a guess, by calibrated probability.",
-            (names.ROUTE_KIND_LABEL, names.MODEL_VERSION_LABEL),
-            registry=self.registry,
+            *judged,
         )
         self.shadow = ShadowMetrics(self.registry)
-        self.model = Gauge(
-            names.POD_MODEL_INFO,
-            "1 for the model that is served.",
-            ("name", "model_version", "digest"),
-            registry=self.registry,
+        self.model = gauge(
+            names.POD_MODEL_INFO, "1 for the model that is served.", ("name", "model_version", "digest")
         )
-        self.engine = Gauge(
+        self.engine = gauge(
             names.POD_ENGINE_INFO,
             "1 for the engine that computes; faithful is whether its answers may stand for float32's.",
             ("engine", "faithful", "model_version", "asked"),
-            registry=self.registry,
         )

@@ -1,16 +1,37 @@
 """The models that a pod can put in service: those of its folder, by way of the swapper."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 from modelstore import ModelVersion, Unreadable, survey
 from service.errors import FixedModel, UnknownModel
 from service.pod.assembly import Pod, Served, State
-from service.pod.repository import Availability, IndexEntry
 from service.pod.swap import Swapper
 
 
+class Availability(Enum):
+    """Whether a model can be asked; the values are those of the model repository extension."""
+
+    READY = "READY"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One version of a model in the index. ``reason`` says why it is not ready."""
+
+    name: str
+    version: str
+    state: Availability
+    reason: str = ""
+
+
 class ModelFolder:
-    """The repository over the models folder: load puts in service, unload frees the former model."""
+    """The repository over the models folder: load puts in service, unload frees the former model.
+
+    Calls block until done and come from request threads.
+    """
 
     def __init__(self, pod: Pod, swapper: Swapper) -> None:
         self._pod = pod

@@ -69,10 +69,14 @@ Texts = Annotated[
 ]
 
 
-class Request(BaseModel):
-    """Base of the requests: one text, or a list of up to 32."""
+class Strict(BaseModel):
+    """Base of what is taken from clients: no unknown fields, and no other types than are said."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Request(Strict):
+    """Base of the requests: one text, or a list of up to 32."""
 
     inputs: ClassVar[tuple[str, ...]] = ("text",)
     """The fields that are tensors of texts in the Open Inference Protocol; the others are parameters."""
@@ -137,6 +141,10 @@ def few(members: object) -> object:
         message = f"has {len(members):,} members; at most {MAX_MEMBERS} needed: leave out what is not known"
         raise ValueError(message)
     return members
+
+
+Parameters = Annotated[dict[str, bool | int | float | str], BeforeValidator(few)]
+"""Of the Open Inference Protocol's requests."""
 
 
 def document(body: bytes) -> dict[str, Any]:

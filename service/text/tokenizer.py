@@ -1,5 +1,6 @@
 """What tasks need of a tokenizer, and one that does nothing twice."""
 
+from functools import cache
 from typing import Protocol
 
 from service.text.codec import Encoded
@@ -40,22 +41,9 @@ class Once:
     """A tokenizer for one request: each of its texts is encoded once, whoever asks, and each target too."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._encoded: dict[str, Encoded] = {}
-        self._ids: dict[str, tuple[int, ...]] = {}
+        self.encode = cache(tokenizer.encode)
+        self.ids_of = cache(tokenizer.ids_of)
         self.mask_token = tokenizer.mask_token
         self.limit = tokenizer.limit
         self.unspeakable = tokenizer.unspeakable
         self.token = tokenizer.token
-
-    def encode(self, text: str) -> Encoded:
-        """Return the ids and masks of a text."""
-        if text not in self._encoded:
-            self._encoded[text] = self._tokenizer.encode(text)
-        return self._encoded[text]
-
-    def ids_of(self, text: str) -> tuple[int, ...]:
-        """Return the ids of a text without [CLS] and [SEP]."""
-        if text not in self._ids:
-            self._ids[text] = self._tokenizer.ids_of(text)
-        return self._ids[text]

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from service.api.app import wrap
-from service.http import middleware
+from service.pod import exchange
 from service.pod.assembly import Pod, State, build
 from service.pod.faults import Fault
 from tests.service.conftest import Tiny
@@ -249,7 +249,7 @@ def test_an_unexpected_failure_shows_no_traceback(
 def test_a_request_whose_span_fails_is_answered_without_it(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "extract", lambda _headers: 1 / 0)
+    monkeypatch.setattr(exchange, "extract", lambda _headers: 1 / 0)
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     assert client.get("/v1/models", headers=trace).status_code == 200
     assert client.post("/fill-mask", json=FILL, headers=trace).status_code == 200

@@ -38,8 +38,7 @@ from service.errors import (
 from service.models.load import Model, Source, load_model
 from service.models.memory import Budget
 from service.pod.assembly import Pod, build
-from service.pod.model_folder import ModelFolder
-from service.pod.repository import Availability
+from service.pod.model_folder import Availability, ModelFolder
 from service.pod.settings import Settings
 from service.pod.swap import Swapper
 from service.text.codec import Codec
