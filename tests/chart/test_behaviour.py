@@ -66,7 +66,7 @@ def test_the_pod_takes_its_environment(path: Path) -> None:
 
 @every_scenario
 def test_the_pod_knows_every_variable_that_it_is_given(path: Path) -> None:
-    known = "".join(each.read_text(encoding="utf-8") for each in (ROOT / "service").glob("*.py"))
+    known = "".join(each.read_text(encoding="utf-8") for each in (ROOT / "service").rglob("*.py"))
     for _, pod in model_pods(path):
         given = {name for name in environment(pod["spec"]["containers"][0]) if name.startswith("BERTMESH_")}
         assert {name for name in given if name not in known} == set()
