@@ -42,7 +42,7 @@ def environment(container: Document) -> dict[str, str]:
 
 
 def setting(name: str) -> int:
-    text = (ROOT / "service" / "gunicorn_conf.py").read_text(encoding="utf-8")
+    text = (ROOT / "service" / "server" / "gunicorn_conf.py").read_text(encoding="utf-8")
     found = re.search(rf"^{name} = (\d+)$", text, re.MULTILINE)
     assert found is not None
     return int(found[1])
