@@ -11,7 +11,6 @@ from typing import Final, Self
 from canary.rollout.decision import TURNS, Action
 from canary.rollout.history import Entry
 from canary.rollout.state import State
-from canary.views.rollout import TURNS
 
 WAITS: Final = frozenset({"common_incident", "no_data", "metrics_down"})
 """Reasons to neither convict nor clear: the stable itself is bad, or nothing is known."""
