@@ -1,43 +1,7 @@
 """The checks, a module a subject; importing this package registers them all."""
 
-from doctor.checks import (
-    autoscaling,
-    availability,
-    backends,
-    definitions,
-    keepalive,
-    membership,
-    monitoring,
-    owners,
-    ports,
-    probes,
-    rollouts,
-    routes,
-    security,
-    selectors,
-    telemetry,
-    waypoints,
-    weights,
-    workloads,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "autoscaling",
-    "availability",
-    "backends",
-    "definitions",
-    "keepalive",
-    "membership",
-    "monitoring",
-    "owners",
-    "ports",
-    "probes",
-    "rollouts",
-    "routes",
-    "security",
-    "selectors",
-    "telemetry",
-    "waypoints",
-    "weights",
-    "workloads",
-]
+for found in iter_modules(__path__):
+    import_module(f"{__name__}.{found.name}")

@@ -16,15 +16,12 @@ class Observer(Protocol[Ticket]):
 
     def queued(self) -> Ticket:
         """Note, in the request's thread, that it begins to wait."""
-        ...
 
     def dropped(self, ticket: Ticket) -> None:
         """Note that it waited in vain."""
-        ...
 
     def computing(self, tickets: Sequence[Ticket], tokens: int) -> AbstractContextManager[None]:
         """Surround the computation of one batch with requests' items in it."""
-        ...
 
 
 class Job(Generic[Ticket]):

@@ -18,15 +18,12 @@ class Compute(Protocol):
 
     def compute(self, items: Sequence[Item], timeout_s: float) -> list[Array]:
         """Return an array an item."""
-        ...
 
     def expected_wait_s(self) -> float:
         """Return how long what waits takes to be computed."""
-        ...
 
     def work_s(self, tokens: int) -> float:
         """Return how long some tokens take to be computed, if nothing waits."""
-        ...
 
 
 class Work:

@@ -79,7 +79,6 @@ class Observer(Calls, Protocol):
 
     def looked_up(self, status: CacheStatus, answers: int) -> None:
         """Note how a lookup of some answers went."""
-        ...
 
 
 class AnswerCache:

@@ -38,11 +38,9 @@ class Redis(Protocol):
         Raises:
             StoreDown: Redis failed, refused one of them or did not answer in time.
         """
-        ...
 
     def close(self) -> None:
         """Hang up what is idle; the next call connects anew."""
-        ...
 
 
 class Late(TimeoutError):

@@ -27,11 +27,9 @@ class Store(Protocol):
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return what is kept under keys."""
-        ...
 
     def put(self, values: Mapping[str, Value]) -> None:
         """Keep values."""
-        ...
 
 
 class Calls(Protocol):
@@ -39,7 +37,6 @@ class Calls(Protocol):
 
     def calling(self, operation: str) -> AbstractContextManager[object]:
         """Surround a call."""
-        ...
 
 
 class GuardedStore:

@@ -44,13 +44,10 @@ class Engine(Protocol):
     @property
     def positions(self) -> int:
         """How many tokens a text may have, [CLS] and [SEP] included."""
-        ...
 
     @property
     def vocabulary(self) -> int:
         """How many token ids there are."""
-        ...
 
     def run(self, items: Sequence[Item]) -> Sequence[Array]:
         """Return one array an item, in their order; an item's array does not depend on the others."""
-        ...

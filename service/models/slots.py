@@ -12,7 +12,6 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Let go of threads and memory; what was begun is finished first."""
-        ...
 
 
 Held = TypeVar("Held", bound=Closable)

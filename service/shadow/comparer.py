@@ -71,15 +71,12 @@ class Tally(Protocol):
 
     def compared(self, canary: str, task: str, agreement: Agreement) -> None:
         """Count a copy that was compared."""
-        ...
 
     def unmatched(self, canary: str, copies: int) -> None:
         """Count copies whose note never came."""
-        ...
 
     def dropped(self, side: str, count: int) -> None:
         """Count what was not taken, or could not be delivered, on the stable's or the canary's side."""
-        ...
 
 
 @dataclass

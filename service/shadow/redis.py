@@ -25,15 +25,12 @@ class AnswerStore(Protocol):
 
     def post(self, notes: Mapping[str, bytes], ttl_s: float) -> None:
         """Leave notes."""
-        ...
 
     def take(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """Return those notes that are there, and take them away."""
-        ...
 
     def show(self, canary: str, examples: Sequence[Example], limit: int) -> None:
         """Add to a canary's examples, of which the ``limit`` most severe stay."""
-        ...
 
 
 class RedisAnswerStore:

@@ -12,29 +12,23 @@ class Tokenizer(Protocol):
     @property
     def mask_token(self) -> str:
         """What stands for a mask in a text."""
-        ...
 
     @property
     def limit(self) -> int:
         """How many tokens the model has positions for."""
-        ...
 
     @property
     def unspeakable(self) -> frozenset[int]:
         """The ids of special tokens."""
-        ...
 
     def encode(self, text: str) -> Encoded:
         """Return the ids and masks of a text."""
-        ...
 
     def ids_of(self, text: str) -> tuple[int, ...]:
         """Return the ids of a text without [CLS] and [SEP]."""
-        ...
 
     def token(self, token_id: int) -> str | None:
         """Return the token of an id; None for special tokens."""
-        ...
 
 
 class Once:
