@@ -9,7 +9,7 @@ from typing import Self
 import pytest
 
 from mesh.model import Split
-from mesh.policy import Policy, Retries
+from mesh.policy import OutlierDetection, Policy, Retries
 from tests.support.gateway import Gateway, gateway
 from tests.support.pods import FakePod, pods
 from tests.support.processes import wait_until
@@ -92,7 +92,10 @@ def test_a_pod_that_says_it_is_not_ready_gets_no_requests(tmp_path: Path) -> Non
 
 
 def test_a_pod_that_fails_five_times_in_a_row_is_ejected(tmp_path: Path) -> None:
-    with pods("1.0", "1.0") as (one, two), gateway(tmp_path, {"1.0": [one, two]}, Split("1.0")) as here:
+    # It stays away for longer than any machine takes for thirty requests.
+    policy = Policy(outlier_detection=OutlierDetection(base_ejection_time_s=3600))
+    pair = pods("1.0", "1.0")
+    with pair as (one, two), gateway(tmp_path, {"1.0": [one, two]}, Split("1.0"), policy=policy) as here:
         one.does.status = 500
         wait_until(lambda: here.call() and len(one.seen) >= 5, "five requests at the failing pod")
         here.await_healthy("1.0", 1)  # Envoy counts on one thread and ejects on another
