@@ -51,12 +51,15 @@ class ChecksumMismatch(ModelStoreError):
     """What was fetched is not what was wanted."""
 
 
+GOLDEN_EXAMPLE = '{"schema": 1, "sentences": [{"text": "今天天[MASK]很好。", "answers": ["气"]}]}'
+
+
 class BadGolden(ModelStoreError):
     """A golden set that cannot be used."""
 
     def __init__(self, name: str, seen: str) -> None:
         super().__init__(
             seen=f"{name} is no golden set ({seen})",
-            needed='{"schema": 1, "sentences": [{"text": "今天天[MASK]很好。", "answers": ["气"]}]}',
+            needed=f"{GOLDEN_EXAMPLE}: sentences, each with a text and its answers",
             do="mend it, or name another",
         )

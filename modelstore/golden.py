@@ -35,7 +35,7 @@ def read_golden(data: bytes, name: str) -> tuple[Sentence, ...]:
         sentences = tuple(Sentence(row["text"], tuple(row["answers"])) for row in rows)
     except (ValueError, TypeError, KeyError) as error:
         raise BadGolden(name, f"{type(error).__name__}: {error}") from error
-    if document.get("schema") != SCHEMA:
+    if document.get("schema", SCHEMA) != SCHEMA:
         raise BadGolden(name, f"schema {document.get('schema')}, this is {SCHEMA}")
     for sentence in sentences:
         if not isinstance(sentence.text, str) or sentence.text.count(MASK) != 1 or not sentence.answers:

@@ -84,9 +84,14 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn has no type
         return kept
 
     def murder_pending(self) -> None:
-        """End silent connections whose time is over; the oldest sooner, where they keep others out."""
-        if self.pending_conns and self.nr_conns >= self.worker_connections:
-            self.pending_conns[0].timeout = 0.0
+        """End silent connections whose time is over; the longest silent sooner, where it keeps others out.
+
+        Whether it was answered before does not matter: who has just come may be the only one that was not.
+        """
+        silent = [conns for conns in (self.pending_conns, self.keepalived_conns) if conns]
+        if silent and self.nr_conns >= self.worker_connections:
+            min(silent, key=lambda conns: conns[0].timeout)[0].timeout = 0.0
+            self.murder_keepalived()
         super().murder_pending()
 
     def _cap_keepalive(self, deadline: float) -> None:
