@@ -1,9 +1,9 @@
 """The intermediate representation as Gateway API documents: an HTTPRoute, and a Service for each version.
 
 Two things that Istio's own routes can do cannot be said here: retries (the standard channel has none; the
-gateway's own apply), and an answer of the gateway itself. So requests for probes and for unknown versions go
-to a pod of the stable version, under a path that no pod has and that says what is wrong: it answers 404 with
-that path in a sentence. A rule without a backend would give a bare 500.
+gateway's own apply), and an answer of the gateway itself other than a redirect. So requests for probes and
+for unknown versions go to a pod of the stable version, under a path that no pod has and that says what is
+wrong: it answers 404 with that path in a sentence. A rule without a backend would give a bare 500.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,17 @@ from mesh import cohorts, duration
 from mesh.errors import InvalidMesh
 from mesh.model import Mesh, subset_name
 from mesh.policy import MAX_PERCENT
-from mesh.problem import POD_ONLY_PATHS
+from mesh.problem import ASKED_FOR, ASKED_PATH, ASKED_RULE, HOST_NAME, POD_ONLY_PATHS
 from mesh.routing import HeaderMatch, RouteMatch, Routing
 from mesh.shadow import MILLION, copied, parts
-from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
+from observability.names import (
+    ASK_HEADER,
+    PROXY_HEADER,
+    ROUTE_HEADER,
+    SHADOW_HEADER,
+    SPLIT_HEADER,
+    VERSION_HEADER,
+)
 
 API_VERSION: Final = "gateway.networking.k8s.io/v1"
 GROUP: Final = "gateway.networking.k8s.io"
@@ -76,7 +83,7 @@ def http_route(mesh: Mesh, routing: Routing) -> Document:
         InvalidMesh: it would have more rules than the Gateway API takes.
     """
     rules = [_narrowed(rule, routing) for rule in _rules(mesh, routing)]
-    rules = [rule for rule in rules if rule["matches"]]
+    rules = [_asked(mesh), *(rule for rule in rules if rule["matches"])]
     if len(rules) > MAX_RULES:
         message = (
             f"an HTTPRoute has {MAX_RULES} rules at most, {len(mesh.names)} versions would make "
@@ -98,6 +105,24 @@ def _parent(gateway: str) -> Document:
     namespace, _, name = gateway.rpartition("/")
     place = {"namespace": namespace} if namespace else {}
     return {"group": GROUP, "kind": "Gateway", "name": name, **place}
+
+
+def _asked(mesh: Mesh) -> Document:
+    """Return the rule by which each proxy says which split it holds.
+
+    It is a redirect, since that is what the standard lets a gateway answer without a pod; nobody follows it.
+    """
+    redirect = {"path": {"type": "ReplaceFullPath", "replaceFullPath": "/"}, "statusCode": 302}
+    said = {SPLIT_HEADER: mesh.split.text, PROXY_HEADER: HOST_NAME}
+    headers = {"set": [{"name": name, "value": value} for name, value in said.items()]}
+    return {
+        "name": ASKED_RULE,
+        "matches": [_match("Exact", ASKED_PATH, [_header(ASK_HEADER, ASKED_FOR)])],
+        "filters": [
+            {"type": "RequestRedirect", "requestRedirect": redirect},
+            {"type": "ResponseHeaderModifier", "responseHeaderModifier": headers},
+        ],
+    }
 
 
 def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:

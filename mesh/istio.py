@@ -7,9 +7,25 @@ from typing import Any
 from mesh import duration
 from mesh.model import Mesh, Version, subset_name
 from mesh.policy import MAX_PERCENT, ConnectionPool, OutlierDetection, Policy, Retries
-from mesh.problem import CONTENT_TYPE, POD_ONLY_PATHS, pod_only, unknown_version
+from mesh.problem import (
+    ASKED_FOR,
+    ASKED_PATH,
+    ASKED_RULE,
+    CONTENT_TYPE,
+    HOST_NAME,
+    POD_ONLY_PATHS,
+    pod_only,
+    unknown_version,
+)
 from mesh.shadow import MILLION, copied, parts
-from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
+from observability.names import (
+    ASK_HEADER,
+    PROXY_HEADER,
+    ROUTE_HEADER,
+    SHADOW_HEADER,
+    SPLIT_HEADER,
+    VERSION_HEADER,
+)
 
 API_VERSION = "networking.istio.io/v1"
 GATEWAY_PORT = 80
@@ -32,6 +48,21 @@ def virtual_service(mesh: Mesh) -> Document:
     ]
     spec = {"hosts": list(mesh.hosts), "gateways": [mesh.gateway], "http": http}
     return _document("VirtualService", mesh.service, mesh, spec)
+
+
+def asked_route(mesh: Mesh) -> Document:
+    """Return the rule by which each proxy says which split it holds; no pod is asked.
+
+    All rules of a route reach an Envoy in one RouteConfiguration: who answers so has the other rules, too.
+    """
+    match = [{"uri": {"exact": ASKED_PATH}, "headers": {ASK_HEADER: {"exact": ASKED_FOR}}}]
+    said = {SPLIT_HEADER: mesh.split.text, PROXY_HEADER: HOST_NAME}
+    return {
+        "name": ASKED_RULE,
+        "match": match,
+        "directResponse": {"status": 204},
+        "headers": {"response": {"set": said}},
+    }
 
 
 def destination_rule(mesh: Mesh) -> Document:

@@ -95,6 +95,12 @@ class Split:
         return ((self.stable, self.weights.stable), (self.canary, self.weights.canary))
 
     @property
+    def text(self) -> str:
+        """The split as a proxy names it: ``1.0=80,1.1=20``, and with copies ``1.0=80,1.1=20;mirror=10``."""
+        shares = ",".join(f"{version}={weight}" for version, weight in self.shares)
+        return f"{shares};mirror={self.mirror}" if self.mirror else shares
+
+    @property
     def shadowed(self) -> str | None:
         """The version that copies go to, if any do."""
         return self.canary if self.mirror else None

@@ -9,6 +9,13 @@ CONTENT_TYPE: Final = "application/problem+json"
 POD_ONLY_PATHS: Final = ("/livez", "/readyz", "/metrics")
 """Probes and scrapes go to the pods directly: through the gateway they would count as traffic."""
 
+ASKED_RULE: Final = "asked"
+ASKED_PATH: Final = "/bertmesh-split"
+ASKED_FOR: Final = "split"
+"""The rule by which a proxy says which split it holds: requests with this path, and this in ASK_HEADER."""
+HOST_NAME: Final = "%HOSTNAME%"
+"""Envoy puts its own host name in the place of this, which Istio lets pass in values of headers."""
+
 
 def problem(status: int, title: str, detail: str, **members: object) -> dict[str, Any]:
     """Return a problem details object; ``members`` are extension members."""

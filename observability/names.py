@@ -17,6 +17,12 @@ FOUND_PATTERN: Final = "hit|local"
 REQUEST_ID_HEADER: Final = "x-request-id"
 SHADOW_HEADER: Final = "x-bertmesh-shadow"
 """Set by the route on requests of which copies may go to a canary: the canary's name."""
+ASK_HEADER: Final = "x-bertmesh-ask"
+"""On a request: the proxy that holds the route answers by itself, with the two headers that follow."""
+SPLIT_HEADER: Final = "x-bertmesh-split"
+"""On the answer to such a request: the split that the proxy holds, as `mesh.model.Split.text` writes it."""
+PROXY_HEADER: Final = "x-bertmesh-proxy"
+"""On the same answer: the host name of that proxy, which is the name of its pod."""
 
 # Istio's metrics, which the local Envoy emits under the same names
 # (https://istio.io/latest/docs/reference/config/metrics/).

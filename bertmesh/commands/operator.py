@@ -14,6 +14,9 @@ from canary.operator.settings import OperatorSettings
               show_default=True, help="Where the mesh's metrics are.")  # fmt: skip
 @click.option("--gateway", default=OperatorSettings.gateway, show_default=True,
               help="Where golden sets are asked; {service} and {namespace} are filled in.")  # fmt: skip
+@click.option("--gateway-namespace", "gateway_namespaces", multiple=True,
+              help="Look here for the pods of Istio's gateways, which are asked for their split; may be "
+              "given several times, and left out means everywhere.")  # fmt: skip
 @click.option("--lease-namespace", envvar="POD_NAMESPACE", default=None,
               help="Where the replicas' Lease is; by default the first watched namespace.")  # fmt: skip
 @click.option("--metrics-port", type=click.IntRange(0, 65535), default=9090, show_default=True,
@@ -25,6 +28,7 @@ def operator(  # noqa: PLR0913 - an argument an option
     all_namespaces: bool,
     prometheus: str,
     gateway: str,
+    gateway_namespaces: tuple[str, ...],
     lease_namespace: str | None,
     metrics_port: int,
     kubeconfig: str | None,
@@ -43,6 +47,7 @@ def operator(  # noqa: PLR0913 - an argument an option
         message = "with --all-namespaces, --lease-namespace must say where the Lease is"
         raise click.UsageError(message)
     settings = OperatorSettings(
-        prometheus, namespaces, where, metrics_port=metrics_port, gateway=gateway, kubeconfig=kubeconfig
-    )
+        prometheus, namespaces, where, metrics_port=metrics_port, gateway=gateway,
+        gateway_namespaces=gateway_namespaces, kubeconfig=kubeconfig,
+    )  # fmt: skip
     run(settings, stop_on_signals())

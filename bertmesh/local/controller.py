@@ -26,11 +26,13 @@ def build_controller(home: Home) -> Controller:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     info = home.info()
     settings = Settings.from_environment(os.environ)
+    gateway = PinnedCandidates(info.gateway)
     world = World(
         router=local_router(home, info.envoy_admin),
         metrics=PrometheusMetrics(info.prometheus, settings),
         workloads=WorkloadFiles(home),
         store=FileStore(home.rollout),
-        review=GoldenGate(PinnedCandidates(info.gateway), golden.find),
+        review=GoldenGate(gateway, golden.find),
+        pins=gateway,
     )
     return Controller(world, poll_s=settings.poll_s)

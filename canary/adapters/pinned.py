@@ -1,4 +1,4 @@
-"""Asks one version through the gateway, by its pin header."""
+"""Asks one version through the gateway, by its pin header: for masks, or only whether it answers."""
 
 import json
 from collections.abc import Sequence
@@ -6,12 +6,14 @@ from typing import Any, Final
 
 import urllib3
 
+from canary.controller.ports import Reached
 from observability.names import VERSION_HEADER
 
 BATCH: Final = 4
 """Small, so that live requests to the stable need not wait behind many sentences."""
 TIMEOUT_S: Final = 10.0
 HTTP_OK: Final = 200
+SERVER_ERROR: Final = 500
 PATH: Final = "/fill-mask"
 
 Tokens = tuple[str, ...]
@@ -21,13 +23,22 @@ class PinnedCandidates:
     """Fills masks through the gateway at ``url``; what goes wrong is no answer, never an error."""
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._url = url.rstrip("/") + PATH
+        self._root = url.rstrip("/")
+        self._url = self._root + PATH
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=timeout_s), retries=False)
 
     def fill(self, version: str, texts: Sequence[str], top: int) -> list[Tokens | None]:
         """Return the best ``top`` tokens for the mask of each text; None where there was no answer."""
         parts = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
         return [tokens for part in parts for tokens in self._batch(version, part, top)]
+
+    def reach(self, version: str) -> Reached:
+        """Return whether a request with the version's header was answered by that version."""
+        try:
+            answer = self._pool.request("GET", f"{self._root}/", headers={VERSION_HEADER: version})
+        except urllib3.exceptions.HTTPError as error:
+            return Reached(None, f"{self._root} does not answer ({error})")
+        return reached(version, answer.status, answer.headers.get(VERSION_HEADER))
 
     def _batch(self, version: str, texts: Sequence[str], top: int) -> list[Tokens | None]:
         try:
@@ -41,6 +52,18 @@ class PinnedCandidates:
         except (urllib3.exceptions.HTTPError, ValueError):
             document = {}
         return _tokens(document, version, len(texts))
+
+
+def reached(version: str, status: int, answered: str | None) -> Reached:
+    """Return what an answer to a pinned request says; ``answered`` is the version in its header, if any.
+
+    Without that header it is not known who answered: a proxy that found no pod (5xx), or one that refused it.
+    """
+    if answered is not None:
+        return Reached(answered == version, f"{answered} answered it")
+    if status >= SERVER_ERROR:
+        return Reached(answered=False, words=f"it was answered with {status}")
+    return Reached(None, f"it was answered with {status}, and by no version")
 
 
 def _tokens(document: Any, version: str, count: int) -> list[Tokens | None]:  # noqa: ANN401 - any JSON

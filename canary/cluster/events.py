@@ -25,11 +25,12 @@ REASONS: Final[Mapping[Action, str]] = {
     Action.PAUSE: "RolloutPaused",
     Action.RESUME: "RolloutResumed",
     Action.PUT_BACK: "RoutePutBack",
+    Action.ASSUME: "WeightAssumed",
 }
 PROMOTED: Final = "RolloutPromoted"
 ROUTE_CHANGED, WEIGHT_MOVED = "RouteChangedByOther", "WeightMoved"
 SPEC_REFUSED, COMMAND_REFUSED, POLICY_EDITED = "SpecRefused", "CommandRefused", "PolicyEdited"
-BAD: Final = frozenset({Action.ROLL_BACK, Action.ROLLED_BACK, Action.FAIL, Action.PUT_BACK})
+BAD: Final = frozenset({Action.ROLL_BACK, Action.ROLLED_BACK, Action.FAIL, Action.PUT_BACK, Action.ASSUME})
 
 
 def reason_of(entry: Entry) -> str:

@@ -31,6 +31,7 @@ ACTIONS: Final = {
     Action.FAIL: "bad",
     Action.PAUSE: "warn",
     Action.PUT_BACK: "warn",
+    Action.ASSUME: "warn",
 }
 
 
@@ -118,9 +119,10 @@ def _proof(run: Run, now: float) -> str:
         return "proofs are kept of the last rollout only"
     if run.live_since is None:
         return "asked for, not proved to be live yet"
-    if run.ended:
-        return "proved to be live"
-    return f"proved to be live for {formatting.duration(max(0.0, now - run.live_since))}"
+    since_then = "" if run.ended else f" for {formatting.duration(max(0.0, now - run.live_since))}"
+    if run.assumed:
+        return f"assumed to be live{since_then}, not proved: {run.assumed}"
+    return f"proved to be live{since_then}"
 
 
 def _steps(run: Run, now: float) -> tuple[StepView, ...]:

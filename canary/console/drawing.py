@@ -15,6 +15,7 @@ MARKED: Final = {
     Action.PAUSE: "warn",
     Action.PUT_BACK: "warn",
     Action.RESUME: "calm",
+    Action.ASSUME: "warn",
 }
 BY_HAND: Final = "by_hand:"
 BOTTOM: Final = TOP + HEIGHT

@@ -1,8 +1,9 @@
 """What is to be asked in each phase: the stable's history, the pods, the gates, the judge."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
-from canary.controller.ports import Metrics, Workloads
+from canary.controller.ports import Metrics, Pins, Workloads
 from canary.controller.readings import Measured, read_history, read_tick
 from canary.errors import MetricsDown
 from canary.judge.ledger import Ledger
@@ -10,6 +11,8 @@ from canary.judge.rules import Moment, judge
 from canary.judge.verdict import Outcome, Verdict, advance, fail, hold
 from canary.rollout.model import Phase, Rollout
 from canary.rollout.state import State
+
+UNPROVED: Final = "weight_unproved"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Inquiry:
 
     metrics: Metrics
     workloads: Workloads
+    pins: Pins
 
     def ask(self, state: State, now: float) -> Judged | None:
         """Return what is found about the rollout in progress, or None if nothing is due."""
@@ -42,7 +46,7 @@ class Inquiry:
             case Phase.WARMING:
                 return self._readiness(at, rollout, now, due=due)
             case Phase.REHEARSING if not rollout.mirror:
-                return _rehearsal(at) if due or rollout.phase is not Phase.PAUSED else None
+                return self._rehearsal(at, rollout, now) if due or rollout.phase is not Phase.PAUSED else None
             case _:
                 return self._judgement(at, rollout, now) if due else None
 
@@ -77,7 +81,21 @@ class Inquiry:
         elapsed = None if state.live_since is None else now - state.live_since
         ledger = learned.ledger or Ledger.empty(rollout.profile)
         moment = Moment(now, elapsed, down)
-        return Judged(learned, judge(ledger, rollout.profile, learned.stage, moment))
+        return Judged(learned, _doubtful(learned, judge(ledger, rollout.profile, learned.stage, moment)))
+
+    def _rehearsal(self, state: State, rollout: Rollout, now: float) -> Judged | None:
+        """Pass once the canary is in the routes at weight 0 and its version header leads to it."""
+        if state.live_since is None:
+            return None
+        found = self.pins.reach(rollout.canary)
+        if found.answered:
+            return Judged(state, advance("rehearsed", "the canary can be reached by its version header"))
+        if found.answered is None:
+            words = "the canary is in the routes at weight 0; its version header was not tried"
+            return Judged(state, advance("rehearsed", f"{words}: {found.words}"))
+        late = now - rollout.phase_since > rollout.profile.ready_s
+        words = f"a request with {rollout.canary} in its version header did not reach it: {found.words}"
+        return Judged(state, hold("canary_unreached", words, alert=late))
 
     def _tick(self, state: State, rollout: Rollout, now: float) -> tuple[State, str]:
         """Return the state with one more tick of evidence, and why there was none."""
@@ -104,7 +122,8 @@ def _undisputed(state: State, rollout: Rollout, now: float) -> Verdict:
     if rollout.acting is Phase.PENDING:
         return advance("ordered", "nothing is compared: a person wants all traffic there at once")
     if state.live_since is None:
-        return hold("weight_unproved", f"the gateway has not proved yet that {rollout.weight} % is live")
+        verdict = hold(UNPROVED, f"the gateway has not proved yet that {rollout.weight} % is live")
+        return _doubtful(state, verdict)
     elapsed = now - state.live_since
     if elapsed < rollout.profile.bake_s:
         words = f"kept warm for a change of mind: {elapsed:.0f} of {rollout.profile.bake_s:g} s"
@@ -112,11 +131,12 @@ def _undisputed(state: State, rollout: Rollout, now: float) -> Verdict:
     return advance("baked", f"all traffic is on {rollout.canary}, as ordered; nothing was judged")
 
 
-def _rehearsal(state: State) -> Judged | None:
-    """Pass once the canary is in the routes at weight 0; no gate is asked yet."""
-    if state.live_since is None:
-        return None
-    return Judged(state, advance("rehearsed", "the canary can be reached by its version header"))
+def _doubtful(state: State, verdict: Verdict) -> Verdict:
+    """Add why the weight is not proved to a verdict that waits for it."""
+    if verdict.reason != UNPROVED or state.doubt is None:
+        return verdict
+    sentence = f"{verdict.sentence}: {state.doubt.words}"
+    return replace(verdict, sentence=sentence, alert=verdict.alert or state.doubt.alert)
 
 
 def _with(state: State, reading: Measured) -> State:

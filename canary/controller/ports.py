@@ -13,7 +13,14 @@ from mesh.model import Split
 
 
 class NotYetLive(CanaryError):
-    """A split is written, and its proof needs more time or requests: apply it again."""
+    """A split is written, and nobody confirms it yet: apply it again.
+
+    ``contrary`` says that somebody speaks against it, ``alert`` that a person should look.
+    """
+
+    def __init__(self, words: str, *, contrary: bool = False, alert: bool = False) -> None:
+        super().__init__(words)
+        self.contrary, self.alert = contrary, alert
 
 
 class Router(Protocol):
@@ -27,12 +34,32 @@ class Router(Protocol):
         """
 
     def apply(self, split: Split) -> object:
-        """Make a split live and return once that is proved; do nothing if it is live already.
+        """Make a split live and return once that is confirmed; do nothing if it is live already.
+
+        What is returned is the `Confirmation`, or anything else where the proxies themselves confirm always.
 
         Raises:
-            mesh.errors.MeshError: it could not be proved; the last good split keeps serving.
-            NotYetLive: it is written, and nothing is wrong; only the proof is not there yet.
+            mesh.errors.MeshError: it could not be made live; the last good split keeps serving.
+            NotYetLive: it is written, and nobody confirms it yet.
         """
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Whether a request with a version's header was answered by that version; None: it could not be asked.
+
+    ``words`` say what came instead, or why not.
+    """
+
+    answered: bool | None
+    words: str = ""
+
+
+class Pins(Protocol):
+    """Sends a request with a version's header."""
+
+    def reach(self, version: str) -> Reached:
+        """Return who answered it."""
 
 
 class Metrics(Protocol):

@@ -8,14 +8,15 @@ deeds: pods before traffic on the way in, traffic before pods on the way out.
 from dataclasses import replace
 
 from canary.controller.orders import obey
-from canary.controller.phases import Inquiry
+from canary.controller.phases import UNPROVED, Inquiry
 from canary.controller.ports import NotYetLive
 from canary.controller.world import World
 from canary.errors import CanaryError
 from canary.rollout.commands import Command, OrderResult
+from canary.rollout.confirmation import Confirmation, Doubt, Source
 from canary.rollout.decision import Action, Decision, decide
 from canary.rollout.model import Phase
-from canary.rollout.reducer import decided, noted, proved, put_back
+from canary.rollout.reducer import decided, doubted, live, noted, put_back
 from canary.rollout.state import State
 from mesh.errors import MeshError
 from mesh.model import Split
@@ -32,7 +33,7 @@ class Reconciler:
             mesh.errors.MeshError: there is no state and no readable split either.
         """
         self._world = world
-        self._inquiry = Inquiry(world.metrics, world.workloads)
+        self._inquiry = Inquiry(world.metrics, world.workloads, world.pins)
         self._verified = False
         self.state = world.store.load() or State(stable=world.router.split().stable)
 
@@ -96,7 +97,8 @@ class Reconciler:
 
     def _act(self) -> None:
         """Make the split live, then the pods as they should be."""
-        if (self.state.live_since is None or not self._verified) and not self._route():
+        unsure = not self._verified or (self.state.assumed and self.state.active is not None)
+        if (self.state.live_since is None or unsure) and not self._route():
             return
         if self.state.rollout is not None and self.state.rollout.phase is Phase.ROLLING_BACK:
             self._close_rollback()
@@ -104,27 +106,45 @@ class Reconciler:
 
     def _route(self) -> bool:
         try:
-            self._world.router.apply(self.state.split)
-        except NotYetLive:
-            return False  # the judge says so, too, and says it once
+            found = self._world.router.apply(self.state.split)
+        except NotYetLive as error:
+            return self._still_live(error)
         except MeshError as error:
             self._wait(Decision(Action.HOLD, "router", str(error), alert=True))
             return False
         self._verified = True
-        if self.state.live_since is None:
-            self._commit(proved(self.state, self._world.clock.now()))
+        confirmed = found if isinstance(found, Confirmation) else Confirmation()
+        if self.state.live_since is None or (self.state.assumed and not confirmed.assumed):
+            self._commit(live(self.state, confirmed, self._world.clock.now()))
         return True
+
+    def _still_live(self, error: NotYetLive) -> bool:
+        """Tell whether the split is taken to be live although it could not be confirmed now; say why not."""
+        if self.state.live_since is not None and not error.contrary:
+            return True
+        self._commit(doubted(self.state, Doubt(str(error), error.alert)))
+        active = self.state.active
+        back = active is not None and active.phase is Phase.ROLLING_BACK
+        if back or (active is None and error.alert):  # else the judge says it, or how it ended is worth more
+            self._wait(Decision(Action.HOLD, UNPROVED, str(error), alert=error.alert))
+        return False
 
     def _wait(self, decision: Decision) -> None:
         """Say once why the split is not live: the same words again are not worth a write."""
         latest = self.state.latest
-        if latest is None or (latest.reason, latest.sentence) != (decision.reason, decision.sentence):
+        said = None if latest is None else (latest.reason, latest.sentence, latest.alert)
+        if said != (decision.reason, decision.sentence, decision.alert):
             self._commit(noted(self.state, decision, self._world.clock.now()))
 
     def _close_rollback(self) -> None:
-        words = (
-            f"the gateway proves that all traffic is on {self.state.stable} again; the canary's pods may go"
-        )
+        where = f"all traffic is on {self.state.stable} again"
+        confirmed = self.state.confirmation or Confirmation()
+        told = {
+            Source.PROXIES: f"the gateway proves that {where}",
+            Source.COUNTS: f"the gateway's counts prove that {where}",
+            Source.NOBODY: f"it is assumed, and nothing proves, that {where} ({confirmed.words})",
+        }
+        words = f"{told[confirmed.by]}; the canary's pods may go"
         decision = Decision(Action.ROLLED_BACK, "traffic_back", words)
         self._commit(decided(self.state, decision, self._world.clock.now()))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canary.controller.ports import Clock, Metrics, Review, Router, Store, Workloads
+from canary.controller.ports import Clock, Metrics, Pins, Reached, Review, Router, Store, Workloads
 from canary.rollout.decision import Decision
 from canary.rollout.history import Entry
 from canary.rollout.state import State
@@ -36,6 +36,15 @@ def as_judged(state: State, decision: Decision, _now: float) -> tuple[State, Dec
     return state, decision
 
 
+class NoPins:
+    """Asks nobody."""
+
+    def reach(self, version: str) -> Reached:
+        """Return that nobody was asked."""
+        del version
+        return Reached(None, "nobody here sends requests")
+
+
 @dataclass(frozen=True)
 class World:
     """The ports of one controller; ``log`` is told every new entry of the history."""
@@ -47,3 +56,4 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
     log: Log = log_line
     review: Review = as_judged
+    pins: Pins = field(default_factory=NoPins)

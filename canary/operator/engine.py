@@ -14,7 +14,7 @@ from canary.cluster.events import (
     Events,
 )
 from canary.cluster.golden_set import HUNDRED, finder
-from canary.cluster.proof import ProvedRouter
+from canary.cluster.proof import Known, ProvedRouter
 from canary.cluster.store import Notes, StatusStore
 from canary.controller.gates import GateKeeper
 from canary.controller.golden_gate import GoldenGate
@@ -28,6 +28,7 @@ from canary.operator.telemetry import CountedMetrics
 from canary.operator.tools import Adapters
 from canary.resource.convert import mesh_policy_of, routing_of
 from canary.rollout.commands import Order
+from canary.rollout.confirmation import Confirmation
 from canary.rollout.history import Entry
 from canary.rollout.model import Phase
 from canary.rollout.policy_change import revised
@@ -36,7 +37,7 @@ from canary.views.status import Circumstances, Obstacle, status_of
 from mesh.cluster.errors import ApiDown
 from mesh.cluster.router import Applied, ClusterRouter
 from mesh.errors import MeshError
-from mesh.model import Split
+from mesh.model import Split, Weights
 
 Document = dict[str, Any]
 FAREWELL: Final = "deletion"
@@ -123,15 +124,16 @@ class Engine:
         service = f"{spec.service}.{self.namespace}.svc.cluster.local"
         source = tools.metrics(service)
         metrics = CountedMetrics(source, tools.telemetry, self.namespace, self.name)
-        live = state.split if state.live_since is not None else None
+        asker = tools.asker(self.namespace, spec.service, cluster)
         timing = tools.timing
         router = ProvedRouter(
-            cluster, metrics, tools.clock, self._moved, live, timing.drain_s, timing.patience_s
-        )
+            cluster, metrics, tools.clock, self._moved, asker, _known(state), _former(state),
+            timing.drain_s, timing.patience_s,
+        )  # fmt: skip
         about = {"namespace": self.namespace, "name": self.name, "service": spec.service}
         gates = GateKeeper(spec.gates, tools.webhooks, about)
         review = self._golden(gates)
-        world = World(router, metrics, self._pods, self.store, tools.clock, self._told, review)
+        world = World(router, metrics, self._pods, self.store, tools.clock, self._told, review, asker)
         return router, Controller(world)
 
     def _golden(self, then: Review) -> Review:
@@ -200,6 +202,22 @@ class Engine:
         self.events.tell(WEIGHT_MOVED, f"the route sends {shares}")
         for drift in applied.drift:
             self.events.tell(ROUTE_CHANGED, f"{drift}; put back", warning=True)
+
+
+def _known(state: State) -> Known | None:
+    """Return what is live, as far as the state knows."""
+    if state.live_since is None:
+        return None
+    return Known(state.split, state.confirmation or Confirmation())
+
+
+def _former(state: State) -> Split | None:
+    """Return what was live before the present split, as far as the state of an unsettled rollout knows."""
+    rollout = state.rollout
+    if rollout is None or state.settled:
+        return None
+    weight = rollout.passed[-1].weight if rollout.passed else 0
+    return Split(rollout.stable, rollout.canary, Weights(weight))
 
 
 def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:

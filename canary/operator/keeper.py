@@ -20,6 +20,7 @@ from mesh.errors import MeshError
 Document = dict[str, Any]
 
 
+UNPROVED: Final = "nothing proves that its traffic is on the stable version; its pods stay as they are"
 LOOK_S: Final = 1.0
 """Between two looks at a resource whose next change is not known."""
 
@@ -71,7 +72,11 @@ class RolloutKeeper:
         with self._lock:
             try:
                 engine = self._take_up()
-                gone = engine is None or engine.leave() or since_s > self._tools.timing.farewell_s
+                late = since_s > self._tools.timing.farewell_s
+                home = engine is None or engine.leave()
+                gone = home or late
+                if not home and late:
+                    self._tools.warn(f"{self.namespace}/{self.name} goes: {UNPROVED}")
             except (InvalidResource, StatusCorrupt) as error:
                 self._tools.warn(
                     f"{self.namespace}/{self.name} goes, and nothing is known of its route: {error}"

@@ -102,8 +102,7 @@ class Replica:
             rounds.join()
             webhooks.close()
             shared.close()
-            tools.workers.shutdown(wait=False, cancel_futures=True)
-            tools.notifier.close()
+            tools.close()
             self.telemetry.leading(leads=False)
             self.telemetry.clear()
             LOG.info("%s stands by", self.settings.identity)
@@ -137,6 +136,7 @@ class Replica:
             lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),
             self.telemetry,
             timing=self.settings.timing,
+            gateway_namespaces=self.settings.gateway_namespaces,
         )
 
 

@@ -19,7 +19,8 @@ class OperatorSettings:
     """``namespaces`` are those that are watched, none being all. ``metrics_port`` 0 is any free port.
 
     ``gateway`` is where requests with a version pin are answered, for golden sets: by default the Service
-    itself, which takes a sidecar at the operator's pod.
+    itself, which takes a sidecar at the operator's pod. ``gateway_namespaces`` are those in which the pods of
+    Istio's gateways are looked for, so that they can be asked which split they hold; none is all.
 
     Raises:
         BadSettings: the address of Prometheus is none.
@@ -31,6 +32,7 @@ class OperatorSettings:
     identity: str = field(default_factory=fresh_identity)
     metrics_port: int = 9090
     gateway: str = "http://{service}.{namespace}.svc.cluster.local"
+    gateway_namespaces: tuple[str, ...] = ()
     context: str | None = None
     kubeconfig: str | None = None
     lease: LeaseTiming = field(default_factory=LeaseTiming)

@@ -28,7 +28,12 @@ class Telemetry:
         self._tracer = tracer or trace.get_tracer("bertmesh.canary")
         self._gauges = {
             "weight": self._gauge("weight", "Per cent of the requests that the route sends to the canary."),
-            "proved": self._gauge("weight_proved", "The last weight that the proxies' own counts showed."),
+            "proved": self._gauge(
+                "weight_proved", "The last weight that proxies answered with, or counts showed."
+            ),
+            "assumed": self._gauge(
+                "weight_assumed", "1 while nobody confirms the weight that is taken to be live."
+            ),
             "step": self._gauge("step", "The step, from 1; 0 before the first."),
             "active": self._gauge("active", "1 while a rollout is in progress."),
             "alert": self._gauge("alert", "1 while a person is asked to look."),
@@ -61,7 +66,8 @@ class Telemetry:
         place, rollout, latest = (namespace, name), state.rollout, state.latest
         weight = rollout.weight if rollout else 0
         self._gauges["weight"].labels(*place).set(weight)
-        if state.live_since is not None:
+        self._gauges["assumed"].labels(*place).set(state.assumed)
+        if state.live_since is not None and not state.assumed:
             self._gauges["proved"].labels(*place).set(weight)
         self._gauges["step"].labels(*place).set(rollout.step + 1 if rollout else 0)
         self._gauges["active"].labels(*place).set(state.active is not None)

@@ -16,7 +16,8 @@ class Timing:
     """How patient the operator is, in seconds.
 
     ``idle_s`` is between two looks at a resource with nothing under way, ``drain_s`` and ``patience_s`` are
-    those of the proof of a weight, ``farewell_s`` is how long a deletion waits for the traffic to go home.
+    those of the proof of a weight (`canary.cluster.proof`), ``farewell_s`` is how long a deletion waits for
+    the traffic to go home.
     """
 
     idle_s: float = 10.0

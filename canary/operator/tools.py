@@ -3,23 +3,31 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from canary.cluster.asking import ProxyAsker
 from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.cluster.proof import Proxies
 from canary.controller.gates import Webhooks
 from canary.controller.golden_gate import Candidates
-from canary.controller.ports import Clock, Metrics
+from canary.controller.ports import Clock, Metrics, Pins
 from canary.controller.world import SystemClock
 from canary.operator.notify import Notifier
 from canary.operator.telemetry import Telemetry
 from canary.operator.timing import Timing
 from mesh.cluster.api import ClusterApi
+from mesh.cluster.router import ClusterRouter
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0
 SCALERS_S = 10.0
+
+
+class Asker(Proxies, Pins, Protocol):
+    """Asks the proxies of a route which split they hold, and whom a version's header reaches."""
 
 
 @dataclass
@@ -27,6 +35,7 @@ class Adapters:
     """Everything that leads outside.
 
     ``metrics`` go by a Service's full name, ``candidates`` by a Service and its namespace.
+    ``gateway_namespaces`` are where the pods of Istio's gateways are looked for.
     """
 
     api: ClusterApi
@@ -39,6 +48,8 @@ class Adapters:
     timing: Timing = field(default_factory=Timing)
     monotonic: Callable[[], float] = time.monotonic
     workers: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "golden"))
+    asking: Executor = field(default_factory=lambda: ThreadPoolExecutor(16, "asking"))
+    gateway_namespaces: Sequence[str] = ()
     _listings: dict[str, Listing] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,6 +59,16 @@ class Adapters:
         return Deployments(
             self.api, namespace, service, pods, self._listing(SCALERS.format(namespace), SCALERS_S)
         )
+
+    def asker(self, namespace: str, service: str, router: ClusterRouter) -> Asker:
+        """Return what asks the proxies of a Service's route."""
+        return ProxyAsker(self.api, service, namespace, router.route, self.asking, self.gateway_namespaces)
+
+    def close(self) -> None:
+        """Ask nobody any more, and send the messages that are left."""
+        self.workers.shutdown(wait=False, cancel_futures=True)
+        self.asking.shutdown(wait=False, cancel_futures=True)
+        self.notifier.close()
 
     def warn(self, sentence: str) -> None:
         """Write a line that a person should read."""

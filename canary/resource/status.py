@@ -46,7 +46,7 @@ class Condition(Record):
     """A condition by Kubernetes' own conventions."""
 
     type: Annotated[str, Field(max_length=316)] = Field(
-        description="`Ready`, `Progressing`, `Degraded` or another word in this form."
+        description="`Ready`, `Proved`, `Progressing`, `Degraded` or another word in this form."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: Annotated[
@@ -92,9 +92,15 @@ class Status(Record):
     )
     weight_proved: Percent | None = Field(
         default=None,
-        description="The last weight that was seen in the proxies' own counts; soak time counts from then.",
+        description=(
+            "The last weight that the proxies themselves answered with, or that their counts showed; the "
+            "condition `Proved` says which, and calls it assumed where nobody did."
+        ),
     )
-    since: datetime | None = Field(default=None, description="When the present weight was proved.")
+    since: datetime | None = Field(
+        default=None,
+        description="When the present weight was proved, or assumed; soak time counts from then.",
+    )
     verdict: Word | None = Field(default=None, description="What the judge said last, in a few words.")
     message: Text | None = Field(default=None, description="What happens now and why, in a sentence.")
     evidence: Annotated[tuple[Evidence, ...], Listed("map", 8, "metric")] = Field(

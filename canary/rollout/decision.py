@@ -26,6 +26,7 @@ class Action(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     PUT_BACK = "put_back"
+    ASSUME = "assume"
 
 
 TURNS: Final = frozenset({Action.ADVANCE, Action.ROLL_BACK, Action.FAIL})

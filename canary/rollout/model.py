@@ -18,7 +18,7 @@ class Phase(StrEnum):
     WARMING = "Warming"
     """Canary pods are starting; the canary gets no traffic."""
     REHEARSING = "Rehearsing"
-    """The canary is in the routes at weight 0 and can be reached by its version header."""
+    """The canary is in the routes at weight 0, to be reached by its version header."""
     PROGRESSING = "Progressing"
     """The canary gets a share of the traffic."""
     PAUSED = "Paused"
@@ -39,11 +39,15 @@ WEIGHTED: Final = frozenset({Phase.PROGRESSING, Phase.BAKING})
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A weight that was live, and from when to when (Unix seconds; still live: None)."""
+    """A weight that was live, and from when to when (Unix seconds; still live: None).
+
+    ``assumed`` says that it was taken to be, and that nobody said so.
+    """
 
     weight: int
     since: float
     until: float | None = None
+    assumed: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,15 @@ def revised(state: State, profile: Profile, now: float) -> State:
     if merged == rollout.profile:
         return state
     revised_rollout = replace(rollout, profile=merged)
+    same = revised_rollout.split == rollout.split
     weights = " -> ".join(str(step.weight) for step in merged.steps)
     sentence = f"the policy was edited: goes on from {rollout.weight} % at {weights} -> 100 %"
     changed = replace(
         state,
         rollout=revised_rollout,
-        live_since=state.live_since if revised_rollout.split == rollout.split else None,
+        live_since=state.live_since if same else None,
+        confirmation=state.confirmation if same else None,
+        doubt=state.doubt if same else None,
         ledger=None if state.ledger is None else _kept(state.ledger, merged),
     )
     return noted(changed, Decision(Action.RESUME, "policy_edited", sentence, who=WHO), now)

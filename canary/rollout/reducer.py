@@ -6,6 +6,7 @@ from typing import Final
 from canary.judge.ledger import Ledger
 from canary.judge.policy import Profile
 from canary.rollout.commands import Start, Undo
+from canary.rollout.confirmation import Confirmation, Doubt
 from canary.rollout.decision import Action, Decision
 from canary.rollout.history import Entry
 from canary.rollout.model import Phase, Rollout, StepRecord
@@ -59,18 +60,43 @@ def decided(state: State, decision: Decision, now: float) -> State:
         stable=closed.canary if promoted else state.stable,
         previous=state.stable if promoted else state.previous,
         live_since=None if moved else state.live_since,
+        confirmation=None if moved else state.confirmation,
+        doubt=None if moved else state.doubt,
     )
     return _noted(changed, before, decision, now)
 
 
-def proved(state: State, now: float) -> State:
-    """Return the state after the gateway's proof that the split is live: the soak clock starts."""
+def live(state: State, confirmation: Confirmation, now: float) -> State:
+    """Return the state once the split is taken to be live: the soak clock starts.
+
+    It starts anew when what was assumed is confirmed. That something is only assumed stands in the history,
+    unless nothing is under way.
+    """
+    found = _recorded(replace(state, live_since=now, confirmation=confirmation, doubt=None), now)
+    if not confirmation.assumed or state.settled:
+        return found
+    sentence = f"assumed to be live, not proved: {_words(state.split)}; {confirmation.words}"
+    told = _noted(found, state.rollout, Decision(Action.ASSUME, "weight_assumed", sentence), now)
+    return told if state.active else replace(told, latest=state.latest)  # how it ended is worth more
+
+
+def _recorded(state: State, now: float) -> State:
+    """Return the state with the weight among those that were live."""
     rollout = state.active
-    live = replace(state, live_since=now)
-    if rollout is None or not rollout.weighted or _is_open(rollout):
-        return live
-    passed = (*rollout.passed, StepRecord(rollout.weight, now))
-    return replace(live, rollout=replace(rollout, passed=passed))
+    if rollout is None or not rollout.weighted:
+        return state
+    present = StepRecord(rollout.weight, now, assumed=state.assumed)
+    former = rollout.passed
+    if _is_open(rollout):
+        if former[-1].assumed == present.assumed:
+            return state
+        former = former[:-1]
+    return replace(state, rollout=replace(rollout, passed=(*former, present)))
+
+
+def doubted(state: State, doubt: Doubt) -> State:
+    """Return the state while the split is written and not yet taken to be live, or not any more."""
+    return replace(state, live_since=None, confirmation=None, doubt=doubt)
 
 
 def put_back(state: State, seen: Split | None, now: float) -> State:
@@ -78,7 +104,8 @@ def put_back(state: State, seen: Split | None, now: float) -> State:
     found = "no readable split" if seen is None else _words(seen)
     sentence = f"the gateway had {found}, which is not the controller's: put back to {_words(state.split)}"
     decision = Decision(Action.PUT_BACK, "foreign_split", sentence, alert=True)
-    return _noted(replace(state, live_since=None), state.rollout, decision, now)
+    apart = replace(state, live_since=None, confirmation=None, doubt=None)
+    return _noted(apart, state.rollout, decision, now)
 
 
 def noted(state: State, decision: Decision, now: float) -> State:

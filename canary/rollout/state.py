@@ -7,6 +7,7 @@ from canary.judge.ledger import Ledger
 from canary.judge.stage import Stage
 from canary.measure.counters import Cursor
 from canary.rollout.commands import OrderResult
+from canary.rollout.confirmation import Confirmation, Doubt
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
 from mesh.model import Split
@@ -28,10 +29,11 @@ class GateAsked:
 class State:
     """The stable version, the last or present rollout, its evidence, and what has happened.
 
-    ``live_since`` is when the gateway proved the present split to be live; None says that it has yet to be
-    applied. ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that
-    is no news and therefore not in the history. ``previous`` was stable before ``stable``, None as long as
-    nothing was promoted. Times are Unix seconds.
+    ``live_since`` is since when the present split is taken to be live, and ``confirmation`` is who says so;
+    None says that it has yet to be applied, or that it is not believed yet, which ``doubt`` explains.
+    ``ticked_at`` is when a measurement was last due. ``latest`` is the last decision, also one that is no
+    news and therefore not in the history. ``previous`` was stable before ``stable``, None as long as nothing
+    was promoted. Times are Unix seconds.
     """
 
     stable: str
@@ -48,6 +50,13 @@ class State:
     rollouts: int = 0
     gates: tuple[GateAsked, ...] = ()
     previous: str | None = None
+    confirmation: Confirmation | None = None
+    doubt: Doubt | None = None
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the present split is taken to be live although nobody said so."""
+        return self.live_since is not None and self.confirmation is not None and self.confirmation.assumed
 
     @property
     def split(self) -> Split:

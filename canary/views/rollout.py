@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from canary.judge.verdict import Verdict
+from canary.rollout.confirmation import Confirmation
 from canary.rollout.decision import TURNS, Decision
 from canary.rollout.history import Entry
 from canary.rollout.model import Rollout
@@ -53,6 +54,7 @@ def _rollout(state: State, rollout: Rollout) -> dict[str, Any]:
         "paused_in": rollout.paused_in.value if rollout.paused_in else None,
         "weight": rollout.weight,
         "live_since": state.live_since,
+        "confirmed_by": _confirmed_by(state),
         "slow_over_ms": rollout.edge,
         "started_at": rollout.started_at,
         "started_by": rollout.started_by,
@@ -62,6 +64,13 @@ def _rollout(state: State, rollout: Rollout) -> dict[str, Any]:
         "steps": _steps(rollout),
         "turn": entry_view(turns[-1]) if turns else None,
     }
+
+
+def _confirmed_by(state: State) -> str | None:
+    """Return who says that the split is live: proxies, counts or nobody; None while it is not."""
+    if state.live_since is None:
+        return None
+    return (state.confirmation or Confirmation()).by.value
 
 
 def _steps(rollout: Rollout) -> list[dict[str, Any]]:

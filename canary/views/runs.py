@@ -19,6 +19,7 @@ class Run:
     """One rollout: what was decided about it and, of the last one, everything else that is kept.
 
     ``rollout`` and ``live_since`` are None of a former one. ``latest`` is the last decision about it.
+    ``assumed`` is why the present split is only assumed to be live, "" if it is proved or not live.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Run:
     latest: Entry
     rollout: Rollout | None = None
     live_since: float | None = None
+    assumed: str = ""
 
     @property
     def stable(self) -> str:
@@ -100,8 +102,9 @@ class Run:
         """The weights that the gateway proved to be live; only kept of the last rollout."""
         if self.rollout is None:
             return ()
-        points = [(record.since, record.weight) for record in self.rollout.passed]
-        if not self.rollout.weighted and points and self.live_since and self.live_since > points[-1][0]:
+        points = [(record.since, record.weight) for record in self.rollout.passed if not record.assumed]
+        back = not self.rollout.weighted and not self.assumed
+        if back and points and self.live_since and self.live_since > points[-1][0]:
             points.append((self.live_since, self.rollout.weight))
         return ((self.started_at, 0), *points)
 
@@ -124,4 +127,5 @@ def _run(state: State, name: str, entries: tuple[Entry, ...]) -> Run:
     if rollout is None or rollout.id != name:
         return Run(name, entries, entries[-1])
     latest = state.latest if state.latest and state.latest.rollout == name else entries[-1]
-    return Run(name, entries, latest, rollout, state.live_since)
+    assumed = state.confirmation.words if state.assumed and state.confirmation else ""
+    return Run(name, entries, latest, rollout, state.live_since, assumed)

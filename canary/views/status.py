@@ -10,6 +10,7 @@ from canary.judge import formatting
 from canary.judge.report import MetricReport
 from canary.resource.spec import document
 from canary.resource.status import HISTORY_KEPT, Condition, Counts, Evidence, Status, Transition
+from canary.rollout.confirmation import Confirmation, Source
 from canary.rollout.state import State
 
 SPEC_PREFIX: Final = "spec-"
@@ -17,6 +18,12 @@ MAX_TEXT: Final = 1000
 MOST_METRICS: Final = 8
 MOST: Final = 1e300
 """JSON has no infinity."""
+
+PROOFS: Final[Mapping[Source, str]] = {
+    Source.PROXIES: "ProxiesAnswered",
+    Source.COUNTS: "Counted",
+    Source.NOBODY: "Assumed",
+}
 
 Json = Mapping[str, Any]
 
@@ -46,6 +53,7 @@ def status_of(state: State, around: Circumstances) -> dict[str, Any]:
     """Return the status without the judge's memory."""
     rollout, latest = state.rollout, state.latest
     weight, said = rollout.weight if rollout else 0, around.problem or latest
+    proved = state.live_since is not None and not state.assumed
     status = Status(
         observed_generation=around.generation,
         phase=rollout.phase.value if rollout else "Pending" if around.problem else None,
@@ -54,7 +62,7 @@ def status_of(state: State, around: Circumstances) -> dict[str, Any]:
         previous=state.previous or around.former.get("previous"),
         step=max(0, rollout.step + 1) if rollout else None,
         weight=weight,
-        weight_proved=weight if state.live_since is not None else around.former.get("weightProved"),
+        weight_proved=weight if proved else around.former.get("weightProved"),
         since=None if state.live_since is None else _time(state.live_since),
         verdict=latest.reason[:256] if latest else None,
         message=said.sentence[:MAX_TEXT] if said else None,
@@ -121,6 +129,7 @@ def _conditions(state: State, around: Circumstances) -> Iterable[Condition]:
     else:
         fine = Obstacle("Serving", f"the route holds what the controller wants; {state.stable} is stable")
         yield _condition("Ready", "True" if live else "False", fine if live else said, around)
+    yield _proof(state, around)
     phase = Obstacle(state.rollout.phase.value if state.rollout else "Idle", said.sentence)
     yield _condition("Progressing", "True" if active else "False", phase, around)
     alert = latest is not None and latest.alert
@@ -131,6 +140,21 @@ def _conditions(state: State, around: Circumstances) -> Iterable[Condition]:
         given = answers[-1]
         heard = Obstacle("Obeyed" if given.ok else "Refused", f"{given.id}: {given.message}")
         yield _condition("Commanded", "True" if given.ok else "False", heard, around)
+
+
+def _proof(state: State, around: Circumstances) -> Condition:
+    """Return who confirms that the proxies hold the present split."""
+    shares = " and ".join(f"{weight} % to {version}" for version, weight in state.split.shares)
+    if state.live_since is None:
+        doubt = state.doubt.words if state.doubt else "it is about to be written"
+        why = Obstacle("NotYet", f"not proved to be live: {shares}; {doubt}")
+        return _condition("Proved", "False", why, around)
+    confirmed = state.confirmation or Confirmation()
+    called = "assumed to be live, not proved" if confirmed.assumed else "proved to be live"
+    why = Obstacle(
+        PROOFS[confirmed.by], f"{called}: {shares}" + (f"; {confirmed.words}" * bool(confirmed.words))
+    )
+    return _condition("Proved", "False" if confirmed.assumed else "True", why, around)
 
 
 def _condition(kind: str, status: str, why: Obstacle, around: Circumstances) -> Condition:

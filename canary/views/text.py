@@ -1,11 +1,13 @@
 """Status and history as lines of text."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from canary.judge import formatting
+from canary.rollout.confirmation import Source
 
 View = Mapping[str, Any]
+ASSUMED: Final = Source.NOBODY.value
 
 
 def status_lines(status: View, now: float) -> list[str]:
@@ -33,6 +35,11 @@ def _rollout_lines(rollout: View, now: float) -> list[str]:
     move = f"{rollout['stable']} -> {rollout['canary']}"
     return [
         f"{rollout['id']}: {move}, {phase}, canary at {rollout['weight']} %{end}",
+        *(
+            ["  that weight is assumed to be live, not proved"]
+            if rollout.get("confirmed_by") == ASSUMED
+            else []
+        ),
         f"  profile {rollout['profile']}: {rollout['profile_description']}",
         *(_step_line(step, rollout, now) for step in rollout["steps"]),
     ]

@@ -21,6 +21,7 @@ PLURALS: Final[Mapping[str, str]] = {
     "VirtualService": "virtualservices",
     "DestinationRule": "destinationrules",
     "HTTPRoute": "httproutes",
+    "Gateway": "gateways",
     "Service": "services",
     "Deployment": "deployments",
     "ModelRollout": "modelrollouts",

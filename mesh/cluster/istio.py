@@ -50,7 +50,8 @@ def virtual_service(mesh: Mesh, routing: Routing) -> Document:
     rules = list(_shaped(mesh, routing, document["spec"]["http"]))
     if routing.style is Style.SERVICES:
         rules = [_to_services(rule, mesh) for rule in rules]
-    spec: Document = {"hosts": list(routing.hosts) or [mesh.host], "http": rules}
+    told = [istio.asked_route(mesh), *rules]
+    spec: Document = {"hosts": list(routing.hosts) or [mesh.host], "http": told}
     if routing.gateways:
         spec["gateways"] = list(routing.gateways)
     return {**document, "spec": spec}

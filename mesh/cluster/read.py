@@ -8,12 +8,13 @@ from mesh.errors import InvalidMesh
 from mesh.gateway_api import service_name
 from mesh.model import Split, Weights, subset_name
 from mesh.policy import MAX_PERCENT
+from mesh.problem import ASKED_RULE
 from mesh.shadow import MILLION, mirror_of
 
 STABLE: Final = "bertmesh.dev/stable"
 CANARY: Final = "bertmesh.dev/canary"
 """Annotations on the route: a weight of 0 looks the same on both sides, so the sides are named."""
-OUR_RULES: Final = ("pod-only", "unknown-version", "cohort-canary", "cohort-stable", "split")
+OUR_RULES: Final = (ASKED_RULE, "pod-only", "unknown-version", "cohort-canary", "cohort-stable", "split")
 
 Document = Mapping[str, Any]
 

@@ -61,6 +61,15 @@ class ClusterRouter:
         """
         return self._read(self._live_route())
 
+    def route(self) -> Document:
+        """Return the route as it is on the cluster.
+
+        Raises:
+            UnreadableRoute: there is none.
+            ClusterError: the API is down or refuses.
+        """
+        return self._live_route()
+
     def drift(self) -> Drift | None:
         """Return who changed our route, if anybody did; the next `apply` puts it right.
 
@@ -73,7 +82,7 @@ class ClusterRouter:
     def apply(self, split: Split) -> Applied:
         """Make the objects on the cluster say ``split``; writes nothing that says so already.
 
-        This ends when the API server has it: that the proxies have it too is proved from their own counts.
+        This ends when the API server has it: whether the proxies have it, too, is for them to say.
 
         Raises:
             InvalidMesh: it names a version that does not exist.

@@ -149,6 +149,34 @@ def test_the_controller_has_the_rights_that_it_was_tried_with(file: str, values:
     assert rules_of(mine, kind) == wanted
 
 
+def gateway_rules() -> list[Document]:
+    text = (ROOT / "deploy" / "rbac" / "gateways.yaml").read_text(encoding="utf-8")
+    return rules_of(list(yaml.safe_load_all(text)), "Role")
+
+
+def test_the_controller_may_look_for_gateways_where_they_run_and_nowhere_else() -> None:
+    found = render({"controller": {"gatewayNamespaces": ["istio-ingress"]}})
+    readers = [each for each in found.all("Role") if each["metadata"]["name"].endswith("-gateways")]
+    assert [each["metadata"]["namespace"] for each in readers] == ["istio-ingress"]
+    assert readers[0]["rules"] == gateway_rules()
+    assert "--gateway-namespace=istio-ingress" in str(found.one("Deployment", "bert-controller"))
+    own = found.one("Role", "bert-controller")["rules"]
+    assert not any("pods" in rule["resources"] for rule in own)
+
+
+@pytest.mark.parametrize("mode", ["gatewayAPI", "ambient"])
+def test_gateways_of_the_gateway_api_are_looked_for_in_their_own_namespace(mode: str) -> None:
+    found = render({"mesh": {"mode": mode}})
+    assert not [each for each in found.all("Role") if each["metadata"]["name"].endswith("-gateways")]
+    assert found.one("Role", "bert-controller")["rules"][-3:] == gateway_rules()
+
+
+def test_the_controllers_sidecar_lets_calls_by_address_pass_where_the_pods_addresses_are_known() -> None:
+    found = render({"controller": {"podRanges": ["10.244.0.0/16", "fd00::/64"]}})
+    notes = found.one("Deployment", "bert-controller")["spec"]["template"]["metadata"]["annotations"]
+    assert notes["traffic.sidecar.istio.io/excludeOutboundIPRanges"] == "10.244.0.0/16,fd00::/64"
+
+
 def test_the_controller_may_elect_a_leader() -> None:
     text = (ROOT / "deploy" / "rbac" / "lease.yaml").read_text(encoding="utf-8")
     wanted = rules_of(list(yaml.safe_load_all(text)), "Role")

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from bertmesh.local.ports import free_port
-from canary.adapters.pinned import PinnedCandidates
+from canary.adapters.pinned import PinnedCandidates, reached
+from tests.support.pods import pods
 
 
 class Gateway(ThreadingHTTPServer):
@@ -69,3 +70,30 @@ def test_an_answer_of_another_version_is_none(gateway: Gateway) -> None:
 
 def test_a_gateway_that_is_gone_is_no_answer() -> None:
     assert PinnedCandidates(f"http://127.0.0.1:{free_port()}").fill("1.1", ["一[MASK]"], 3) == [None]
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "found"),
+    [
+        (200, "1.1", True),
+        (404, "1.1", True),
+        (200, "1.0", False),
+        (503, None, False),
+        (401, None, None),
+    ],
+)
+def test_a_pin_reaches_the_version_that_names_itself(
+    status: int,
+    answered: str | None,
+    found: bool | None,  # noqa: FBT001 - a row of the table
+) -> None:
+    assert reached("1.1", status, answered).answered is found
+
+
+def test_a_pod_is_reached_through_the_gateway_by_its_versions_header() -> None:
+    with pods("1.1") as [pod]:
+        url = f"http://127.0.0.1:{pod.port}"
+        pod.does.headers = {"x-model-version": "1.1"}
+        assert PinnedCandidates(url).reach("1.1").answered
+        assert pod.seen[-1]["x-model-version"] == "1.1"
+    assert PinnedCandidates(url).reach("1.1").answered is None

@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from canary.cluster.proof import Asked
 from canary.cluster.store import decode
 from canary.controller.gates import Reply
+from canary.controller.ports import Reached
 from canary.measure.counters import Kind, Series
 from canary.operator.fence import Fence, FencedApi
 from canary.operator.keeper import RolloutKeeper
@@ -18,6 +20,7 @@ from canary.operator.tools import Adapters
 from canary.resource.gates import Webhook
 from mesh.cluster.errors import UnreadableRoute
 from mesh.cluster.read import read_split
+from mesh.cluster.router import ClusterRouter
 from mesh.model import Split
 from tests.canary.fakes import Executioner, FakeClock, FakeRouter, FakeTraffic
 from tests.support.kubeapi import KubeApi
@@ -62,8 +65,17 @@ class RouteReader(FakeRouter):
                 self.live = read_split(self.api.get("VirtualService", "bert"), "bert", VERSIONS)
 
 
-class Traffic(FakeTraffic):
-    """Traffic with what the gateway counts of it; may be asked by several threads."""
+class RoutedTraffic(FakeTraffic):
+    """Traffic with what the gateway counts of it."""
+
+    def _series(self, version: str, pod: str, at: float) -> list[Series]:
+        total = self._of(version, pod, "requests")
+        routed = Series(f"{version}/{pod}/routed", "gateway", version, "", Kind.ROUTED, total, total, at)
+        return [*super()._series(version, pod, at), routed]
+
+
+class Traffic(RoutedTraffic):
+    """The traffic of a cluster; may be asked by several threads."""
 
     lock = threading.RLock()
 
@@ -73,10 +85,41 @@ class Traffic(FakeTraffic):
             assert isinstance(self.router, RouteReader)
             self.router.read()
 
-    def _series(self, version: str, pod: str, at: float) -> list[Series]:
-        total = self._of(version, pod, "requests")
-        routed = Series(f"{version}/{pod}/routed", "gateway", version, "", Kind.ROUTED, total, total, at)
-        return [*super()._series(version, pod, at), routed]
+
+@dataclass
+class Gateway:
+    """The proxies when they are asked; not ``open``: nobody can ask them."""
+
+    proxies: RouteReader
+    open: bool = True
+    unreached: str = ""
+    pinned: list[str] = field(default_factory=list)
+
+    def ask(self, split: Split) -> Asked:
+        if not self.open:
+            return Asked(silent=("the gateway is behind a wall",))
+        self.proxies.read()
+        held = self.proxies.live
+        if held == split:
+            return Asked(hold=("the gateway",), callers=True)
+        return Asked(others=(f"the gateway holds {held.text}",), callers=True)
+
+    def reach(self, version: str) -> Reached:
+        self.pinned.append(version)
+        if not self.open:
+            return Reached(None, "the gateway is behind a wall")
+        return Reached(not self.unreached, self.unreached)
+
+
+class TestedAdapters(Adapters):
+    """What leads outside, with a gateway of the test's own."""
+
+    __test__ = False
+    gateway: Gateway
+
+    def asker(self, namespace: str, service: str, router: ClusterRouter) -> Gateway:
+        del namespace, service, router
+        return self.gateway
 
 
 class WallClock(FakeClock):
@@ -125,6 +168,7 @@ class Cluster:
         self.clock = clock or FakeClock(1_750_000_000.0)
         self.proxies = RouteReader(Executioner(), api=api)
         self.traffic = Traffic(self.clock, self.proxies, since=self.clock.time, **traffic)
+        self.gateway = Gateway(self.proxies)
         self.webhooks = SaidWebhooks()
         self.candidates = Guessers()
         self.complaints: list[str] = []
@@ -135,7 +179,7 @@ class Cluster:
 
     def tools(self, fence: Fence | None = None, token: str = "") -> Adapters:
         api = FencedApi(self.api.client(token), fence or OpenFence())
-        return Adapters(
+        made = TestedAdapters(
             api,
             lambda _service: self.traffic,
             self.webhooks,
@@ -145,6 +189,8 @@ class Cluster:
             timing=Timing(idle_s=5.0, drain_s=3.0, patience_s=60.0, farewell_s=60.0),
             monotonic=self.clock.now,
         )
+        made.gateway = self.gateway
+        return made
 
     def keeper(self, name: str = "bert", fence: Fence | None = None) -> RolloutKeeper:
         return RolloutKeeper(self.tools(fence), "default", name)

@@ -70,21 +70,103 @@ def test_status_says_in_numbers_and_words_how_things_stand(cluster: Cluster) -> 
     assert len(str(status["judge"])) < 20_000
 
 
-def test_a_weight_is_proved_by_the_proxies_counts_before_the_soak_clock_starts(cluster: Cluster) -> None:
+def test_a_weight_is_proved_by_the_proxies_answers_before_the_soak_clock_starts(cluster: Cluster) -> None:
     cluster.apply()
     keeper = cluster.keeper()
     cluster.run(keeper, until=lambda: cluster.phase == "Rehearsing")
     cluster.proxies.read()
     cluster.proxies.frozen = True  # the proxies do not get what the API server has
-    cluster.run(keeper, 40)
+    cluster.traffic.down = "connection refused"  # which matters to nobody who asks
+    cluster.run(keeper, 200)
     assert (cluster.weight, cluster.status["weight"], cluster.phase) == (20, 20, "Progressing")
     assert cluster.status["weightProved"] == 0
-    assert "since" not in cluster.status
+    proved = cluster.condition("Proved")
+    assert (proved["status"], proved["reason"]) == ("False", "NotYet")
+    assert "the gateway holds 1.0=100,1.1=0, which is not 1.0=80,1.1=20" in proved["message"]
     cluster.proxies.frozen = False
-    cluster.run(keeper, until=lambda: cluster.status["weightProved"] == 20, seconds=20)
+    cluster.run(keeper, 3)
     assert cluster.status["weightProved"] == 20
+    assert cluster.condition("Proved")["reason"] == "ProxiesAnswered"
+    cluster.traffic.down = ""
     cluster.run(keeper, 120)
     assert cluster.phase == "Promoted"
+
+
+def test_where_nobody_can_be_asked_a_weight_is_proved_by_the_proxies_counts(cluster: Cluster) -> None:
+    cluster.gateway.open = False
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.phase == "Rehearsing")
+    cluster.proxies.read()
+    cluster.proxies.frozen = True  # the proxies do not get what the API server has
+    cluster.run(keeper, 100)
+    assert (cluster.weight, cluster.status["weight"], cluster.phase) == (20, 20, "Progressing")
+    assert "weightProved" not in cluster.status, "weight 0 was only assumed, 20 is not even that"
+    assert "since" not in cluster.status
+    cluster.proxies.frozen = False
+    cluster.run(keeper, until=lambda: cluster.status.get("weightProved") == 20, seconds=20)
+    assert cluster.status["weightProved"] == 20
+    assert cluster.condition("Proved")["reason"] == "Counted"
+    cluster.run(keeper, 120)
+    assert cluster.phase == "Promoted"
+
+
+def rolled_back(cluster: Cluster, seconds: float) -> None:
+    """Let a rollout begin, the gateway be cut off from istiod, and somebody abort."""
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.phase == "Progressing" and bool(cluster.status.get("since")))
+    cluster.proxies.frozen = True
+    cluster.traffic.down = "connection refused"
+    cluster.command("abort")
+    cluster.run(keeper, seconds)
+
+
+def test_pods_stay_as_long_as_a_gateway_still_sends_requests_there(cluster: Cluster) -> None:
+    rolled_back(cluster, 600)
+    assert (cluster.phase, cluster.weight, cluster.replicas("1.1")) == ("RollingBack", 0, 2)
+    assert "the gateway holds 1.0=80,1.1=20, which is not 1.0=100" in cluster.status["message"]
+    assert cluster.condition("Degraded")["status"] == "True"
+    assert not any("the gateway proves" in event["message"] for event in cluster.api.all("Event"))
+    cluster.proxies.frozen = False
+    cluster.run(cluster.keeper(), 20)
+    assert (cluster.phase, cluster.replicas("1.1")) == ("RolledBack", 0)
+
+
+def test_what_nothing_proves_is_called_assumed_wherever_it_is_said(cluster: Cluster) -> None:
+    cluster.gateway.open = False
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, until=lambda: cluster.status.get("weightProved") == 20)
+    cluster.traffic.down = "connection refused"
+    cluster.command("abort")
+    cluster.run(keeper, 55)
+    assert (cluster.phase, cluster.replicas("1.1")) == ("RollingBack", 2)
+    cluster.run(keeper, 20)
+    assert (cluster.phase, cluster.replicas("1.1")) == ("RolledBack", 0)
+    proved = cluster.condition("Proved")
+    assert (proved["status"], proved["reason"]) == ("False", "Assumed")
+    assert "assumed to be live, not proved: 100 % to 1.0" in proved["message"]
+    assert cluster.status["weightProved"] == 20, "the last weight that was proved"
+    told = [event for event in cluster.api.all("Event") if event["reason"] == "WeightAssumed"]
+    assert told[-1]["type"] == "Warning"
+    assert "the gateway is behind a wall" in told[-1]["message"]
+    closed = next(line for line in cluster.status["history"] if line["phase"] == "RolledBack")
+    assert closed["message"].startswith("it is assumed, and nothing proves, that all traffic is on 1.0 again")
+
+
+def test_a_canary_is_called_reachable_after_a_request_that_reached_it(cluster: Cluster) -> None:
+    cluster.gateway.unreached = "it was answered with 503"
+    cluster.apply()
+    keeper = cluster.keeper()
+    cluster.run(keeper, 60)
+    assert (cluster.phase, cluster.weight) == ("Rehearsing", 0)
+    assert "did not reach it: it was answered with 503" in cluster.status["message"]
+    cluster.gateway.unreached = ""
+    cluster.run(keeper, 20, until=lambda: cluster.phase == "Progressing")
+    said = next(line for line in cluster.status["history"] if line["reason"] == "rehearsed")
+    assert said["message"] == "the canary can be reached by its version header"
+    assert set(cluster.gateway.pinned) == {"1.1"}
 
 
 def test_without_metrics_it_holds_and_never_fails(cluster: Cluster) -> None:

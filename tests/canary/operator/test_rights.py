@@ -1,19 +1,26 @@
 """The Roles in deploy/rbac: all that is granted is used, and nothing else is asked for."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from canary.cluster.asking import ProxyAsker
 from canary.cluster.golden_set import finder
 from canary.operator.keeper import RolloutKeeper
 from canary.resource.gates import Golden, Notification
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
+from mesh.model import Split
 from modelstore.errors import BadGolden
+from tests.canary.cluster.worlds import ISTIO, LABELS, STANDARD, gateway, server
 from tests.canary.operator.clusters import Cluster
 from tests.canary.operator.replicas import RBAC, documents, role, running
 from tests.support.kubeapi.access import Access
+from tests.support.kubeapi.builtin import published
+from tests.support.kubeapi.kinds import Kind
+from tests.support.kubeapi.known import UPSTREAM, crd_file
 from tests.support.kubeapi.samples import deployment, rollout, untyped
 from tests.support.kubeapi.target import Target
 from tests.support.processes import wait_until
@@ -94,17 +101,43 @@ def test_the_operator_uses_all_of_its_role_and_asks_for_nothing_more(
     cluster: Cluster, recorder: Recorder
 ) -> None:
     lease = role("lease.yaml")
-    cluster.api.grant(TOKEN, [role("namespaced.yaml"), lease])
+    gateways = role("gateways.yaml")
+    cluster.api.grant(TOKEN, [role("namespaced.yaml"), gateways, lease])
     work(cluster)
+    ask_gateways(cluster)
     assert not recorder.refused
-    assert recorder.used == granted(role("namespaced.yaml")) | granted(lease)
+    assert recorder.used == granted(role("namespaced.yaml")) | granted(gateways) | granted(lease)
+
+
+def ask_gateways(cluster: Cluster) -> None:
+    """Let a gateway of each API be looked for, and one pod be found."""
+    for pattern in UPSTREAM:
+        crds = crd_file(pattern)
+        if crds is not None:
+            cluster.api.install(crds, "Gateway")
+    schema = published("io.k8s.api.discovery.v1.EndpointSlice")
+    cluster.api.registry.add(Kind("discovery.k8s.io", "endpointslices", "EndpointSlice", {"v1": schema}))
+    cluster.api.create(gateway(server(80), name="public"))
+    pods = {"containers": [{"name": "istio-proxy", "image": "proxy"}]}
+    metadata = {"name": "ingress-0", "namespace": "default", "labels": LABELS}
+    cluster.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pods})
+    api = cluster.tools(token=TOKEN).api
+    for version in (ISTIO, STANDARD):
+        parents = {"gateways": ["public"], "parentRefs": [{"name": "public"}], "hosts": ["*"]}
+        kind = "VirtualService" if version == ISTIO else "HTTPRoute"
+        route = {"apiVersion": version, "kind": kind, "metadata": {"namespace": "default"}, "spec": parents}
+        with ThreadPoolExecutor(1) as workers:
+            asker = ProxyAsker(api, "bert", "default", lambda: route, workers, ("default",))  # noqa: B023
+            assert asker.ask(Split("1.0")).silent
 
 
 def test_the_cluster_mode_grants_the_same_and_nothing_else_is_cluster_wide() -> None:
-    assert granted(role("cluster.yaml")) == granted(role("namespaced.yaml"))
+    both = granted(role("namespaced.yaml")) | granted(role("gateways.yaml"))
+    assert granted(role("cluster.yaml")) == both
     kinds = {path.name: {each["kind"] for each in documents(path.name)} for path in RBAC.glob("*.yaml")}
     assert kinds == {
         "cluster.yaml": {"ClusterRole", "ClusterRoleBinding"},
+        "gateways.yaml": {"Role", "RoleBinding"},
         "lease.yaml": {"ServiceAccount", "Role", "RoleBinding"},
         "namespaced.yaml": {"Role", "RoleBinding"},
         "console.yaml": {"Role", "RoleBinding"},

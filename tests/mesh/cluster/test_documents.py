@@ -158,9 +158,26 @@ def test_a_target_tells_its_requests_which_route_was_chosen(style: Style) -> Non
 
 
 @pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("split", [Split("1.0"), at(20), at(20, mirror=10)], ids=str)
+def test_the_first_rule_names_the_split_without_asking_a_pod(style: Style, split: Split) -> None:
+    asked = rules(route(mesh(split), shape(style)))[0]
+    assert asked["name"] == "asked"
+    assert split.text in str(asked)
+    assert "route" not in asked
+    assert "backendRefs" not in asked
+    [match] = asked.get("matches") or asked["match"]
+    assert "'x-bertmesh-ask'" in str(match)
+
+
+@given(meshes(), meshes())
+def test_different_splits_have_different_names(one: Mesh, other: Mesh) -> None:
+    assert (one.split.text == other.split.text) == (one.split == other.split)
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_without_the_header_pin_there_are_no_pins(style: Style) -> None:
     names = [each["name"] for each in rules(route(mesh(), shape(style, header_pin=False)))]
-    assert names == ["pod-only", "split"]
+    assert names == ["asked", "pod-only", "split"]
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -172,11 +189,11 @@ def test_cohorts_are_told_apart_only_while_both_sides_have_traffic(style: Style,
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_match_narrows_every_rule(style: Style) -> None:
+def test_a_match_narrows_every_rule_but_the_one_that_only_we_ask_by(style: Style) -> None:
     narrow = RouteMatch(path_prefix="/v1", headers=(HeaderMatch("x-team", "nlp"),))
     found = rules(route(mesh(), shape(style, match=(narrow,))))
     assert "pod-only" not in [each["name"] for each in found], "no probe is below /v1"
-    for each in found:
+    for each in found[1:]:
         for match in each.get("matches") or each["match"]:
             assert "/v1" in str(match)
             assert "x-team" in str(match)
