@@ -24,7 +24,7 @@ class Cluster:
         return ModelRollouts(self.place.api, "" if everywhere else self.place.namespace)
 
     def client(self, name: str | None) -> ClusterClient:
-        """Return the desk of a ModelRollout; without a name, of the only one there is.
+        """Return the client of a ModelRollout; without a name, of the only one there is.
 
         Raises:
             WhichModelRollout: there is not exactly one.
@@ -46,10 +46,10 @@ class Cluster:
         """
         return tuple(wants(self.rollouts().all()))
 
-    def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
+    def settings(self, environment: Mapping[str, str], client: RolloutClient) -> Settings:
         """Return how the operator asks for a rollout's metrics."""
         service = Settings.service
-        if isinstance(desk, ClusterClient):
-            spec, metadata = desk.document["spec"], desk.document["metadata"]
+        if isinstance(client, ClusterClient):
+            spec, metadata = client.document["spec"], client.document["metadata"]
             service = f"{spec['service']}.{metadata['namespace']}.svc.cluster.local"
         return Settings.from_environment({**environment, "BERTMESH_SERVICE": service})

@@ -77,7 +77,7 @@ class Target:
             raise ClusterPartMissing(error.name or "kubernetes") from error
         return Cluster(find_place(self.context, self.namespace, self.kubeconfig))
 
-    def desk(self, name: str | None) -> RolloutClient:
+    def client(self, name: str | None) -> RolloutClient:
         """Return where the rollout of that name is read and ordered.
 
         Raises:
@@ -86,7 +86,7 @@ class Target:
         return self.cluster.client(name) if self.remote else self.local(name)
 
     def local(self, name: str | None) -> Client:
-        """Return the desk of the local mesh.
+        """Return the client of the local mesh.
 
         Raises:
             MeshNotRunning: there never was one.
@@ -98,13 +98,13 @@ class Target:
             raise MeshNotRunning(self.home.root)
         return Client(self.home.rollout)
 
-    def check_running(self, desk: RolloutClient) -> None:
+    def check_running(self, client: RolloutClient) -> None:
         """Say at once that there is no mesh at all; a controller that restarts gets its time.
 
         Raises:
             MeshNotRunning: as its text says.
         """
-        beat = desk.controller()
+        beat = client.controller()
         if not self.remote and (beat is None or not beat["alive"]):
             self.home.info()
 
@@ -112,10 +112,10 @@ class Target:
         """Return what every new command begins with: its id, who gives it, and when (Unix seconds)."""
         return uuid.uuid4().hex, self.cluster.place.who() if self.remote else _local_user(), time.time()
 
-    def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
+    def settings(self, environment: Mapping[str, str], client: RolloutClient) -> Settings:
         """Return how the metrics of the rollout are asked for."""
         if self.remote:
-            return self.cluster.settings(environment, desk)
+            return self.cluster.settings(environment, client)
         from bertmesh.local.backends import METRICS_WINDOW  # noqa: PLC0415 - only where there is a local mesh
 
         return Settings.from_environment({**METRICS_WINDOW, **environment})

@@ -49,7 +49,7 @@ class Stagehand:
         """Start the rollout, watch it to its end, and return how it went.
 
         Where the machine becomes slower for good, nothing can be proved by what was usual before: the rollout
-        is then begun anew.
+        is then begun again.
 
         Raises:
             ActStuck: it had not ended in time.

@@ -33,4 +33,4 @@ def build_controller(home: Home) -> Controller:
         store=FileStore(home.rollout),
         review=GoldenGate(PinnedCandidates(info.gateway), golden.find),
     )
-    return Controller(world, poll_s=settings.poll_s)
+    return Controller(world)

@@ -1,7 +1,7 @@
 """The router, and the proof from the proxies' own counts that a weight has reached them.
 
 The API server having a route says nothing of the proxies. So after a change the requests that the gateway
-sent to each version are counted anew, and the new weight is proved when these counts are 20 times likelier
+sent to each version are counted again, and the new weight is proved when these counts are 20 times likelier
 under it than under the former one. Where that cannot be told (a match sends only some requests through
 this route), a canary that was heard of is believed after ``patience_s``. The way to the stable is not kept
 waiting: it is believed after ``drain_s`` even without counts, because pods that are to go must not wait for

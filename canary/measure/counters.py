@@ -1,6 +1,6 @@
 """From raw cumulative counters to the counts of one interval.
 
-Deltas are taken per series before anything is added up. A drop is a counter that began anew. Nothing is
+Deltas are taken per series before anything is added up. A drop is a counter that began again. Nothing is
 extrapolated, so all counts are whole numbers.
 """
 

@@ -44,7 +44,7 @@ WATCHED: Final = frozenset({Phase.PROGRESSING, Phase.BAKING})
 
 
 class Engine:
-    """Works on one resource; made anew when its spec changes, or when somebody else wrote its state.
+    """Works on one resource; made again when its spec changes, or when somebody else wrote its state.
 
     Raises:
         CanaryError: what is stored cannot be read, or cannot be stored.
@@ -205,7 +205,7 @@ class Engine:
 def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:
     """Return the stable version of a resource without a state.
 
-    A route of ours that is there (the status was lost, or the resource was made anew after a promotion)
+    A route of ours that is there (the status was lost, or the resource was made again after a promotion)
     knows better which of the two takes the traffic.
 
     Raises:

@@ -19,7 +19,7 @@ class OperatorFailed(CanaryError):
     def __init__(self, why: str) -> None:
         super().__init__(
             f"the operator cannot watch ModelRollouts ({why}): check its Role (deploy/rbac) and the API "
-            "server; it ends, so that it is started anew"
+            "server; it ends, so that it is started again"
         )
 
 

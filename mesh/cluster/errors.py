@@ -67,4 +67,4 @@ class UnreadableRoute(ClusterError):
     """A route that holds no split that could be named."""
 
     def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"{what} holds no split ({why}): the next application writes it anew")
+        super().__init__(f"{what} holds no split ({why}): the next application writes it again")

@@ -221,9 +221,5 @@ def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float])
         guard = GuardedStore(store, Breaker(clock), telemetry)
     elif not settings.cache_local_bytes:
         return None
-    rules = Rules(
-        ttl_s=settings.cache_ttl_s,
-        local_bytes=settings.cache_local_bytes,
-        max_bytes=settings.cache_value_bytes,
-    )
+    rules = Rules(ttl_s=settings.cache_ttl_s, local_bytes=settings.cache_local_bytes)
     return AnswerCache(guard, rules, observer=telemetry, random=random.Random(), clock=clock)

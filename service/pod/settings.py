@@ -47,7 +47,6 @@ class Settings:
     redis_url: str | None = None
     redis_timeout_s: float = 0.005
     cache_ttl_s: int = 3600
-    cache_value_bytes: int = 64 * 1024
     cache_local_bytes: int = LOCAL_BYTES
     normalise: tuple[str, ...] = ()
     engine: str = AUTO
@@ -93,7 +92,6 @@ class Settings:
             redis_url=env.get("BERTMESH_REDIS_URL") or None,
             redis_timeout_s=_number(env, "BERTMESH_REDIS_TIMEOUT_MS", 5, 1, 1000) / 1000,
             cache_ttl_s=int(_number(env, "BERTMESH_CACHE_TTL_S", 3600, 1, 30 * 86400)),
-            cache_value_bytes=int(_number(env, "BERTMESH_CACHE_VALUE_BYTES", 64 * 1024, 1, 1 << 29)),
             cache_local_bytes=int(_number(env, LOCAL_CACHE, LOCAL_BYTES, 0, 1 << 40)),
             normalise=tuple(name.strip() for name in env.get(NORMALISE, "").split(",") if name.strip()),
             engine=_engine(env),

@@ -191,7 +191,7 @@ def test_the_policy_waits_for_its_kind_at_the_first_installation_and_belongs_to_
     then = single(render(apis=[OWN_API]), "ModelRollout")
     notes = first["metadata"]["annotations"]
     assert notes["helm.sh/hook"] == "post-install,post-upgrade"
-    # Deleting it before it is made anew would send all traffic away from a canary.
+    # Deleting it before it is made again would send all traffic away from a canary.
     assert "before-hook-creation" not in notes["helm.sh/hook-delete-policy"]
     assert notes["meta.helm.sh/release-name"] == "bert"
     assert "annotations" not in then["metadata"]

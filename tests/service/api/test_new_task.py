@@ -73,7 +73,7 @@ def test_tensors_ask_for_it_over_rest_and_over_grpc(client: FlaskClient, pod: Po
 
 def test_a_canarys_answers_to_it_are_compared() -> None:
     office = Office()
-    office.desk.put(StableAnswer("a", "1.0", Number(1)))
-    office.desk.put(CanaryAnswer("a", "1.1", Mean(), Query("好"), Number(2), "id", "trace"))
-    office.desk.turn(0.0)
+    office.comparer.put(StableAnswer("a", "1.0", Number(1)))
+    office.comparer.put(CanaryAnswer("a", "1.1", Mean(), Query("好"), Number(2), "id", "trace"))
+    office.comparer.turn(0.0)
     assert [row["sentence"] for row in office.shown()] == ["1 and 2"]
