@@ -40,6 +40,7 @@ def judge(ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> Ver
         case.harmful,
         case.silent,
         case.unmeasured,
+        case.uncounted,
         case.common_incident,
         case.single_pod,
         case.suspect,
@@ -82,6 +83,16 @@ class _Hearing:
         if seconds < self.profile.grace_s:
             return None
         return hold("no_data", sentences.blindness(seconds), alert=alert)
+
+    def uncounted(self) -> Verdict | None:
+        presence = self.ledger.presence
+        sides = {"stable": presence.stable_uncounted, "canary": presence.canary_uncounted}
+        for name, side in sides.items():
+            seconds = side.seconds(self.moment.at)
+            if seconds and seconds >= self.profile.grace_s:
+                words = sentences.uncounted(name, side, seconds)
+                return hold(f"uncounted:{name}", words, alert=seconds >= self.profile.no_data_s)
+        return None
 
     def common_incident(self) -> Verdict | None:
         for metric, known in self.rows:

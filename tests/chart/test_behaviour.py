@@ -1,7 +1,6 @@
 """What the rendered objects amount to: that the programs take what they are given, and that times fit."""
 
 import json
-import re
 from pathlib import Path
 
 import click
@@ -326,27 +325,6 @@ def test_the_console_has_the_rights_that_it_was_tried_with() -> None:
     assert [rule for rule in found if rule["resources"] != ["leases"]] == wanted
     [watching] = render({"console": {"commands": False}}).one("Role", "bert-console")["rules"][:1]
     assert "patch" not in watching["verbs"]
-
-
-@pytest.mark.parametrize("mode", ["gatewayAPI", "ambient"])
-def test_what_is_counted_for_a_version_counts_for_the_service(mode: str) -> None:
-    monitors = render({"mesh": {"mode": mode}}, apis=OPERATOR_APIS).all("PodMonitor")
-    rules = [
-        rule
-        for each in monitors
-        for endpoint in each["spec"]["podMetricsEndpoints"]
-        for rule in endpoint.get("metricRelabelings", ())
-        if rule["targetLabel"] == "destination_service"
-    ]
-    assert rules != []
-    for rule in rules:
-        pattern, replacement = f"^(?:{rule['regex']})$", rule["replacement"].replace("$1", r"\1")
-        assert (
-            re.sub(pattern, replacement, "bert-v1-0.models.svc.cluster.local")
-            == "bert.models.svc.cluster.local"
-        )
-        other = "bert-visits.models.svc.cluster.local"
-        assert re.sub(pattern, replacement, other) == other
 
 
 @pytest.mark.parametrize("file", ["deploy/kind/values.yaml", "deploy/gitops/flux/release.yaml"])
