@@ -52,7 +52,7 @@ class Routing:
 
     ``gateways`` are names or ``namespace/name``; none means the sidecars, for which only the Istio styles
     are made. ``match`` narrows the requests that are split, one match being enough. ``cohort_header`` is that
-    with a user's cohort from 0 to 99. ``port`` is that of the Services that are made for versions.
+    with a user's cohort from 0 to 99.
 
     Raises:
         InvalidMesh: the Gateway API's style without a gateway.
@@ -65,7 +65,6 @@ class Routing:
     header_pin: bool = True
     cohort_header: str | None = None
     adopt: bool = False
-    port: int = 80
 
     def __post_init__(self) -> None:
         if self.style is Style.GATEWAY_API and not self.gateways:

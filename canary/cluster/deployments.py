@@ -15,6 +15,7 @@ from mesh.cluster.api import MERGE, ClusterApi
 
 Document = Mapping[str, Any]
 DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{}/deployments"
+SERVICES: Final = "/api/v1/namespaces/{}/services"
 SCALERS: Final = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 APP, VERSION = "app", "version"
 PATIENCE: Final = 10.0

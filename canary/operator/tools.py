@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.cluster.deployments import DEPLOYMENTS, SCALERS, SERVICES, Deployments, Listing
 from canary.controller.gates import Webhooks
 from canary.controller.golden_gate import Candidates
 from canary.controller.ports import Clock, Metrics
@@ -16,6 +16,7 @@ from canary.operator.notify import Notifier
 from canary.operator.telemetry import Telemetry
 from canary.operator.timing import Timing
 from mesh.cluster.api import ClusterApi
+from mesh.ports import Ports
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0
@@ -48,6 +49,15 @@ class Adapters:
         return Deployments(
             self.api, namespace, service, pods, self._listing(SCALERS.format(namespace), SCALERS_S)
         )
+
+    def ports(self, namespace: str, service: str) -> Ports:
+        """Return the ports of a Service; those that are usual if it is not there.
+
+        Raises:
+            ClusterError: the API is down or refuses.
+        """
+        known = self._listing(SERVICES.format(namespace), SCALERS_S).items()
+        return next((Ports.of(each) for each in known if each["metadata"]["name"] == service), Ports())
 
     def warn(self, sentence: str) -> None:
         """Write a line that a person should read."""

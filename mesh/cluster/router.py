@@ -17,6 +17,7 @@ from mesh.cluster.owner import HOLDER, MANAGED_BY, Drift, drift, holds, owners
 from mesh.cluster.read import CANARY, STABLE, called, is_ours, read_split, rules, rules_field
 from mesh.model import Mesh, Split, Version
 from mesh.policy import Policy
+from mesh.ports import Ports
 from mesh.routing import Routing, Style
 
 MANAGER: Final = "bertmesh-controller"
@@ -39,8 +40,8 @@ class Applied:
 class ClusterRouter:
     """Splits traffic between the stable and the canary version, on a cluster.
 
-    ``versions`` is asked each time for the versions that exist; ``holder`` is the ModelRollout's name, and
-    keeps two of them from writing one route.
+    ``versions`` is asked each time for the versions that exist, ``ports`` for those of the Service; ``holder``
+    is the ModelRollout's name, and keeps two of them from writing one route.
     """
 
     api: ClusterApi
@@ -51,6 +52,7 @@ class ClusterRouter:
     routing: Routing = field(default_factory=Routing)
     holder: str = ""
     manager: str = MANAGER
+    ports: Callable[[], Ports] = Ports
 
     def split(self) -> Split:
         """Return the split that the route on the cluster holds, whoever wrote it.
@@ -113,7 +115,7 @@ class ClusterRouter:
 
     def _documents(self, split: Split) -> list[Document]:
         versions = tuple(Version(name) for name in self.versions())
-        mesh = Mesh(self.service, self.namespace, versions, split, self.policy)
+        mesh = Mesh(self.service, self.namespace, versions, split, self.policy, ports=self.ports())
         gateway = self.routing.style is Style.GATEWAY_API
         documents = (gateway_api if gateway else cluster_istio).render(mesh, self.routing)
         return [self._signed(document, split) for document in documents]
