@@ -15,7 +15,7 @@ from mesh.istio import GRPC_CONTENT, GRPC_RULE
 from mesh.model import Mesh, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.problem import POD_ONLY_PATHS
-from mesh.routing import HeaderMatch, RouteMatch, Routing
+from mesh.routing import SIDECARS, HeaderMatch, RouteMatch, Routing
 from mesh.shadow import MILLION, copied, parts
 from observability.names import ROUTE_HEADER, SHADOW_HEADER, VERSION_HEADER
 
@@ -88,7 +88,7 @@ def http_route(mesh: Mesh, routing: Routing) -> Document:
         raise InvalidMesh(message)
     hosts = [host for host in routing.hosts if host != "*"]
     spec = {
-        "parentRefs": [_parent(name) for name in routing.gateways],
+        "parentRefs": [_parent(name, mesh) for name in routing.gateways],
         **({"hostnames": hosts} if hosts else {}),
         "rules": rules,
     }
@@ -96,7 +96,10 @@ def http_route(mesh: Mesh, routing: Routing) -> Document:
     return {"apiVersion": API_VERSION, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
 
 
-def _parent(gateway: str) -> Document:
+def _parent(gateway: str, mesh: Mesh) -> Document:
+    """Return what the route belongs to; for callers inside the mesh it is the Service that they call."""
+    if gateway == SIDECARS:
+        return {"group": "", "kind": "Service", "name": mesh.service}
     namespace, _, name = gateway.rpartition("/")
     place = {"namespace": namespace} if namespace else {}
     return {"group": GROUP, "kind": "Gateway", "name": name, **place}

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from mesh.errors import InvalidMesh
 from mesh.lists import Listed
 
+SIDECARS: Final = "mesh"
+"""What a route is bound to for callers inside the mesh: Istio's word."""
 Header = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 
@@ -50,8 +52,8 @@ class RouteMatch:
 class Routing:
     """The shape of the routes.
 
-    ``gateways`` are names or ``namespace/name``; none means the sidecars, for which only the Istio styles
-    are made. ``match`` narrows the requests that are split, one match being enough. ``cohort_header`` is that
+    ``gateways`` are names or ``namespace/name``, or ``mesh`` for callers inside the mesh; none means those
+    alone, for which only the Istio styles are made. ``match`` narrows the requests that are split, one match being enough. ``cohort_header`` is that
     with a user's cohort from 0 to 99.
 
     Raises:
@@ -68,5 +70,5 @@ class Routing:
 
     def __post_init__(self) -> None:
         if self.style is Style.GATEWAY_API and not self.gateways:
-            message = "style gatewayAPI needs the Gateway that the HTTPRoute belongs to: name it in gateways"
+            message = "style gatewayAPI needs what the HTTPRoute belongs to: name a Gateway, or mesh, in gateways"
             raise InvalidMesh(message)

@@ -35,7 +35,7 @@ class RoutingSpec(Part):
         ),
         Rule(
             "self.style != 'gatewayAPI' || (has(self.gateways) && size(self.gateways) > 0)",
-            "style gatewayAPI needs the Gateway that the HTTPRoute belongs to: name it in gateways",
+            "style gatewayAPI needs what the HTTPRoute belongs to: name a Gateway, or mesh, in gateways",
             ".gateways",
             lambda self: self.style != "gatewayAPI" or bool(self.gateways),
         ),
@@ -68,7 +68,7 @@ class RoutingSpec(Part):
         default=(),
         description=(
             "Gateways that the route is bound to, as `name` or `namespace/name`; Istio's word `mesh` means "
-            "the sidecars. Left out: the sidecars alone."
+            "callers inside the mesh, by their sidecars or the waypoint. Left out: those alone."
         ),
     )
     hosts: Annotated[tuple[Host, ...], Listed("set", 16)] = Field(

@@ -93,6 +93,11 @@ def test_the_controller_may_write_the_route_and_takes_nothing_from_the_chart(api
         "ambient": "bert-istio.models.svc.cluster.local",
     }
     assert hosts == ["bert.localhost", inside[mode]]
+    if mode == "sidecar":
+        assert route["spec"]["gateways"] == ["bert", "mesh"]
+    else:
+        parents = [(each["kind"], each["name"]) for each in route["spec"]["parentRefs"]]
+        assert parents == [("Gateway", "bert"), ("Service", "bert")]
 
 
 def test_the_route_answers_to_the_name_by_which_golden_sets_are_asked() -> None:

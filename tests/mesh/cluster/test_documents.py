@@ -310,6 +310,14 @@ def test_more_versions_than_a_route_can_pin_are_refused() -> None:
     assert render(mesh(at(20), *names), shape(Style.GATEWAY_API, header_pin=False))
 
 
+def test_callers_inside_the_mesh_meet_the_same_route_as_those_at_the_gateway() -> None:
+    found = route(mesh(), shape(Style.GATEWAY_API, gateways=("ingress/public", "mesh"), hosts=("a.example",)))
+    assert found["spec"]["parentRefs"] == [
+        {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public", "namespace": "ingress"},
+        {"group": "", "kind": "Service", "name": "bert"},
+    ]
+
+
 def test_the_gateway_api_needs_a_gateway() -> None:
-    with pytest.raises(InvalidMesh, match="name it in gateways"):
+    with pytest.raises(InvalidMesh, match="name a Gateway, or mesh, in gateways"):
         Routing(style=Style.GATEWAY_API)
