@@ -107,7 +107,7 @@ def test_a_missing_deployment_is_said_and_the_rollout_begins_when_it_is_there(cl
     cluster.run(keeper, 15)
     ready = cluster.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "DeploymentMissing")
-    assert "there is no Deployment bert-2.0" in ready["message"]
+    assert "no Deployment with the labels app=bert, version=2.0" in ready["message"]
     assert cluster.reasons().count("SpecRefused") == 1
     assert cluster.split.shares == (("1.0", 100),)
     cluster.api.create(deployment("bert-2.0", replicas=0))
