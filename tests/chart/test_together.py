@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from bertmesh.commands.cli import cli
 from bertmesh.local.ports import free_port
 from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.cluster.golden_set import finder
 from canary.operator.case import read
 from canary.resource.convert import mesh_policy_of, routing_of
 from mesh.cluster.api import ClusterApi
@@ -32,6 +33,7 @@ from tests.chart.harness import (
 )
 from tests.support.kubeapi import KubeApi
 from tests.support.kubeapi.known import mesh_api
+from tests.support.kubeapi.samples import untyped
 from tests.support.processes import answers, running
 
 every_scenario = pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
@@ -98,6 +100,17 @@ def test_the_controller_may_write_the_route_and_takes_nothing_from_the_chart(api
     else:
         parents = [(each["kind"], each["name"]) for each in route["spec"]["parentRefs"]]
         assert parents == [("Gateway", "bert"), ("Service", "bert")]
+
+
+@every_scenario
+def test_a_golden_set_in_the_chart_is_one(api: KubeApi, path: Path) -> None:
+    found = render(scenario(path), apis=OPERATOR_APIS)
+    for each in found.all("ModelRollout"):
+        golden = read(each).spec.gates.golden
+        if golden is not None:
+            api.create(found.one("ConfigMap", golden.config_map))
+            client = ClusterApi(api.client())
+            assert len(finder(client, NAMESPACE, golden)(untyped(None))) > 0
 
 
 def test_the_route_answers_to_the_name_by_which_golden_sets_are_asked() -> None:
