@@ -57,7 +57,7 @@ def service_name(service: str, version: str) -> str:
 
 
 def services(mesh: Mesh) -> list[Document]:
-    """Return a Service for each version, over the pods with its label, with the ports of the Service of all."""
+    """Return a Service for each version, over the pods with its label, with the ports of the one for all."""
     return [_service(mesh, version) for version in mesh.names]
 
 
@@ -160,8 +160,7 @@ def _rule(mesh: Mesh, name: str, shares: Mapping[str, int], *headers: Document) 
         "name": name,
         "matches": [_match(headers=list(headers))],
         "backendRefs": [
-            _backend(mesh, version, weight, told=name in COPIED)
-            for version, weight in shares.items()
+            _backend(mesh, version, weight, told=name in COPIED) for version, weight in shares.items()
         ],
         "timeouts": _timeouts(mesh),
     }
@@ -198,7 +197,12 @@ def _backend(mesh: Mesh, version: str, weight: int, *, told: bool) -> Document:
 
 
 def _reference(mesh: Mesh, version: str) -> Document:
-    return {"group": "", "kind": "Service", "name": service_name(mesh.service, version), "port": mesh.ports.http}
+    return {
+        "group": "",
+        "kind": "Service",
+        "name": service_name(mesh.service, version),
+        "port": mesh.ports.http,
+    }
 
 
 def _mirror(mesh: Mesh, share: int) -> Document:

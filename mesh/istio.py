@@ -35,7 +35,7 @@ def virtual_service(mesh: Mesh) -> Document:
 
 
 def rules(mesh: Mesh) -> list[Document]:
-    """Return the rules for requests over HTTP; the order matters, since Istio takes the first that matches."""
+    """Return the rules for HTTP; the order matters, since Istio takes the first that matches."""
     return [
         _pod_only_route(),
         *(_pin_route(mesh, version) for version in mesh.versions),
@@ -54,9 +54,7 @@ def with_grpc(plain: Iterable[Document], ports: Ports) -> Iterator[Document]:
 
 def _by_grpc(rule: Document, port: int) -> Document:
     called = {"content-type": {"prefix": GRPC_CONTENT}}
-    match = [
-        {**each, "headers": {**each.get("headers", {}), **called}} for each in rule.get("match", [{}])
-    ]
+    match = [{**each, "headers": {**each.get("headers", {}), **called}} for each in rule.get("match", [{}])]
     route = [
         {**target, "destination": {**target["destination"], "port": {"number": port}}}
         for target in rule["route"]

@@ -27,8 +27,10 @@ class Ports:
 
     @classmethod
     def of(cls, service: Mapping[str, Any]) -> Self:
-        """Return the ports of a Service as the API has it; of several the one for HTTP says so, else the first."""
-        listed = [each for each in service.get("spec", {}).get("ports", ()) if each.get("protocol", "TCP") == "TCP"]
+        """Return the ports of a Service; of several the one for HTTP says so, else it is the first."""
+        listed = [
+            each for each in service.get("spec", {}).get("ports", ()) if each.get("protocol", "TCP") == "TCP"
+        ]
         if not listed:
             return cls()
         calls = [each for each in listed if _speaks(each, GRPC)]

@@ -53,8 +53,8 @@ class Routing:
     """The shape of the routes.
 
     ``gateways`` are names or ``namespace/name``, or ``mesh`` for callers inside the mesh; none means those
-    alone, for which only the Istio styles are made. ``match`` narrows the requests that are split, one match being enough. ``cohort_header`` is that
-    with a user's cohort from 0 to 99.
+    alone, for which only the Istio styles are made. ``match`` narrows the requests that are split, one match
+    being enough. ``cohort_header`` is that with a user's cohort from 0 to 99.
 
     Raises:
         InvalidMesh: the Gateway API's style without a gateway.
@@ -70,5 +70,7 @@ class Routing:
 
     def __post_init__(self) -> None:
         if self.style is Style.GATEWAY_API and not self.gateways:
-            message = "style gatewayAPI needs what the HTTPRoute belongs to: name a Gateway, or mesh, in gateways"
+            message = (
+                "style gatewayAPI needs what the HTTPRoute belongs to: name a Gateway, or mesh, in gateways"
+            )
             raise InvalidMesh(message)

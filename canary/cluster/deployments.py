@@ -1,6 +1,6 @@
 """Pods of versions as Deployments: found by their labels, counted when Ready, scaled by their subresource.
 
-A name makes no version: the console, the controller and what others run beside a model may begin with its name.
+A name makes no version: console, controller and what else runs beside a model have it, too.
 
 A Deployment that a HorizontalPodAutoscaler targets is scaled by us only from zero (where an autoscaler
 sleeps) and to zero; in between the number is the autoscaler's.
@@ -88,8 +88,8 @@ class Deployments:
         found = self._found().get(version)
         if found is None:
             message = (
-                f"there is no Deployment with the labels {APP}={self.service}, {VERSION}={version} in namespace "
-                f"{self.namespace}: create it, or give it these labels"
+                f"there is no Deployment with the labels {APP}={self.service}, {VERSION}={version} in "
+                f"namespace {self.namespace}: create it, or give it these labels"
             )
             return WorkloadStatus(0, 0, known=False, message=message)
         return WorkloadStatus(_wanted(found), _ready(found), message=_trouble(found))

@@ -123,7 +123,7 @@ class Engine:
         return self.router.hopeless or (self.state.settled and self.state.live_since is not None)
 
     def _reachable(self) -> tuple[Sequence[str], Ports]:
-        """Return what a route is made of beside the spec: the versions that there are, the Service's ports."""
+        """Return what a route is made of beside the spec: the versions that exist, the Service's ports."""
         return self._pods.versions(), self._tools.ports(self.namespace, self.case.spec.service)
 
     def _cluster_router(self) -> ClusterRouter:

@@ -17,7 +17,9 @@ class OperatorFailed(CanaryError):
     """The watch itself ended, which no retry of ours mends."""
 
     def __init__(self, why: str, *, of_api: bool) -> None:
-        advice = "check its Role (deploy/rbac) and the API server" if of_api else "this is a mistake in bertmesh"
+        advice = (
+            "check its Role (deploy/rbac) and the API server" if of_api else "this is a mistake in bertmesh"
+        )
         super().__init__(
             f"the operator cannot watch ModelRollouts ({why}): {advice}; it ends, so that it is started anew"
         )

@@ -57,7 +57,9 @@ def _versions(inventory: Inventory, rollout: Object) -> set[str]:
     """Return the versions as the controller finds them, by their labels."""
     service = text(rollout.body, "spec", "service")
     there = inventory.of("Deployment", namespace=rollout.namespace)
-    return {each.labels[VERSION] for each in there if each.labels.get(APP) == service and VERSION in each.labels}
+    return {
+        each.labels[VERSION] for each in there if each.labels.get(APP) == service and VERSION in each.labels
+    }
 
 
 @check("BM213", Severity.ERROR)

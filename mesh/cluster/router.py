@@ -40,8 +40,8 @@ class Applied:
 class ClusterRouter:
     """Splits traffic between the stable and the canary version, on a cluster.
 
-    ``versions`` is asked each time for the versions that exist, ``ports`` for those of the Service; ``holder``
-    is the ModelRollout's name, and keeps two of them from writing one route.
+    ``versions`` is asked each time for the versions that exist, ``ports`` for those of the Service;
+    ``holder`` is the ModelRollout's name, and keeps two of them from writing one route.
     """
 
     api: ClusterApi

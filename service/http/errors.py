@@ -16,7 +16,7 @@ class MalformedRequest(HttpError):
 
 
 class PathNotPlain(HttpError):
-    """The path has empty or dot segments, or writes as %.. what needs no such code: proxies and pods read it differently."""
+    """The path has empty or dot segments, or a letter as a code: proxies and pods read it differently."""
 
     status, slug, title = 404, "path-not-plain", "Path is not plain"
 

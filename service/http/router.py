@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _NOT_PLAIN = re.compile(r"//|/\.{1,2}(?:/|$)|%[0-7]|[\\#]")
-"""Empty segments, dot segments, codes of ASCII characters, and what some proxies take for a slash or an end."""
+"""Empty segments, dot segments, codes of ASCII, and what some proxies take for a slash or an end."""
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 

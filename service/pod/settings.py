@@ -143,7 +143,9 @@ def _own_address(name: str, env: Mapping[str, str]) -> str | None:
     if not env.get(name):
         return None
     bind = _address(name, env[name])
-    others = [other for other in (BIND, GRPC_BIND, ADMIN_BIND, METRICS_BIND) if other != name and env.get(other)]
+    others = [
+        other for other in (BIND, GRPC_BIND, ADMIN_BIND, METRICS_BIND) if other != name and env.get(other)
+    ]
     if any(port_of(env[other]) == port_of(bind) for other in others):
         raise SettingsError(
             name, seen=bind, needed="a port of its own", do=f"use another than {', '.join(others)}"

@@ -67,14 +67,18 @@ def hosts_reached(found: Document) -> set[str]:
 
 
 def called_by_grpc(found: Document) -> bool:
-    return all("application/grpc" in str(match) for match in found.get("matches") or found.get("match") or [{}])
+    return all(
+        "application/grpc" in str(match) for match in found.get("matches") or found.get("match") or [{}]
+    )
 
 
 def ports_reached(found: Document) -> set[int]:
     """Return the ports that a rule's requests and their copies go to, those that are not named as 0."""
     ends = [target.get("destination", target) for target in targets(found)]
     ends += [found["mirror"]] if "mirror" in found else []
-    ends += [each["requestMirror"]["backendRef"] for each in found.get("filters", ()) if "requestMirror" in each]
+    ends += [
+        each["requestMirror"]["backendRef"] for each in found.get("filters", ()) if "requestMirror" in each
+    ]
     named = [end.get("port", 0) for end in ends]
     return {port if isinstance(port, int) else port["number"] for port in named}
 
@@ -157,7 +161,8 @@ def test_a_request_by_grpc_is_split_pinned_and_copied_as_any_other(style: Style)
                 assert names.index(f"{name}-grpc") == names.index(name) - 1
     assert weights(route(mesh(at(20), ports=SERVED), shape(style))) == [80, 20]
     assert [
-        target["weight"] for target in targets(rule(route(mesh(at(20), ports=SERVED), shape(style)), "split-grpc"))
+        target["weight"]
+        for target in targets(rule(route(mesh(at(20), ports=SERVED), shape(style)), "split-grpc"))
     ] == [80, 20]
 
 
