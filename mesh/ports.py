@@ -6,9 +6,10 @@ from typing import Any, Final, Self
 
 HTTP: Final = "http"
 GRPC: Final = "grpc"
+TCP: Final = "TCP"
 FIELDS: Final = ("name", "port", "protocol", "targetPort", "appProtocol")
 """What a version's own Service has of a port, too; a node's port is the first Service's alone."""
-PLAIN: Final[Mapping[str, Any]] = {"name": HTTP, "port": 80, "protocol": "TCP", "targetPort": HTTP}
+PLAIN: Final[Mapping[str, Any]] = {"name": HTTP, "port": 80, "protocol": TCP, "targetPort": HTTP}
 """The port of a Service of which nothing is known; its name tells Istio the protocol."""
 
 
@@ -29,14 +30,16 @@ class Ports:
     def of(cls, service: Mapping[str, Any]) -> Self:
         """Return the ports of a Service; of several the one for HTTP says so, else it is the first."""
         listed = [
-            each for each in service.get("spec", {}).get("ports", ()) if each.get("protocol", "TCP") == "TCP"
+            each for each in service.get("spec", {}).get("ports", ()) if each.get("protocol", TCP) == TCP
         ]
         if not listed:
             return cls()
         calls = [each for each in listed if _speaks(each, GRPC)]
         others = [each for each in listed if each not in calls]
         plain = [each for each in others if _speaks(each, HTTP)] or others or calls
-        kept = tuple({name: each[name] for name in FIELDS if name in each} for each in listed)
+        kept = tuple(
+            {"protocol": TCP, **{name: each[name] for name in FIELDS if name in each}} for each in listed
+        )
         return cls(plain[0]["port"], calls[0]["port"] if calls else None, kept)
 
 

@@ -124,14 +124,17 @@ class Engine:
 
     def _reachable(self) -> tuple[Sequence[str], Ports]:
         """Return what a route is made of beside the spec: the versions that exist, the Service's ports."""
-        return self._pods.versions(), self._tools.ports(self.namespace, self.case.spec.service)
+        return self._pods.versions(), Ports.of(self._service())
+
+    def _service(self) -> Mapping[str, Any]:
+        return self._tools.service(self.namespace, self.case.spec.service)
 
     def _cluster_router(self) -> ClusterRouter:
         spec = self.case.spec
         return ClusterRouter(
             self._tools.api, spec.service, self.namespace, self._pods.versions,
             mesh_policy_of(spec), routing_of(spec), holder=self.name,
-            ports=lambda: self._tools.ports(self.namespace, spec.service),
+            live_service=self._service,
         )  # fmt: skip
 
     def _assembled(self, cluster: ClusterRouter) -> tuple[ProvedRouter, Controller]:

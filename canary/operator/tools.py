@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from canary.cluster.deployments import DEPLOYMENTS, SCALERS, SERVICES, Deployments, Listing
 from canary.controller.gates import Webhooks
@@ -16,7 +17,6 @@ from canary.operator.notify import Notifier
 from canary.operator.telemetry import Telemetry
 from canary.operator.timing import Timing
 from mesh.cluster.api import ClusterApi
-from mesh.ports import Ports
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0
@@ -50,14 +50,14 @@ class Adapters:
             self.api, namespace, service, pods, self._listing(SCALERS.format(namespace), SCALERS_S)
         )
 
-    def ports(self, namespace: str, service: str) -> Ports:
-        """Return the ports of a Service; those that are usual if it is not there.
+    def service(self, namespace: str, name: str) -> Mapping[str, Any]:
+        """Return a Service as the API has it, empty if it is not there.
 
         Raises:
             ClusterError: the API is down or refuses.
         """
         known = self._listing(SERVICES.format(namespace), SCALERS_S).items()
-        return next((Ports.of(each) for each in known if each["metadata"]["name"] == service), Ports())
+        return next((each for each in known if each["metadata"]["name"] == name), {})
 
     def warn(self, sentence: str) -> None:
         """Write a line that a person should read."""

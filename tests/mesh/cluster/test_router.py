@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -226,6 +227,38 @@ def test_an_object_that_lost_its_managed_fields_in_a_backup_is_still_ours(api: K
     kept = {key: saved["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}
     api.create({**saved, "metadata": kept}, manager="velero")
     assert router(api).apply(at(5)).split == at(5)
+
+
+SERVICE = {
+    "metadata": {"name": "bert", "uid": "5f0c"},
+    "spec": {"ports": [{"name": "http", "port": 80}]},
+}
+
+
+def owners_of(api: KubeApi, kind: str, name: str) -> list[tuple[str, str]]:
+    found = api.get(kind, name)["metadata"].get("ownerReferences", ())
+    return [(each["kind"], each["uid"]) for each in found]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_is_made_goes_with_the_service(api: KubeApi, style: Style) -> None:
+    here = replace(router(api, style), live_service=lambda: SERVICE)
+    here.apply(at(5))
+    assert owners_of(api, kind_of(style), "bert") == [("Service", "5f0c")]
+    if style is not Style.SUBSETS:
+        assert owners_of(api, "Service", "bert-v1-1") == [("Service", "5f0c")]
+    assert not here.apply(at(5)).changed
+    here.apply(at(20))
+    assert owners_of(api, kind_of(style), "bert") == [("Service", "5f0c")]
+
+
+def test_what_was_there_before_stays_without_the_service(api: KubeApi) -> None:
+    api.create(foreign_route(Style.SUBSETS), manager="helm")
+    here = replace(router(api, adopt=True), live_service=lambda: SERVICE)
+    here.apply(at(5))
+    here.apply(at(20))
+    assert owners_of(api, "VirtualService", "bert") == []
+    assert owners_of(api, "DestinationRule", "bert") == [("Service", "5f0c")]
 
 
 def test_a_deleted_route_is_written_anew(api: KubeApi) -> None:
