@@ -94,7 +94,7 @@ def test_the_controller_may_write_the_route_and_takes_nothing_from_the_chart(api
         "gatewayAPI": "bert-istio.models.svc.cluster.local",
         "ambient": "bert-istio.models.svc.cluster.local",
     }
-    assert hosts == ["bert.localhost", inside[mode]]
+    assert hosts == ["bert.models.localhost", inside[mode]]
     if mode == "sidecar":
         assert route["spec"]["gateways"] == ["bert", "mesh"]
     else:

@@ -115,8 +115,9 @@
 {{- fail "redis.mode is external; its address needed, once: set redis.external.existingSecret, or redis.external.url" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.rollout.enabled (not .Values.crds.install) (not (.Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1")) .Release.IsUpgrade -}}
-{{- fail "crds.install is false and the cluster has no ModelRollout kind: apply deploy/crd/modelrollouts.yaml, or set crds.install to true" -}}
+{{- $real := or .Release.IsUpgrade (.Capabilities.APIVersions.Has "apiregistration.k8s.io/v1") -}}
+{{- if and .Values.rollout.enabled (eq (toString .Values.crds.install) "false") (not (.Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1")) $real -}}
+{{- fail "crds.install is false and the cluster has no ModelRollout kind: apply deploy/crd/modelrollouts.yaml, or set crds.install to auto" -}}
 {{- end -}}
 {{- end }}
 {{/* What the cluster must know already: without it Helm would end with a line for each object. Rendering alone knows no
