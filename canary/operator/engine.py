@@ -208,6 +208,7 @@ class Engine:
         return notes if self.case.problem else intent.learned(self.case.spec, state, notes)
 
     def _told(self, entry: Entry) -> None:
+        self._tools.log(f"{self.namespace}/{self.name}: {entry.sentence}", warning=entry.alert)
         self.events.entry(entry)
         self._tools.notifier.tell(self.namespace, self.name, self.case.spec.notify, entry)
 
@@ -216,8 +217,10 @@ class Engine:
         why = latest.sentence if latest else "the route is made"
         self._tools.telemetry.moved(self.namespace, self.name, split, why)
         shares = " and ".join(f"{weight} % to {version}" for version, weight in split.shares)
+        self._tools.log(f"{self.namespace}/{self.name}: the route sends {shares}")
         self.events.tell(WEIGHT_MOVED, f"the route sends {shares}")
         for drift in applied.drift:
+            self._tools.log(f"{self.namespace}/{self.name}: {drift}; put back", warning=True)
             self.events.tell(ROUTE_CHANGED, f"{drift}; put back", warning=True)
 
 

@@ -63,6 +63,10 @@ class Adapters:
         """Write a line that a person should read."""
         LOG.warning("%s", sentence)
 
+    def log(self, sentence: str, *, warning: bool = False) -> None:
+        """Write a line about what was decided or done."""
+        LOG.log(logging.WARNING if warning else logging.INFO, "%s", sentence)
+
     def _listing(self, path: str, ttl_s: float) -> Listing:
         with self._lock:
             if path not in self._listings:

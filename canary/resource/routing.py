@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from canary.resource.fields import Part, Rule
+from canary.resource.fields import Part, Rule, unreadable
 from mesh.duration import Seconds
 from mesh.lists import Listed
 from mesh.policy import ConnectionPool, OutlierDetection, Retries
@@ -49,7 +49,8 @@ class RoutingSpec(Part):
         ),
         Rule(
             "!has(self.timeout) || !has(self.retries) || !has(self.retries.perTryTimeout) || "
-            "duration(self.timeout) >= duration(self.retries.perTryTimeout)",
+            "duration(self.timeout) >= duration(self.retries.perTryTimeout)"
+            + unreadable("self.timeout", "self.retries.perTryTimeout"),
             "timeout is shorter than retries.perTryTimeout, so that no try could end: raise timeout or "
             "lower retries.perTryTimeout",
             ".timeout",

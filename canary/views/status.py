@@ -49,7 +49,7 @@ def status_of(state: State, around: Circumstances) -> dict[str, Any]:
     weight, said = rollout.weight if rollout else 0, around.problem or latest
     status = Status(
         observed_generation=around.generation,
-        phase=rollout.phase.value if rollout else "Pending" if around.problem else None,
+        phase=rollout.phase.value if rollout else "Pending" if around.problem else "Idle",
         stable=state.stable,
         canary=rollout.canary if rollout else None,
         previous=state.previous or around.former.get("previous"),

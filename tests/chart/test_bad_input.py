@@ -120,9 +120,17 @@ CLUSTER, ISTIO, GATEWAYS = (
 @pytest.mark.parametrize(
     ("values", "apis", "words"),
     [
-        ({}, (CLUSTER,), "the cluster does not have Istio 1.24 or newer (no networking.istio.io/v1): install"),
+        (
+            {},
+            (CLUSTER,),
+            "the cluster does not have Istio 1.24 or newer (no networking.istio.io/v1): install",
+        ),
         ({"mesh": {"mode": "ambient"}}, (CLUSTER, ISTIO), "the Gateway API, which mesh.mode ambient needs"),
-        (models(BAKED, autoscaling={"kind": "keda"}), (CLUSTER, ISTIO), "KEDA, which version 1.0 is scaled by"),
+        (
+            models(BAKED, autoscaling={"kind": "keda"}),
+            (CLUSTER, ISTIO),
+            "KEDA, which version 1.0 is scaled by",
+        ),
         (
             {"monitoring": {"rules": {"enabled": True}}},
             (CLUSTER, ISTIO),

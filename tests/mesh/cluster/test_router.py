@@ -1,8 +1,10 @@
 """The router over the Kubernetes API."""
 
+import json
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from mesh.routing import Style
 from tests.mesh.cluster.routers import STYLES, at, kind_of, router, rule, rules, targets, weights
 from tests.support.kubeapi import Fault, KubeApi
 from tests.support.kubeapi.known import OWN
+from tests.support.kubeapi.samples import untyped
 
 Document = dict[str, Any]
 
@@ -346,6 +349,18 @@ def test_an_api_that_is_busy_is_down_for_now(api: KubeApi, code: int) -> None:
     api.fail(Fault(code=code))
     with pytest.raises(ApiDown, match=str(code)):
         router(api).split()
+
+
+def test_a_webhook_that_is_away_is_not_told_as_an_api_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = 'Internal error occurred: failed calling webhook "validation.istio.io": connection refused'
+    monkeypatch.setattr("mesh.cluster.api.READ", lambda _: json.dumps({"message": said}).encode())
+    client = SimpleNamespace(
+        configuration=SimpleNamespace(host="https://api"),
+        param_serialize=lambda *_, **__: (),
+        call_api=lambda **__: SimpleNamespace(status=500),
+    )
+    with pytest.raises(ApiDown, match=r"takes no write, for a webhook .*validation\.istio\.io.*istiod"):
+        ClusterApi(untyped(client)).request("PATCH", "/apis/networking.istio.io/v1")
 
 
 def test_an_answer_cut_short_is_an_api_that_is_down(api: KubeApi) -> None:
