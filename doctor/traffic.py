@@ -112,10 +112,12 @@ def hosts(route: Object) -> list[str]:
     """Return the hosts that a route answers to, ``*`` for all."""
     if route.kind == "VirtualService":
         return [full_host(host, route.namespace) for host in words(route.body, "spec", "hosts")]
-    parents = [each for each in route.parts("spec", "parentRefs") if text(each, "kind") == "Service"]
-    if parents:
-        return [full_host(text(each, "name"), text(each, "namespace") or route.namespace) for each in parents]
-    return words(route.body, "spec", "hostnames") or ["*"]
+    parents = route.parts("spec", "parentRefs")
+    called = [each for each in parents if text(each, "kind") == "Service"]
+    inside = [full_host(text(each, "name"), text(each, "namespace") or route.namespace) for each in called]
+    # The hostnames are for gateways; whoever calls a Service is known by its name.
+    outside = words(route.body, "spec", "hostnames") or ["*"]
+    return [*inside, *(outside if len(called) < len(parents) or not parents else ())]
 
 
 def gateways(route: Object) -> list[str]:

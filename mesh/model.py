@@ -10,6 +10,7 @@ from typing import Self
 
 from mesh.errors import InvalidMesh
 from mesh.policy import MAX_PERCENT, Policy
+from mesh.ports import Ports
 
 SERVICE = "bert"
 NAMESPACE = "default"
@@ -141,6 +142,7 @@ class Mesh:
     policy: Policy = field(default_factory=Policy)
     hosts: tuple[str, ...] = ("*",)
     gateway: str = "bertmesh"
+    ports: Ports = field(default_factory=Ports)
 
     def __post_init__(self) -> None:
         known = self.names

@@ -125,7 +125,7 @@ def _local_user() -> str:
     """Return who is at this machine."""
     try:
         return getpass.getuser()
-    except OSError:  # a container's user without a name
+    except (OSError, KeyError):  # a container's user without a name; which of them, depends on Python
         return "unknown"
 
 

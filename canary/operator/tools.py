@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
-from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.cluster.deployments import DEPLOYMENTS, SCALERS, SERVICES, Deployments, Listing
 from canary.controller.gates import Webhooks
 from canary.controller.golden_gate import Candidates
 from canary.controller.ports import Clock, Metrics
@@ -49,9 +50,22 @@ class Adapters:
             self.api, namespace, service, pods, self._listing(SCALERS.format(namespace), SCALERS_S)
         )
 
+    def service(self, namespace: str, name: str) -> Mapping[str, Any]:
+        """Return a Service as the API has it, empty if it is not there.
+
+        Raises:
+            ClusterError: the API is down or refuses.
+        """
+        known = self._listing(SERVICES.format(namespace), SCALERS_S).items()
+        return next((each for each in known if each["metadata"]["name"] == name), {})
+
     def warn(self, sentence: str) -> None:
         """Write a line that a person should read."""
         LOG.warning("%s", sentence)
+
+    def log(self, sentence: str, *, warning: bool = False) -> None:
+        """Write a line about what was decided or done."""
+        LOG.log(logging.WARNING if warning else logging.INFO, "%s", sentence)
 
     def _listing(self, path: str, ttl_s: float) -> Listing:
         with self._lock:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from canary.judge.policy import MAX_HOLDBACK, Margin
 from canary.measure.counts import MAX_PERCENT
-from canary.resource.fields import Part, Percent, Rule
+from canary.resource.fields import Part, Percent, Rule, unreadable
 from mesh.duration import Seconds
 from mesh.lists import Listed
 
@@ -143,7 +143,7 @@ class PolicySpec(Part):
         ),
         Rule(
             "!has(self.bake) || !has(self.holdback) || duration(self.bake) >= duration('1m') || "
-            "self.holdback == 0",
+            "self.holdback == 0" + unreadable("self.bake"),
             "a bake below one minute leaves no time to compare: make bake 1m or more, or holdback 0",
             ".bake",
             lambda self: (
@@ -152,7 +152,7 @@ class PolicySpec(Part):
         ),
         Rule(
             "!has(self.progressDeadline) || !has(self.fallback) || duration(self.progressDeadline) > "
-            "duration(self.fallback)",
+            "duration(self.fallback)" + unreadable("self.progressDeadline", "self.fallback"),
             "progressDeadline must be longer than fallback, else a rollout fails before it may settle for "
             "the stated margins",
             ".progressDeadline",

@@ -25,8 +25,7 @@ def revised(state: State, profile: Profile, now: float) -> State:
     if merged == rollout.profile:
         return state
     revised_rollout = replace(rollout, profile=merged)
-    weights = " -> ".join(str(step.weight) for step in merged.steps)
-    sentence = f"the policy was edited: goes on from {rollout.weight} % at {weights} -> 100 %"
+    sentence = f"the policy was edited: goes on from {rollout.weight} % at {merged.way}"
     changed = replace(
         state,
         rollout=revised_rollout,

@@ -21,7 +21,7 @@ def render(mesh: Mesh, routing: Routing) -> list[Document]:
     if routing.style is Style.SUBSETS:
         return [istio.destination_rule(mesh), virtual_service(mesh, routing)]
     return [
-        *services(mesh, routing.port),
+        *services(mesh),
         *(_rule_of_version(mesh, version) for version in mesh.names),
         virtual_service(mesh, routing),
     ]
@@ -47,10 +47,11 @@ def full_name(name: str, mesh: Mesh) -> str:
 def virtual_service(mesh: Mesh, routing: Routing) -> Document:
     """Return the VirtualService."""
     document = istio.virtual_service(mesh)
-    rules = list(_shaped(mesh, routing, document["spec"]["http"]))
+    rules = list(_shaped(mesh, routing, istio.rules(mesh)))
     if routing.style is Style.SERVICES:
         rules = [_to_services(rule, mesh) for rule in rules]
-    spec: Document = {"hosts": list(routing.hosts) or [mesh.host], "http": rules}
+    both = list(istio.with_grpc(rules, mesh.ports))
+    spec: Document = {"hosts": list(routing.hosts) or [mesh.host], "http": both}
     if routing.gateways:
         spec["gateways"] = list(routing.gateways)
     return {**document, "spec": spec}
@@ -123,12 +124,15 @@ def _to_services(rule: Document, mesh: Mesh) -> Document:
     names = {
         subset_name(version): full_name(service_name(mesh.service, version), mesh) for version in mesh.names
     }
+
+    def moved(address: Document) -> Document:
+        return {"host": names[address["subset"]], "port": address["port"]}
+
     changed = dict(rule)
     if "route" in rule:
         changed["route"] = [
-            {**target, "destination": {"host": names[target["destination"]["subset"]]}}
-            for target in rule["route"]
+            {**target, "destination": moved(target["destination"])} for target in rule["route"]
         ]
     if "mirror" in rule:
-        changed["mirror"] = {"host": names[rule["mirror"]["subset"]]}
+        changed["mirror"] = moved(rule["mirror"])
     return changed

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.routing import Map, Rule
 
 from service.http.body import JSON, json_body, to_json
+from service.http.errors import PathNotPlain
 from service.http.middleware import entered, finished, readable
 from service.http.problems import MEDIA_TYPE, told
 from service.pod.assembly import Pod
@@ -23,6 +23,9 @@ from service.pod.exchange import Exchange
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+_NOT_PLAIN = re.compile(r"//|/\.{1,2}(?:/|$)|%[0-7]|[\\#]")
+"""Empty segments, dot segments, codes of ASCII, and what some proxies take for a slash or an end."""
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -82,7 +85,7 @@ class Router:
     def __init__(self, pod: Pod, routes: Sequence[Route]) -> None:
         self._pod = pod
         rules = [Rule(rule_of(r.path), endpoint=r.handle, methods=[r.method, "OPTIONS"]) for r in routes]
-        self._table = Map(rules).bind("")
+        self._table = Map(rules, merge_slashes=False).bind("")
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer a request."""
@@ -99,10 +102,9 @@ class Router:
         """Return a request's rule, what answers it, and its path's parts."""
         path, method = readable(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
         try:
+            _check_plain(environ)
             rule, parts = self._table.match(path, method, return_rule=True)
-        except RequestRedirect as error:
-            return None, _redirecting(environ, error), {}
-        except HTTPException as error:
+        except (HTTPException, PathNotPlain) as error:
             return None, _raising(error), {}
         if method == "OPTIONS":
             return rule.rule, self._options, {}
@@ -113,11 +115,18 @@ class Router:
         return Reply(b"", media="", headers={"Allow": ", ".join(sorted(allowed))})
 
 
-def _redirecting(environ: "WSGIEnvironment", error: RequestRedirect) -> Handler:
-    """Send a client that doubled a slash to where it wanted to go."""
-    path, query = urlsplit(error.new_url).path, environ.get("QUERY_STRING", "")
-    location = environ.get("SCRIPT_NAME", "") + path + (f"?{query}" if query else "")
-    return lambda _call: Reply(b"", "", error.code, {"Location": location})
+def _check_plain(environ: "WSGIEnvironment") -> None:
+    """Refuse a path that has another spelling: whoever guards a path by its name does not know this one.
+
+    Raises:
+        PathNotPlain: it has one.
+    """
+    path = environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0]
+    if not path.startswith("/") and (origin := _ABSOLUTE.match(path)):
+        path = path[origin.end() :]
+    if found := _NOT_PLAIN.search(path):
+        message = f"{found[0]!r} in a path; the plain path needed: write it as GET / lists it"
+        raise PathNotPlain(message)
 
 
 def _raising(error: Exception) -> Handler:

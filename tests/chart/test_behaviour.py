@@ -133,11 +133,11 @@ def rules_of(documents: list[Document], kind: str) -> list[Document]:
 @pytest.mark.parametrize(
     ("file", "values"),
     [
-        ("namespaced.yaml", {"readSecrets": True}),
+        ("namespaced.yaml", {"readSecrets": True, "namespaces": ["models"]}),
         ("cluster.yaml", {"readSecrets": True, "allNamespaces": True}),
     ],
 )
-def test_the_controller_has_the_rights_that_it_was_tried_with(file: str, values: dict[str, bool]) -> None:
+def test_the_controller_has_the_rights_that_it_was_tried_with(file: str, values: dict[str, object]) -> None:
     text = (ROOT / "deploy" / "rbac" / file).read_text(encoding="utf-8")
     kind = "Role" if file.startswith("namespaced") else "ClusterRole"
     wanted = rules_of(list(yaml.safe_load_all(text)), kind)
@@ -146,6 +146,27 @@ def test_the_controller_has_the_rights_that_it_was_tried_with(file: str, values:
     ]
     mine = [each for each in found if each["metadata"]["name"].endswith("bert-controller")]
     assert rules_of(mine, kind) == wanted
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "gatewayAPI", "ambient"])
+def test_for_its_own_rollout_it_has_only_the_rights_of_its_mode(mode: str) -> None:
+    golden = {"gates": {"golden": {"configMap": "bert-golden"}}}
+    for rollout in ({}, golden):
+        rules = render({"mesh": {"mode": mode}, "rollout": rollout}).one("Role", "bert-controller")["rules"]
+        by_kind = {kind: rule for rule in rules for kind in rule["resources"]}
+        routes = {"virtualservices", "destinationrules"} if mode == "sidecar" else {"httproutes"}
+        assert by_kind.keys() & {"virtualservices", "destinationrules", "httproutes"} == routes
+        assert ("patch" in by_kind["services"]["verbs"]) is (mode != "sidecar")
+        assert by_kind["deployments/scale"]["resourceNames"] == ["bert-v1-0"]
+        named = by_kind.get("configmaps", {}).get("resourceNames")
+        assert named == (["bert-golden"] if rollout else None)
+        assert "secrets" not in by_kind
+
+
+def test_a_release_without_a_controller_says_farewell_too() -> None:
+    assert "bert-farewell" in {
+        each["metadata"]["name"] for each in render({"controller": {"enabled": False}}).all("Job")
+    }
 
 
 def test_the_controller_may_elect_a_leader() -> None:

@@ -193,6 +193,13 @@ def canary_without_a_deployment(world: World) -> None:
     world.spec("ModelRollout/bert")["canary"] = "1.2"
 
 
+@case("BM212")
+def canary_that_only_has_the_name(world: World) -> None:
+    deployment = world.copy("Deployment/bert-1.1", "bert-console")
+    deployment["metadata"]["labels"] = {"app.kubernetes.io/component": "console"}
+    world.spec("ModelRollout/bert")["canary"] = "console"
+
+
 @case("BM213")
 def two_rollouts(world: World) -> None:
     world.copy("ModelRollout/bert", "again")

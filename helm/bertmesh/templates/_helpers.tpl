@@ -11,6 +11,28 @@
 {{- printf "%s.%s.svc.cluster.local" (include "bertmesh.service" .) .Release.Namespace -}}
 {{- end }}
 
+{{/* The hosts of the route, as JSON: those given, else one that no other release has */}}
+{{- define "bertmesh.hosts" -}}
+{{- .Values.mesh.hosts | default (list (printf "%s.%s.localhost" (include "bertmesh.service" .) .Release.Namespace)) | toJson -}}
+{{- end }}
+
+{{/* Whether the kind is rendered. A definition of another release, or of none, is not ours to change: Helm would refuse. */}}
+{{- define "bertmesh.installsKind" -}}
+{{- $wanted := toString .Values.crds.install -}}
+{{- if eq $wanted "true" }}yes{{ end -}}
+{{- if eq $wanted "auto" -}}
+{{- $live := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "modelrollouts.bertmesh.dev" | default dict -}}
+{{- $owner := include "bertmesh.ownerOf" $live -}}
+{{- if or (not $live) (eq $owner (printf "%s/%s" .Release.Namespace .Release.Name)) }}yes{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The release that an object belongs to, as namespace/name; argument: the object */}}
+{{- define "bertmesh.ownerOf" -}}
+{{- $notes := dig "metadata" "annotations" dict . -}}
+{{- printf "%s/%s" (get $notes "meta.helm.sh/release-namespace") (get $notes "meta.helm.sh/release-name") -}}
+{{- end }}
+
 {{/* The name of a version's Deployment and Service; argument: root, version. Dots are no part of a DNS label. */}}
 {{- define "bertmesh.versionName" -}}
 {{- printf "%s-v%s" (include "bertmesh.service" .root) (.version | replace "." "-") -}}

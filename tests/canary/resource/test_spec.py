@@ -67,7 +67,10 @@ BAD: dict[str, tuple[Document, str]] = {
     ),
     "an unknown metric": ({"policy": {"metrics": [{"name": "vibes"}]}}, "metrics"),
     "one metric twice": ({"policy": {"metrics": [{"name": "slow"}, {"name": "slow"}]}}, "slow"),
-    "a Gateway API route without a gateway": ({"routing": {"style": "gatewayAPI"}}, "name it in gateways"),
+    "a Gateway API route without a gateway": (
+        {"routing": {"style": "gatewayAPI"}},
+        "name a Gateway, or mesh, in gateways",
+    ),
     "every host inside the mesh": ({"routing": {"hosts": ["*"]}}, "name the hosts"),
     "a timeout that no try fits into": ({"routing": {"timeout": "1s"}}, "no try could end"),
     "an empty match": ({"routing": {"match": [{}]}}, "leave match out"),
