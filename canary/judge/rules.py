@@ -1,7 +1,8 @@
 """The judge: evidence in, a verdict out; the first of its questions that has an answer decides.
 
 The declared error rates hold because all evidence is made of e-values and because the thresholds never
-move: 100 to roll back (a good canary is rolled back in at most one of a hundred rollouts), 100 to promote.
+move: 100 to roll back (a good canary is rolled back in at most one of a hundred rollouts), 20 for a
+step and 100 to promote.
 """
 
 from dataclasses import dataclass, replace

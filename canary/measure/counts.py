@@ -35,7 +35,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class PodCounts:
-    """Counts of one pod by metric name; pod "" is what cannot be laid at one pod's door.
+    """Counts of one pod by metric name; pod "" is what no pod alone has caused.
 
     ``age_s`` is for how long the pod had been answering when the interval began.
     """

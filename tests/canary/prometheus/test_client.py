@@ -328,6 +328,7 @@ def test_out_of_one_reading_for_many_each_gets_what_it_would_get_alone(lab: Lab)
         RolloutQuery("nobody", ("1.0",), "25"),
     ]
     prometheus, now = Prometheus(lab.url, SETTINGS), time.time()
+    lab.settle()  # a scrape that has begun before now may be stored after it
     together = prometheus.read(wants, now)
     for want in wants:
         alone = prometheus.read([want], now).snapshot(want)
