@@ -42,7 +42,8 @@ def service_of(host: str, namespace: str) -> tuple[str, str] | None:
     whole_name = full_host(host, namespace)
     name, _, rest = whole_name.partition(".")
     place, _, domain = rest.partition(".")
-    return (place, name) if domain in (DOMAIN, "svc") else None
+    # A cluster may have another domain than the usual one.
+    return (place, name) if domain == "svc" or domain.startswith("svc.") else None
 
 
 def destinations(inventory: Inventory) -> Iterator[Destination]:
