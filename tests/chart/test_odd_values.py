@@ -44,8 +44,14 @@ def flat(fields: Sequence[Field]) -> Iterator[Field]:
 FIELDS = tuple(flat(read(TEXT)))
 NULLABLE = [each.path for each in FIELDS if "null" in each.hints.get("type", ())]
 EMPTIABLE = [(each.path, type(each.default)()) for each in FIELDS if isinstance(each.default, list | dict)]
-KEPT = {("models",), ("podSecurityContext",), ("containerSecurityContext",), ("mesh",)}
-"""What must say something: a mode, a version, and what the restricted standard asks for."""
+KEPT = {
+    ("models",),
+    ("podSecurityContext",),
+    ("containerSecurityContext",),
+    ("mesh",),
+    ("mesh", "gateway", "namespaces"),
+}
+"""What must say something: a mode, a version, a gateway, and what the restricted standard asks for."""
 OF_MODEL = [each.path[1:] for each in FIELDS if each.path[0] == "modelDefaults" and len(each.path) > 1]
 
 
