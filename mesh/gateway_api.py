@@ -137,7 +137,7 @@ def _with_grpc(rules: Iterable[Document], mesh: Mesh) -> Iterator[Document]:
             yield {**rule, "matches": [*called, *rule["matches"]]}
         else:
             backends = [{**backend, "port": port} for backend in rule["backendRefs"]]
-            twin = {**rule, "name": f"{rule['name']}{GRPC_RULE}", "matches": called, "backendRefs": backends}
+            twin = {**rule, "name": f"{GRPC_RULE}{rule['name']}", "matches": called, "backendRefs": backends}
             yield {**twin, **_mirrored_to(rule, port)}
             yield rule
 

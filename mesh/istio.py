@@ -16,8 +16,8 @@ API_VERSION = "networking.istio.io/v1"
 GATEWAY_PORT = 80
 GRPC_CONTENT = "application/grpc"
 """How the content type of every request by gRPC begins."""
-GRPC_RULE = "-grpc"
-"""What the name of a rule for gRPC ends with."""
+GRPC_RULE = "grpc-"
+"""What the name of a rule for gRPC begins with; a version may end with anything."""
 
 Document = dict[str, Any]
 
@@ -60,7 +60,7 @@ def _by_grpc(rule: Document, port: int) -> Document:
         for target in rule["route"]
     ]
     mirror = {"mirror": {**rule["mirror"], "port": {"number": port}}} if "mirror" in rule else {}
-    return {**rule, "name": f"{rule['name']}{GRPC_RULE}", "match": match, "route": route, **mirror}
+    return {**rule, "name": f"{GRPC_RULE}{rule['name']}", "match": match, "route": route, **mirror}
 
 
 def destination_rule(mesh: Mesh) -> Document:

@@ -87,7 +87,7 @@ def _names(given: Sequence[str]) -> list[str]:
 def server_words(bind: str, port: int, factory: str) -> list[str]:
     """Return the command line of the console's server; it finds the rest in the environment."""
     options = {
-        "--bind": f"{bind}:{port}",
+        "--bind": f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}",
         "--workers": "1",
         "--worker-class": "gthread",
         "--threads": str(THREADS),  # a command holds one for up to ten seconds

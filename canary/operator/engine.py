@@ -36,7 +36,7 @@ from canary.views.status import Circumstances, Obstacle, status_of
 from mesh.cluster.errors import ApiDown
 from mesh.cluster.router import Applied, ClusterRouter
 from mesh.errors import MeshError
-from mesh.model import Split
+from mesh.model import Split, full_name
 from mesh.ports import Ports
 
 Document = dict[str, Any]
@@ -134,13 +134,12 @@ class Engine:
         return ClusterRouter(
             self._tools.api, spec.service, self.namespace, self._pods.versions,
             mesh_policy_of(spec), routing_of(spec), holder=self.name,
-            live_service=self._service,
+            live_service=self._service, domain=self._tools.domain,
         )  # fmt: skip
 
     def _assembled(self, cluster: ClusterRouter) -> tuple[ProvedRouter, Controller]:
         tools, spec, state = self._tools, self.case.spec, self.store.load()
-        service = f"{spec.service}.{self.namespace}.svc.cluster.local"
-        source = tools.metrics(service)
+        source = tools.metrics(full_name(spec.service, self.namespace, tools.domain))
         metrics = CountedMetrics(source, tools.telemetry, self.namespace, self.name)
         live = state.split if state.live_since is not None else None
         timing = tools.timing

@@ -139,6 +139,7 @@ class Replica:
             lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),
             self.telemetry,
             timing=self.settings.timing,
+            domain=self.settings.domain,
         )
 
 
@@ -171,7 +172,7 @@ def run(chosen: OperatorSettings, stop: threading.Event) -> None:
         handler.addFilter(_without_traces)
     replica = Replica(chosen, connect(chosen.context, chosen.kubeconfig))
     server, thread = prometheus_client.start_http_server(
-        chosen.metrics_port, registry=replica.telemetry.registry
+        chosen.metrics_port, chosen.metrics_bind, registry=replica.telemetry.registry
     )
     LOG.info("metrics on port %d", server.server_port)
     worker = threading.Thread(target=replica.run, args=(stop,), name="operator")

@@ -17,6 +17,7 @@ from canary.operator.notify import Notifier
 from canary.operator.telemetry import Telemetry
 from canary.operator.timing import Timing
 from mesh.cluster.api import ClusterApi
+from mesh.model import DOMAIN
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0
@@ -38,6 +39,7 @@ class Adapters:
     telemetry: Telemetry = field(default_factory=Telemetry)
     clock: Clock = field(default_factory=SystemClock)
     timing: Timing = field(default_factory=Timing)
+    domain: str = DOMAIN
     monotonic: Callable[[], float] = time.monotonic
     workers: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "golden"))
     _listings: dict[str, Listing] = field(default_factory=dict)

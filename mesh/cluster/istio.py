@@ -5,7 +5,7 @@ from typing import Any
 
 from mesh import cohorts, istio
 from mesh.gateway_api import service_name, services
-from mesh.model import Mesh, subset_name
+from mesh.model import Mesh, full_name, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.routing import RouteMatch, Routing, Style
 
@@ -35,13 +35,8 @@ def _rule_of_version(mesh: Mesh, version: str) -> Document:
     return {
         **document,
         "metadata": {"name": name, "namespace": mesh.namespace},
-        "spec": {"host": full_name(name, mesh), "trafficPolicy": policy},
+        "spec": {"host": full_name(name, mesh.namespace, mesh.domain), "trafficPolicy": policy},
     }
-
-
-def full_name(name: str, mesh: Mesh) -> str:
-    """Return a Service's fully qualified name."""
-    return f"{name}.{mesh.namespace}.svc.cluster.local"
 
 
 def virtual_service(mesh: Mesh, routing: Routing) -> Document:
@@ -122,7 +117,8 @@ def _both(match: Document, narrow: RouteMatch) -> Document | None:
 def _to_services(rule: Document, mesh: Mesh) -> Document:
     """Return a rule over subsets as one over the versions' own Services."""
     names = {
-        subset_name(version): full_name(service_name(mesh.service, version), mesh) for version in mesh.names
+        subset_name(version): full_name(service_name(mesh.service, version), mesh.namespace, mesh.domain)
+        for version in mesh.names
     }
 
     def moved(address: Document) -> Document:

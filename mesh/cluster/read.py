@@ -38,7 +38,7 @@ def rules_field(kind: str) -> str:
 
 def is_ours(rule: Document, service: str, namespace: str, versions: Sequence[str]) -> bool:
     """Return whether a rule is ours: by its name, or as it leads to the Service or to that of a version."""
-    name = rule.get("name", "").removesuffix(GRPC_RULE)
+    name = rule.get("name", "").removeprefix(GRPC_RULE)
     mine = {service, *(service_name(service, version) for version in versions)}
     return (
         name in OUR_RULES

@@ -15,7 +15,7 @@ from mesh.cluster.api import ClusterApi, Conflicted
 from mesh.cluster.errors import NotOurs, TooManyConflicts, UnreadableRoute
 from mesh.cluster.owner import HOLDER, MANAGED_BY, Drift, drift, holds, owned, owners
 from mesh.cluster.read import CANARY, STABLE, called, is_ours, read_split, rules, rules_field
-from mesh.model import Mesh, Split, Version
+from mesh.model import DOMAIN, Mesh, Split, Version
 from mesh.policy import Policy
 from mesh.ports import Ports
 from mesh.routing import Routing, Style
@@ -56,6 +56,7 @@ class ClusterRouter:
     holder: str = ""
     manager: str = MANAGER
     live_service: Callable[[], Mapping[str, Any]] = dict
+    domain: str = DOMAIN
 
     def split(self) -> Split:
         """Return the split that the route on the cluster holds, whoever wrote it.
@@ -119,7 +120,9 @@ class ClusterRouter:
     def _documents(self, split: Split) -> list[Document]:
         versions = tuple(Version(name) for name in self.versions())
         ports = Ports.of(self.live_service())
-        mesh = Mesh(self.service, self.namespace, versions, split, self.policy, ports=ports)
+        mesh = Mesh(
+            self.service, self.namespace, versions, split, self.policy, ports=ports, domain=self.domain
+        )
         gateway = self.routing.style is Style.GATEWAY_API
         documents = (gateway_api if gateway else cluster_istio).render(mesh, self.routing)
         return [self._signed(document, split) for document in documents]

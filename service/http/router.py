@@ -125,8 +125,8 @@ def _check_plain(environ: "WSGIEnvironment") -> None:
     if not path.startswith("/") and (origin := _ABSOLUTE.match(path)):
         path = path[origin.end() :]
     if found := _NOT_PLAIN.search(path):
-        message = f"{found[0]!r} in a path; the plain path needed: write it as GET / lists it"
-        raise PathNotPlain(message)
+        seen = f"{found[0]!r} in the path"
+        raise PathNotPlain(seen=seen, needed="the plain path", do="write it as GET / lists it")
 
 
 def _raising(error: Exception) -> Handler:

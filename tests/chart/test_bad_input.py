@@ -77,6 +77,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("BERTMESH_FAULT", "local mesh"),
     ),
     "every host": ({"mesh": {"hosts": ["*"]}}, ("mesh.hosts", "*.example.org")),
+    "a gateway from nowhere": (
+        {"mesh": {"gateway": {"namespaces": []}}},
+        ("both empty", "name where it runs"),
+    ),
     "no gateway": ({"mesh": {"gateway": {"create": False}}}, ("mesh.gateway.create is false", "existing")),
     "two gateways": ({"mesh": {"gateway": {"existing": "a/b"}}}, ("mesh.gateway.create is true", '"a/b"')),
     "a golden set that cannot be asked": (

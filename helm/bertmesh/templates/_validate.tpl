@@ -89,6 +89,10 @@
 {{- fail (printf "mesh.gateway.existing is %s, and its namespace is not in mesh.gateway.namespaces (%s), so that its requests would be denied: add it" $mesh.gateway.existing ($mesh.gateway.namespaces | join ", ")) -}}
 {{- end -}}
 {{- end -}}
+{{- $known := or $mesh.gateway.namespaces $mesh.gateway.principals (and (ne $mesh.mode "sidecar") $mesh.gateway.create) -}}
+{{- if and $mesh.authorization.enabled (not $known) -}}
+{{- fail "mesh.gateway.namespaces and mesh.gateway.principals are both empty, so that no gateway may call the models: name where it runs, or who it is" -}}
+{{- end -}}
 {{- if and .Values.rollout.gates.golden (ne $mesh.mode "sidecar") (not $mesh.gateway.create) (not .Values.controller.gatewayUrl) -}}
 {{- fail (printf "rollout.gates.golden needs a way to ask each version, and the Gateway %s is not the chart's: set controller.gatewayUrl to its address inside the cluster" $mesh.gateway.existing) -}}
 {{- end -}}

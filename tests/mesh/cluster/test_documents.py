@@ -84,6 +84,7 @@ def ports_reached(found: Document) -> set[int]:
 
 
 NAMES = st.from_regex(r"[a-z0-9]{1,3}([.-][a-z0-9]{1,3}){0,2}", fullmatch=True)
+NAMES |= st.sampled_from(["1.0", "1.0-grpc", "grpc-1.0"])
 
 
 @st.composite
@@ -127,11 +128,12 @@ def test_every_document_is_valid_to_the_letter(checker: KubeApi, given_mesh: Mes
 def test_weights_add_up_and_pins_reach_one_version(given_mesh: Mesh, routing: Routing) -> None:
     found = route(given_mesh, routing)
     assert sum(weights(found)) == (1_000_000 if given_mesh.split.mirror else 100)
-    by_grpc = given_mesh.ports.grpc is not None
+    names = [each["name"] for each in rules(found)]
+    assert len(set(names)) == len(names)
     for each in rules(found):
-        if each["name"].startswith("pin-"):
-            name = each["name"].removeprefix("pin-")
-            version = subset_name(name.removesuffix("-grpc") if by_grpc and called_by_grpc(each) else name)
+        name = each["name"].removeprefix("grpc-")
+        if name.startswith("pin-"):
+            version = subset_name(name.removeprefix("pin-"))
             [host] = hosts_reached(each)
             assert host.split(".")[0] in (version, f"bert-{version}")
 
@@ -154,15 +156,15 @@ def test_a_request_by_grpc_is_split_pinned_and_copied_as_any_other(style: Style)
     for routing in (shape(style), shape(style, cohort_header="x-cohort")):
         names = [each["name"] for each in rules(route(mesh(at(20, mirror=5), ports=SERVED), routing))]
         plain = [each["name"] for each in rules(route(mesh(at(20, mirror=5)), routing))]
-        assert [name for name in names if not name.endswith("-grpc")] == plain
+        assert [name for name in names if not name.startswith("grpc-")] == plain
         # Of rules that match the first one is taken, so what is narrower comes first.
         for name in plain:
             if name not in {"pod-only", "unknown-version"}:
-                assert names.index(f"{name}-grpc") == names.index(name) - 1
+                assert names.index(f"grpc-{name}") == names.index(name) - 1
     assert weights(route(mesh(at(20), ports=SERVED), shape(style))) == [80, 20]
     assert [
         target["weight"]
-        for target in targets(rule(route(mesh(at(20), ports=SERVED), shape(style)), "split-grpc"))
+        for target in targets(rule(route(mesh(at(20), ports=SERVED), shape(style)), "grpc-split"))
     ] == [80, 20]
 
 
@@ -171,9 +173,9 @@ def test_the_gateway_api_takes_the_rule_with_more_headers_so_a_refusal_says_grpc
     counts = {
         each["name"]: max(len(match.get("headers", ())) for match in each["matches"]) for each in rules(found)
     }
-    assert counts["unknown-version"] == counts["cohort-canary-grpc"] == 2
+    assert counts["unknown-version"] == counts["grpc-cohort-canary"] == 2
     names = [each["name"] for each in rules(found)]
-    assert names.index("unknown-version") < names.index("cohort-canary-grpc")
+    assert names.index("unknown-version") < names.index("grpc-cohort-canary")
 
 
 @pytest.mark.parametrize("style", STYLES)
