@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bertmesh.commands.options import home_option
+from bertmesh.commands.target import cluster_part
 from bertmesh.errors import PortTaken
 from bertmesh.local.home import Home
 from bertmesh.local.ports import LOOPBACK, is_free
@@ -68,7 +69,8 @@ def _of_cluster(said: Mapping[str, Any]) -> dict[str, str]:
     if bool(spaces) == said["everywhere"]:
         message = "say what of the cluster is shown: --namespace NS (several times if need be), or -A"
         raise click.UsageError(message)
-    from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - loads the package kubernetes
+    with cluster_part():
+        from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - loads the package kubernetes
 
     find_place(said["context"] or None, None, said["kubeconfig"] or None)
     return {

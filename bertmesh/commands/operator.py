@@ -3,6 +3,7 @@
 import click
 
 from bertmesh.commands.options import stop_on_signals
+from bertmesh.commands.target import cluster_part
 from canary.operator.settings import OperatorSettings
 
 
@@ -39,7 +40,8 @@ def operator(  # noqa: PLR0913 - an argument an option
 
     Start as many replicas as you like: one works, the others stand by.
     """
-    from canary.operator.process import run  # noqa: PLC0415 - kopf is in the extra `cluster`
+    with cluster_part():
+        from canary.operator.process import run  # noqa: PLC0415 - kopf is in the extra `cluster`
 
     if bool(namespaces) == all_namespaces:
         message = "say which namespaces: --namespace NS (several times if need be), or --all-namespaces"

@@ -4,7 +4,8 @@ import functools
 import getpass
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,19 @@ class ClusterPartMissing(BertmeshError):
         super().__init__(f"the package {name} is not installed: pip install 'bertmesh[cluster]'")
 
 
+@contextmanager
+def cluster_part() -> Iterator[None]:
+    """Surround an import of what needs the extra `cluster`.
+
+    Raises:
+        ClusterPartMissing: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ClusterPartMissing(error.name or "kubernetes") from error
+
+
 class NameNotNeeded(BertmeshError):
     """The name of a rollout where there is only one."""
 
@@ -70,11 +84,9 @@ class Target:
             ClusterPartMissing: the extra `cluster` is not installed.
             mesh.cluster.errors.ClusterError: there is no such cluster.
         """
-        try:
+        with cluster_part():
             from bertmesh.commands.cluster import Cluster  # noqa: PLC0415 - see above
             from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - see above
-        except ModuleNotFoundError as error:
-            raise ClusterPartMissing(error.name or "kubernetes") from error
         return Cluster(find_place(self.context, self.namespace, self.kubeconfig))
 
     def client(self, name: str | None) -> RolloutClient:

@@ -65,8 +65,10 @@ class Succession:
         kept = [entry for entry in self.before.history if entry.number >= oldest]
         if list(self.after.history[: len(kept)]) != kept:
             found.append("the history on file is not the former one with more after it")
-        if self.after.ticks < self.before.ticks:
-            found.append(f"{self.after.ticks} ticks of evidence were left of {self.before.ticks}")
+        judged = (entry.report.ticks for entry in self.added if entry.report)
+        fewest = min([self.after.ticks, *judged])
+        if fewest < self.before.ticks:
+            found.append(f"{fewest} ticks of evidence were left of {self.before.ticks}")
         return found
 
 

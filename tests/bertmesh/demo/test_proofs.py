@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertmesh.demo.proofs import OnFile, Succession, jumps, unexplained, verdict_on, waited_s, waits
+from canary.judge.report import Report
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 
@@ -57,6 +58,12 @@ def test_a_decision_taken_before_anybody_looked_is_no_loss() -> None:
 
 def test_lost_ticks_are_a_loss() -> None:
     assert succession(on_file(4, 17), on_file(7, 3)).losses() == ["3 ticks of evidence were left of 17"]
+
+
+def test_ticks_that_were_lost_and_made_up_for_by_the_end_are_a_loss() -> None:
+    begun_again = replace(PROMOTED[4], report=Report(1.0, 1.0, 20, 8, {}))
+    after = OnFile("r1", (*PROMOTED[:4], begun_again, *PROMOTED[5:]), 40)
+    assert succession(on_file(4, 17), after).losses() == ["8 ticks of evidence were left of 17"]
 
 
 def test_another_rollout_is_a_loss() -> None:
