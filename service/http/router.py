@@ -121,7 +121,7 @@ def _check_plain(environ: "WSGIEnvironment") -> None:
     Raises:
         PathNotPlain: it has one.
     """
-    path = str(environ.get("RAW_URI", environ["PATH_INFO"])).partition("?")[0]
+    path = str(environ.get("RAW_URI") or environ["PATH_INFO"]).partition("?")[0]
     if not path.startswith("/") and (origin := _ABSOLUTE.match(path)):
         path = path[origin.end() :]
     if found := _NOT_PLAIN.search(path):
