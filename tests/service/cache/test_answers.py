@@ -197,6 +197,22 @@ def test_only_what_is_not_there_is_computed_and_answers_keep_their_places(tiny_r
     assert [vector(answer)[0] for answer in answers] == [2.0, 1.0, 2.0]
 
 
+@pytest.mark.parametrize("rules", [RULES, LOCAL])
+def test_what_was_computed_is_told_apart_from_what_was_there(tiny_reader: Reader, rules: Rules) -> None:
+    store = MemoryStore()
+    ask(predictor(tiny_reader, store, number=1.0)[0], "一")
+    made, _ = predictor(tiny_reader, store, number=2.0, rules=rules)
+    query = [Query(text) for text in ("一", "不", "不")]
+    asked = [made.predict(Features(), query, soon()).computed for _ in range(2)]
+    assert [[vector(answer)[0] for answer in computed] for computed in asked] == [[2.0], []]
+
+
+def test_without_a_cache_every_answer_is_computed(tiny_reader: Reader) -> None:
+    made, _ = predictor(tiny_reader, None, rules=None)
+    outcome = made.predict(Features(), [Query("一"), Query("不")], soon())
+    assert outcome.computed == outcome.answers
+
+
 def test_every_key_has_a_time_to_live(tiny_reader: Reader) -> None:
     store = MemoryStore()
     ask(predictor(tiny_reader, store)[0], "一", "不")
@@ -395,4 +411,4 @@ def test_answers_from_the_pod_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("status", CacheStatus)
 def test_what_the_judge_leaves_out_is_what_was_found(status: CacheStatus) -> None:
-    assert bool(re.fullmatch(FOUND_PATTERN, status.value)) == status.found
+    assert bool(re.fullmatch(FOUND_PATTERN, status.value)) == (status in {CacheStatus.LOCAL, CacheStatus.HIT})
