@@ -148,6 +148,7 @@ class Stagehand:
         end, told = time.time(), OnFile.of(self._watch.state())
         return ActResult(
             act=self._act,
+            stable=rollout.stable,
             begin=self._begin,
             end=end,
             phase=rollout.phase.value,

@@ -83,6 +83,12 @@ def jumps(history: Sequence[Entry]) -> list[str]:
     ]
 
 
+def unweighted(history: Sequence[Entry], end: float) -> tuple[float, float]:
+    """Return from when to when (Unix seconds) the canary was to get nothing, in a history until ``end``."""
+    since = history[0].at if history else end
+    return since, next((entry.at for entry in history if entry.weight_to), end)
+
+
 def unexplained(written: Iterable[int], history: Sequence[Entry]) -> list[int]:
     """Return the canary weights that were ``written``, in their order, and that no decision accounts for.
 

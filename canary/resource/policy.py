@@ -19,6 +19,7 @@ from mesh.lists import Listed
 
 MINUTE_S = 60
 MARGINS = ("tolerated", "tight", "stated")
+USUALLY_REQUIRED = ("errors", "slow", "lowconf")
 MetricName = Literal["errors", "slow", "lowconf", "feedback", "shadow"]
 
 
@@ -113,6 +114,13 @@ class MetricSpec(Part):
     )
 
 
+def _proves(policy: Any) -> bool:  # noqa: ANN401 - a PolicySpec or a Profile
+    """Return whether anything must be proved of the canary's own requests, or may be, as far as is stated."""
+    uses = {metric.name: metric.use for metric in policy.metrics if metric.use}
+    stated = any(use == "required" for name, use in uses.items() if name != "shadow")
+    return stated or (isinstance(policy, PolicySpec) and not uses.keys() >= set(USUALLY_REQUIRED))
+
+
 class PolicySpec(Part):
     """How fast and on which evidence traffic moves."""
 
@@ -161,6 +169,15 @@ class PolicySpec(Part):
                 or self.fallback_s is None
                 or self.progress_deadline_s > self.fallback_s
             ),
+        ),
+        Rule(
+            "!has(self.metrics) || self.metrics.exists(m, m.name != 'shadow' && has(m.use) && m.use == "
+            f"'required') || {list(USUALLY_REQUIRED)}.exists(n, !self.metrics.exists(m, m.name == n && "
+            "has(m.use)))",
+            "at least one metric must be required, else the canary has nothing to prove: set use to required "
+            "for errors, slow, lowconf or feedback (shadow is about copies alone)",
+            ".metrics",
+            _proves,
         ),
     )
     profile: Literal["default", "low-traffic", "fast"] = Field(

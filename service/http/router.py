@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _NOT_PLAIN = re.compile(r"//|/\.{1,2}(?:/|$)|%[0-7]|[\\#]")
 """Empty segments, dot segments, codes of ASCII, and what some proxies take for a slash or an end."""
+_EVERYTHING = "*"
+"""In place of a path: the server as a whole (RFC 9110, section 9.3.7)."""
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -101,6 +103,8 @@ class Router:
     def _matched(self, environ: "WSGIEnvironment") -> tuple[str | None, Handler, Mapping[str, str]]:
         """Return a request's rule, what answers it, and its path's parts."""
         path, method = readable(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
+        if path == _EVERYTHING and method == "OPTIONS":
+            return None, self._options_of_all, {}
         try:
             _check_plain(environ)
             rule, parts = self._table.match(path, method, return_rule=True)
@@ -111,8 +115,14 @@ class Router:
         return rule.rule, rule.endpoint, parts
 
     def _options(self, call: Call) -> Reply:
-        allowed = self._table.allowed_methods(call.exchange.path)
-        return Reply(b"", media="", headers={"Allow": ", ".join(sorted(allowed))})
+        return _allowing(self._table.allowed_methods(call.exchange.path))
+
+    def _options_of_all(self, _call: Call) -> Reply:
+        return _allowing({method for rule in self._table.map.iter_rules() for method in rule.methods or ()})
+
+
+def _allowing(methods: Iterable[str]) -> Reply:
+    return Reply(b"", media="", headers={"Allow": ", ".join(sorted(methods))})
 
 
 def _check_plain(environ: "WSGIEnvironment") -> None:

@@ -5,7 +5,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertmesh.demo.proofs import OnFile, Succession, jumps, unexplained, verdict_on, waited_s, waits
+from bertmesh.demo.proofs import (
+    OnFile,
+    Succession,
+    jumps,
+    unexplained,
+    unweighted,
+    verdict_on,
+    waited_s,
+    waits,
+)
 from canary.judge.report import Report
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
@@ -101,6 +110,12 @@ def test_a_weight_that_nobody_decided_or_that_came_too_early_or_again_is_not_exp
     assert unexplained([0, 7, 20], PROMOTED) == [7]
     assert unexplained([0, 50, 20], PROMOTED) == [20]
     assert unexplained([0, 5], PROMOTED[:2]) == [5]
+
+
+def test_a_canary_is_to_get_nothing_from_the_start_to_the_first_weight_or_to_the_end() -> None:
+    assert unweighted(PROMOTED, end=500.0) == (110.0, 130.0)
+    assert unweighted(PROMOTED[:2], end=500.0) == (110.0, 500.0)
+    assert unweighted((), end=500.0) == (500.0, 500.0)
 
 
 def test_the_judge_waits_from_the_decision_that_says_so_to_the_next_one() -> None:

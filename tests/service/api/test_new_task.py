@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 
 from service.api.app import wrap
 from service.cache.answers import AnswerCache, Rules
-from service.cache.breaker import Breaker
 from service.cache.store import GuardedStore
 from service.pod.assembly import Pod, build
 from service.shadow.comparer import CanaryAnswer, StableAnswer
@@ -26,7 +25,7 @@ from tests.service.shadow.test_comparer import Office
 def pod(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pod]:
     monkeypatch.setitem(ENDPOINTS, ENDPOINT.name, ENDPOINT)
     pod = build(tiny.settings())
-    guard = GuardedStore(MemoryStore(), Breaker(pod.clock), pod.telemetry)
+    guard = GuardedStore(MemoryStore(), pod.clock, pod.telemetry)
     pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
     pod.load()
     yield pod

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from bertmesh.local.ports import free_port
 from service.api.app import wrap
+from service.api.pages import WEB
 from service.errors import SettingsError
 from service.pod.assembly import Pod, build
 from service.pod.settings import Settings
@@ -51,6 +52,32 @@ def test_another_spelling_is_no_path(client: FlaskClient, path: str) -> None:
 def test_the_plain_path_is_one_however_the_request_names_its_host(client: FlaskClient, path: str) -> None:
     answer = client.get("/", environ_overrides={"RAW_URI": path, "PATH_INFO": "/metrics"})
     assert answer.status_code == 200
+
+
+def test_the_server_as_a_whole_says_which_methods_it_takes(client: FlaskClient) -> None:
+    whole = {"RAW_URI": "*", "PATH_INFO": "*"}
+    answer = client.options("/", environ_overrides=whole)
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+    problem(client.get("/", environ_overrides=whole), 404, "not-found")
+
+
+def test_a_long_path_is_told_by_its_beginning(client: FlaskClient) -> None:
+    path = "/" + 300 * "x"
+    document = problem(client.get(path), 404, "not-found")
+    assert (
+        document["detail"] == f"there is nothing at {path[:200]}… (301 characters); GET / lists what there is"
+    )
+    assert path not in str(document)
+    assert problem(client.get(path[:200]), 404, "not-found")["instance"] == path[:200]
+
+
+def test_a_range_that_is_not_there_is_told_how_much_is(client: FlaskClient) -> None:
+    (name,) = (each.name for each in WEB.glob("*.css"))
+    whole = len(client.get(f"/docs/{name}").data)
+    answer = client.get(f"/docs/{name}", headers={"Range": f"bytes={whole}-"})
+    assert (answer.status_code, answer.content_type) == (416, "application/problem+json")
+    assert answer.headers["Content-Range"] == f"bytes */{whole}"
 
 
 def test_metrics_with_a_port_of_their_own_are_nowhere_else(tiny: Tiny) -> None:
