@@ -29,7 +29,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip --python /opt/venv/bin/python install ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} \
       "$(grep -E '^torch==' constraints.txt)"
 RUN /opt/venv/bin/python -c "import sys, torch; found = 'cuda' if torch.version.cuda else 'cpu'; sys.exit(0 if found == '${VARIANT}' else f'torch is built for {found} and VARIANT is ${VARIANT}: set TORCH_INDEX to the index with torch for ${VARIANT}')"
-# Then what else is pinned, so that a change of our code does not install it anew.
+# Then what else is pinned, so that a change of our code does not install it again.
 COPY deploy/image/dependencies.py deploy/image/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python deploy/image/dependencies.py pyproject.toml "${EXTRAS}" > requirements.txt \

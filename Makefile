@@ -14,6 +14,8 @@ RUN_STAMP := $(VENV)/.set-up-run
 ALL_STAMP := $(VENV)/.set-up-all
 # An index with torch's wheels for the CPU; the default index has those with CUDA, 4 GB more.
 TORCH_INDEX ?=
+# Where it is set, each of the many processes of a mesh or a test would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: help

@@ -7,7 +7,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Settings:
-    """How the controller finds its measurements, and how often it looks around (seconds).
+    """How the controller finds its measurements (seconds).
 
     ``service`` is the fully qualified Service name that Istio's metrics carry. ``window_s`` must hold at
     least two scrapes of Prometheus.
@@ -16,11 +16,10 @@ class Settings:
     service: str = "bert.default.svc.cluster.local"
     window_s: float = 60.0
     timeout_s: float = 3.0
-    poll_s: float = 0.2
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read BERTMESH_SERVICE, BERTMESH_METRICS_WINDOW, BERTMESH_METRICS_TIMEOUT, BERTMESH_POLL.
+        """Read BERTMESH_SERVICE and BERTMESH_METRICS_WINDOW.
 
         Raises:
             ValueError: a duration is not a positive number of seconds.
@@ -28,8 +27,6 @@ class Settings:
         return cls(
             service=environment.get("BERTMESH_SERVICE", cls.service),
             window_s=_seconds(environment, "BERTMESH_METRICS_WINDOW", cls.window_s),
-            timeout_s=_seconds(environment, "BERTMESH_METRICS_TIMEOUT", cls.timeout_s),
-            poll_s=_seconds(environment, "BERTMESH_POLL", cls.poll_s),
         )
 
 

@@ -9,7 +9,7 @@ KEEP: Final = "  annotations:\n    helm.sh/resource-policy: keep\n"
 
 
 def template(crd: str) -> str:
-    """Return the template that renders ``crd`` where `crds.install` is set.
+    """Return the template that renders ``crd`` where `crds.install` says so.
 
     Raises:
         ChartError: it is not the definition that is expected.
@@ -19,4 +19,4 @@ def template(crd: str) -> str:
             "deploy/crd/modelrollouts.yaml has another beginning than expected, or braces: mend chart/crd.py"
         )
         raise ChartError(message)
-    return "{{- if .Values.crds.install }}\n" + crd.replace(NAME, NAME + KEEP) + "{{- end }}\n"
+    return '{{- if include "bertmesh.installsKind" . }}\n' + crd.replace(NAME, NAME + KEEP) + "{{- end }}\n"

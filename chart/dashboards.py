@@ -12,7 +12,9 @@ WIDTH: Final = 12
 HEIGHT: Final = 8
 COLUMNS: Final = 2
 
-ISTIO: Final = 'reporter="destination",destination_workload_namespace="$namespace",destination_app="$service"'
+ISTIO: Final = (
+    'reporter=~"destination|waypoint",destination_workload_namespace="$namespace",destination_app="$service"'
+)
 PODS: Final = 'namespace="$namespace",pod=~"$service-v.*"'
 ROLLOUT: Final = 'namespace="$namespace",rollout="$service"'
 

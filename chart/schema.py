@@ -29,17 +29,26 @@ def schema(fields: Sequence[Field]) -> Schema:
     sections = {field.name: field for field in fields}
     whole = {"$schema": DRAFT, "title": "Values of the chart bertmesh", "type": "object"}
     properties = {field.name: _property(field, sections) for field in fields}
-    return {**whole, "additionalProperties": False, "properties": properties}
+    return {**whole, **_needed(fields), "additionalProperties": False, "properties": properties}
 
 
-def _property(field: Field, sections: Mapping[str, Field]) -> Schema:
+def _property(field: Field, sections: Mapping[str, Field], *, whole: bool = True) -> Schema:
+    """Return the schema of a value; ``whole`` says that defaults fill up what is not said."""
     said = {"description": field.description} if field.description else {}
     if field.fields:
         closed = not field.hints.get("open", False)
-        properties = {inner.name: _property(inner, sections) for inner in field.fields}
-        return {**said, "type": "object", "additionalProperties": not closed, "properties": properties}
+        properties = {inner.name: _property(inner, sections, whole=whole) for inner in field.fields}
+        needed = _needed(field.fields) if whole else {}
+        closing = {"additionalProperties": not closed, "properties": properties}
+        return {**said, "type": "object", **needed, **closing}
     found = {**_type(field), **_closed(field.hints, sections)}
     return {**said, **found}
+
+
+def _needed(fields: Sequence[Field]) -> Schema:
+    """Return which keys must be there: Helm takes a key with null away, default and all."""
+    needed = [field.name for field in fields if "null" not in field.hints.get("type", ())]
+    return {"required": needed} if needed else {}
 
 
 def _type(field: Field) -> Schema:
@@ -62,7 +71,8 @@ def _closed(hints: Mapping[str, Any], sections: Mapping[str, Field]) -> Schema:
         else:
             found[name] = _closed(value, sections) if name == "items" else value
     if "merge" in hints:
-        merged = {field.name: _property(field, sections) for field in sections[hints["merge"]].fields}
+        below = sections[hints["merge"]].fields
+        merged = {field.name: _property(field, sections, whole=False) for field in below}
         found["properties"] = {**found.get("properties", {}), **merged}
     if "properties" in found:
         found.setdefault("additionalProperties", False)

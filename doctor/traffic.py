@@ -17,7 +17,7 @@ DOMAIN: Final = "svc.cluster.local"
 
 @dataclass(frozen=True)
 class Destination:
-    """One end of a route: a Service and perhaps a subset, with its weight if it has one."""
+    """One end of a route: a Service and perhaps a subset, with its weight and its port if it has them."""
 
     route: Object
     field: str
@@ -25,6 +25,7 @@ class Destination:
     service: str
     subset: str = ""
     weight: int | None = None
+    port: int | None = None
 
     @property
     def host(self) -> str:
@@ -42,7 +43,8 @@ def service_of(host: str, namespace: str) -> tuple[str, str] | None:
     whole_name = full_host(host, namespace)
     name, _, rest = whole_name.partition(".")
     place, _, domain = rest.partition(".")
-    return (place, name) if domain in (DOMAIN, "svc") else None
+    # A cluster may have another domain than the usual one.
+    return (place, name) if domain == "svc" or domain.startswith("svc.") else None
 
 
 def destinations(inventory: Inventory) -> Iterator[Destination]:
@@ -71,7 +73,8 @@ def _of_virtual_service(route: Object) -> Iterator[Destination]:
 def _destination(route: Object, field: str, target: Document, weight: int | None) -> Iterator[Destination]:
     found = service_of(text(target, "host"), route.namespace)
     if found is not None:
-        yield Destination(route, field, *found, text(target, "subset"), weight)
+        port = whole(target, "port", "number")
+        yield Destination(route, field, *found, text(target, "subset"), weight, port)
 
 
 def _of_http_route(route: Object) -> Iterator[Destination]:
@@ -112,10 +115,12 @@ def hosts(route: Object) -> list[str]:
     """Return the hosts that a route answers to, ``*`` for all."""
     if route.kind == "VirtualService":
         return [full_host(host, route.namespace) for host in words(route.body, "spec", "hosts")]
-    parents = [each for each in route.parts("spec", "parentRefs") if text(each, "kind") == "Service"]
-    if parents:
-        return [full_host(text(each, "name"), text(each, "namespace") or route.namespace) for each in parents]
-    return words(route.body, "spec", "hostnames") or ["*"]
+    parents = route.parts("spec", "parentRefs")
+    called = [each for each in parents if text(each, "kind") == "Service"]
+    inside = [full_host(text(each, "name"), text(each, "namespace") or route.namespace) for each in called]
+    # The hostnames are for gateways; whoever calls a Service is known by its name.
+    outside = words(route.body, "spec", "hostnames") or ["*"]
+    return [*inside, *(outside if len(called) < len(parents) or not parents else ())]
 
 
 def gateways(route: Object) -> list[str]:

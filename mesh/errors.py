@@ -76,7 +76,7 @@ class UnreadableRoutes(RouterError):
     """The route file is not what this package writes."""
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} holds no split ({why}): apply a split and it is written anew")
+        super().__init__(f"{path} holds no split ({why}): apply a split and it is written again")
 
 
 class BinaryMissing(MeshError):

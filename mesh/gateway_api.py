@@ -6,15 +6,16 @@ for unknown versions go to a pod of the stable version, under a path that no pod
 wrong: it answers 404 with that path in a sentence. A rule without a backend would give a bare 500.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mesh import cohorts, duration
 from mesh.errors import InvalidMesh
+from mesh.istio import GRPC_CONTENT, GRPC_RULE
 from mesh.model import Mesh, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.problem import ASKED_FOR, ASKED_PATH, ASKED_RULE, HOST_NAME, POD_ONLY_PATHS
-from mesh.routing import HeaderMatch, RouteMatch, Routing
+from mesh.routing import SIDECARS, HeaderMatch, RouteMatch, Routing
 from mesh.shadow import MILLION, copied, parts
 from observability.names import (
     ASK_HEADER,
@@ -32,6 +33,8 @@ MAX_RULES: Final = 16
 ANY_VALUE: Final = ".*"
 NOT_HERE: Final = "/only-the-pods-themselves-answer-this"
 NO_VERSION: Final = "/no-such-model-version"
+POD_ONLY: Final = "pod-only"
+UNKNOWN: Final = "unknown-version"
 COPIED: Final = ("split", "cohort-stable")
 """The rules whose requests may be copied."""
 
@@ -44,7 +47,7 @@ def render(mesh: Mesh, routing: Routing) -> list[Document]:
     Raises:
         InvalidMesh: a Service's name, or the number of rules, would be beyond what Kubernetes takes.
     """
-    return [*services(mesh, routing.port), http_route(mesh, routing)]
+    return [*services(mesh), http_route(mesh, routing)]
 
 
 def service_name(service: str, version: str) -> str:
@@ -60,14 +63,13 @@ def service_name(service: str, version: str) -> str:
     return name
 
 
-def services(mesh: Mesh, port: int) -> list[Document]:
-    """Return a Service for each version, over the pods with its label."""
-    return [_service(mesh, version, port) for version in mesh.names]
+def services(mesh: Mesh) -> list[Document]:
+    """Return a Service for each version, over the pods with its label, with the ports of the one for all."""
+    return [_service(mesh, version) for version in mesh.names]
 
 
-def _service(mesh: Mesh, version: str, port: int) -> Document:
-    # The name of the port tells Istio the protocol.
-    ports = [{"name": "http", "port": port, "protocol": "TCP", "targetPort": "http"}]
+def _service(mesh: Mesh, version: str) -> Document:
+    ports = [dict(each) for each in mesh.ports.listed]
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -82,7 +84,7 @@ def http_route(mesh: Mesh, routing: Routing) -> Document:
     Raises:
         InvalidMesh: it would have more rules than the Gateway API takes.
     """
-    rules = [_narrowed(rule, routing) for rule in _rules(mesh, routing)]
+    rules = [_narrowed(rule, routing) for rule in _with_grpc(_rules(mesh, routing), mesh)]
     rules = [_asked(mesh), *(rule for rule in rules if rule["matches"])]
     if len(rules) > MAX_RULES:
         message = (
@@ -93,7 +95,7 @@ def http_route(mesh: Mesh, routing: Routing) -> Document:
         raise InvalidMesh(message)
     hosts = [host for host in routing.hosts if host != "*"]
     spec = {
-        "parentRefs": [_parent(name) for name in routing.gateways],
+        "parentRefs": [_parent(name, mesh) for name in routing.gateways],
         **({"hostnames": hosts} if hosts else {}),
         "rules": rules,
     }
@@ -101,7 +103,10 @@ def http_route(mesh: Mesh, routing: Routing) -> Document:
     return {"apiVersion": API_VERSION, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
 
 
-def _parent(gateway: str) -> Document:
+def _parent(gateway: str, mesh: Mesh) -> Document:
+    """Return what the route belongs to; for callers inside the mesh it is the Service that they call."""
+    if gateway == SIDECARS:
+        return {"group": "", "kind": "Service", "name": mesh.service}
     namespace, _, name = gateway.rpartition("/")
     place = {"namespace": namespace} if namespace else {}
     return {"group": GROUP, "kind": "Gateway", "name": name, **place}
@@ -126,43 +131,74 @@ def _asked(mesh: Mesh) -> Document:
 
 
 def _rules(mesh: Mesh, routing: Routing) -> Iterator[Document]:
-    yield _refusal(mesh, routing, "pod-only", NOT_HERE, [_match("Exact", path) for path in POD_ONLY_PATHS])
+    yield _refusal(mesh, POD_ONLY, NOT_HERE, [_match("Exact", path) for path in POD_ONLY_PATHS])
     if routing.header_pin:
         for version in mesh.names:
-            yield _rule(mesh, routing, f"pin-{version}", {version: 1}, _header(VERSION_HEADER, version))
+            yield _rule(mesh, f"pin-{version}", {version: 1}, _header(VERSION_HEADER, version))
         pinned = [_match(headers=[_header(VERSION_HEADER, None)])]
-        yield _refusal(mesh, routing, "unknown-version", NO_VERSION, pinned)
+        yield _refusal(mesh, UNKNOWN, NO_VERSION, pinned)
     canary, weight = mesh.split.canary, mesh.split.weights.canary
     if routing.cohort_header and canary and 0 < weight < mesh.split.weights.stable + weight:
         inside = _pattern(routing.cohort_header, cohorts.below(weight))
-        yield _rule(mesh, routing, "cohort-canary", {canary: 1}, inside)
+        yield _rule(mesh, "cohort-canary", {canary: 1}, inside)
         outside = _pattern(routing.cohort_header, cohorts.ALL)
-        stay = _rule(mesh, routing, "cohort-stable", {mesh.split.stable: 1}, outside)
-        yield {**stay, **_mirror(mesh, routing, mesh.split.mirror * (MILLION // MAX_PERCENT))}
-    split = _rule(mesh, routing, "split", dict(parts(mesh.split)))
-    yield {**split, **_mirror(mesh, routing, copied(mesh.split))}
+        stay = _rule(mesh, "cohort-stable", {mesh.split.stable: 1}, outside)
+        yield {**stay, **_mirror(mesh, mesh.split.mirror * (MILLION // MAX_PERCENT))}
+    split = _rule(mesh, "split", dict(parts(mesh.split)))
+    yield {**split, **_mirror(mesh, copied(mesh.split))}
 
 
-def _rule(mesh: Mesh, routing: Routing, name: str, shares: Mapping[str, int], *headers: Document) -> Document:
+def _with_grpc(rules: Iterable[Document], mesh: Mesh) -> Iterator[Document]:
+    """Yield the rules; where there is a port for gRPC, each that leads to versions comes before its like.
+
+    Of two rules that match the one with more headers wins, so what is refused is refused by gRPC, too.
+    """
+    for rule in rules:
+        port = mesh.ports.grpc
+        called = [match for match in map(_by_grpc, rule["matches"]) if rule["name"] != POD_ONLY]
+        if port is None or not called:
+            yield rule
+        elif rule["name"] == UNKNOWN:
+            yield {**rule, "matches": [*called, *rule["matches"]]}
+        else:
+            backends = [{**backend, "port": port} for backend in rule["backendRefs"]]
+            twin = {**rule, "name": f"{GRPC_RULE}{rule['name']}", "matches": called, "backendRefs": backends}
+            yield {**twin, **_mirrored_to(rule, port)}
+            yield rule
+
+
+def _by_grpc(match: Document) -> Document:
+    called = _pattern("content-type", f"{GRPC_CONTENT}.*")
+    return {**match, "headers": [*match.get("headers", ()), called]}
+
+
+def _mirrored_to(rule: Document, port: int) -> Document:
+    """Return the filters of a rule with another port of those that get copies."""
+    mirrors = [each["requestMirror"] for each in rule.get("filters", ())]
+    changed = [{**each, "backendRef": {**each["backendRef"], "port": port}} for each in mirrors]
+    filters = [{"type": "RequestMirror", "requestMirror": each} for each in changed]
+    return {"filters": filters} if filters else {}
+
+
+def _rule(mesh: Mesh, name: str, shares: Mapping[str, int], *headers: Document) -> Document:
     return {
         "name": name,
         "matches": [_match(headers=list(headers))],
         "backendRefs": [
-            _backend(mesh, routing, version, weight, told=name in COPIED)
-            for version, weight in shares.items()
+            _backend(mesh, version, weight, told=name in COPIED) for version, weight in shares.items()
         ],
         "timeouts": _timeouts(mesh),
     }
 
 
-def _refusal(mesh: Mesh, routing: Routing, name: str, path: str, matches: list[Document]) -> Document:
+def _refusal(mesh: Mesh, name: str, path: str, matches: list[Document]) -> Document:
     """Return a rule whose requests are answered with 404, by a pod that has no such path."""
     change = {"path": {"type": "ReplaceFullPath", "replaceFullPath": path}}
     return {
         "name": name,
         "matches": matches,
         "filters": [{"type": "URLRewrite", "urlRewrite": change}],
-        "backendRefs": [_backend(mesh, routing, mesh.split.stable, 1, told=False)],
+        "backendRefs": [_backend(mesh, mesh.split.stable, 1, told=False)],
         "timeouts": _timeouts(mesh),
     }
 
@@ -173,7 +209,7 @@ def _timeouts(mesh: Mesh) -> Document:
     return {"request": duration.text(mesh.policy.timeout_s), **tries}
 
 
-def _backend(mesh: Mesh, routing: Routing, version: str, weight: int, *, told: bool) -> Document:
+def _backend(mesh: Mesh, version: str, weight: int, *, told: bool) -> Document:
     shadowed = mesh.split.shadowed if told and version == mesh.split.stable else None
     route = {"name": ROUTE_HEADER, "value": version}
     change = (
@@ -182,21 +218,26 @@ def _backend(mesh: Mesh, routing: Routing, version: str, weight: int, *, told: b
         else {"set": [route], "remove": [SHADOW_HEADER]}
     )
     named = {"type": "RequestHeaderModifier", "requestHeaderModifier": change}
-    return {**_reference(mesh, routing, version), "weight": weight, "filters": [named]}
+    return {**_reference(mesh, version), "weight": weight, "filters": [named]}
 
 
-def _reference(mesh: Mesh, routing: Routing, version: str) -> Document:
-    return {"group": "", "kind": "Service", "name": service_name(mesh.service, version), "port": routing.port}
+def _reference(mesh: Mesh, version: str) -> Document:
+    return {
+        "group": "",
+        "kind": "Service",
+        "name": service_name(mesh.service, version),
+        "port": mesh.ports.http,
+    }
 
 
-def _mirror(mesh: Mesh, routing: Routing, share: int) -> Document:
+def _mirror(mesh: Mesh, share: int) -> Document:
     """Return the filter that copies so many requests of a million."""
     shadowed = mesh.split.shadowed
     if shadowed is None:
         return {}
     percent, rest = divmod(share, MILLION // MAX_PERCENT)
     part = {"fraction": {"numerator": share, "denominator": MILLION}} if rest else {"percent": percent}
-    mirror = {"backendRef": _reference(mesh, routing, shadowed), **part}
+    mirror = {"backendRef": _reference(mesh, shadowed), **part}
     return {"filters": [{"type": "RequestMirror", "requestMirror": mirror}]}
 
 

@@ -1,12 +1,13 @@
 """The intermediate representation as Istio documents: VirtualService, DestinationRule, Gateway."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mesh import duration
 from mesh.model import Mesh, Version, subset_name
 from mesh.policy import MAX_PERCENT, ConnectionPool, OutlierDetection, Policy, Retries
+from mesh.ports import Ports
 from mesh.problem import (
     ASKED_FOR,
     ASKED_PATH,
@@ -29,6 +30,10 @@ from observability.names import (
 
 API_VERSION = "networking.istio.io/v1"
 GATEWAY_PORT = 80
+GRPC_CONTENT = "application/grpc"
+"""How the content type of every request by gRPC begins."""
+GRPC_RULE = "grpc-"
+"""What the name of a rule for gRPC begins with; a version may end with anything."""
 
 Document = dict[str, Any]
 
@@ -39,15 +44,39 @@ def render(mesh: Mesh) -> list[Document]:
 
 
 def virtual_service(mesh: Mesh) -> Document:
-    """Return the routes; the order matters, since Istio takes the first that matches."""
-    http = [
+    """Return the routes."""
+    http = list(with_grpc(rules(mesh), mesh.ports))
+    spec = {"hosts": list(mesh.hosts), "gateways": [mesh.gateway], "http": http}
+    return _document("VirtualService", mesh.service, mesh, spec)
+
+
+def rules(mesh: Mesh) -> list[Document]:
+    """Return the rules for HTTP; the order matters, since Istio takes the first that matches."""
+    return [
         _pod_only_route(),
         *(_pin_route(mesh, version) for version in mesh.versions),
         _unknown_version_route(mesh),
         _split_route(mesh),
     ]
-    spec = {"hosts": list(mesh.hosts), "gateways": [mesh.gateway], "http": http}
-    return _document("VirtualService", mesh.service, mesh, spec)
+
+
+def with_grpc(plain: Iterable[Document], ports: Ports) -> Iterator[Document]:
+    """Yield the rules; where there is a port for gRPC, each that leads there comes before its like."""
+    for rule in plain:
+        if ports.grpc is not None and "route" in rule:
+            yield _by_grpc(rule, ports.grpc)
+        yield rule
+
+
+def _by_grpc(rule: Document, port: int) -> Document:
+    called = {"content-type": {"prefix": GRPC_CONTENT}}
+    match = [{**each, "headers": {**each.get("headers", {}), **called}} for each in rule.get("match", [{}])]
+    route = [
+        {**target, "destination": {**target["destination"], "port": {"number": port}}}
+        for target in rule["route"]
+    ]
+    mirror = {"mirror": {**rule["mirror"], "port": {"number": port}}} if "mirror" in rule else {}
+    return {**rule, "name": f"{GRPC_RULE}{rule['name']}", "match": match, "route": route, **mirror}
 
 
 def asked_route(mesh: Mesh) -> Document:
@@ -139,7 +168,7 @@ def _side(mesh: Mesh, version: str) -> Document:
 
 
 def _address(mesh: Mesh, version: str) -> Document:
-    return {"host": mesh.host, "subset": subset_name(version)}
+    return {"host": mesh.host, "subset": subset_name(version), "port": {"number": mesh.ports.http}}
 
 
 def _mirror(mesh: Mesh) -> Document:

@@ -10,7 +10,10 @@ from typing import Self
 
 from mesh.errors import InvalidMesh
 from mesh.policy import MAX_PERCENT, Policy
+from mesh.ports import Ports
 
+DOMAIN = "cluster.local"
+"""The domain of a cluster that was given no other."""
 SERVICE = "bert"
 NAMESPACE = "default"
 # A label value and, behind "bert-", the name of a Deployment: a DNS subdomain of at most 63 characters.
@@ -131,6 +134,11 @@ class Version:
         return subset_name(self.name)
 
 
+def full_name(service: str, namespace: str, domain: str = DOMAIN) -> str:
+    """Return a Service's fully qualified name, by which metrics and routes know it."""
+    return f"{service}.{namespace}.svc.{domain}"
+
+
 def subset_name(version: str) -> str:
     """Return ``version`` as a DNS label: ``1.1-reviews`` is ``v1-1-reviews``."""
     return "v" + version.replace(".", "-")
@@ -147,6 +155,8 @@ class Mesh:
     policy: Policy = field(default_factory=Policy)
     hosts: tuple[str, ...] = ("*",)
     gateway: str = "bertmesh"
+    ports: Ports = field(default_factory=Ports)
+    domain: str = DOMAIN
 
     def __post_init__(self) -> None:
         known = self.names
@@ -167,7 +177,7 @@ class Mesh:
     @property
     def host(self) -> str:
         """The Service's fully qualified name."""
-        return f"{self.service}.{self.namespace}.svc.cluster.local"
+        return full_name(self.service, self.namespace, self.domain)
 
 
 def local_mesh(versions: tuple[Version, ...], split: Split, policy: Policy | None = None) -> Mesh:

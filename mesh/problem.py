@@ -6,7 +6,7 @@ from typing import Any, Final
 from observability.names import VERSION_HEADER
 
 CONTENT_TYPE: Final = "application/problem+json"
-POD_ONLY_PATHS: Final = ("/livez", "/readyz", "/metrics")
+POD_ONLY_PATHS: Final = ("/livez", "/readyz", "/startupz", "/metrics")
 """Probes and scrapes go to the pods directly: through the gateway they would count as traffic."""
 
 ASKED_RULE: Final = "asked"

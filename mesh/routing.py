@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from mesh.errors import InvalidMesh
 from mesh.lists import Listed
 
+SIDECARS: Final = "mesh"
+"""What a route is bound to for callers inside the mesh: Istio's word."""
 Header = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 
@@ -50,9 +52,9 @@ class RouteMatch:
 class Routing:
     """The shape of the routes.
 
-    ``gateways`` are names or ``namespace/name``; none means the sidecars, for which only the Istio styles
-    are made. ``match`` narrows the requests that are split, one match being enough. ``cohort_header`` is that
-    with a user's cohort from 0 to 99. ``port`` is that of the Services that are made for versions.
+    ``gateways`` are names or ``namespace/name``, or ``mesh`` for callers inside the mesh; none means those
+    alone, for which only the Istio styles are made. ``match`` narrows the requests that are split, one match
+    being enough. ``cohort_header`` is that with a user's cohort from 0 to 99.
 
     Raises:
         InvalidMesh: the Gateway API's style without a gateway.
@@ -65,9 +67,10 @@ class Routing:
     header_pin: bool = True
     cohort_header: str | None = None
     adopt: bool = False
-    port: int = 80
 
     def __post_init__(self) -> None:
         if self.style is Style.GATEWAY_API and not self.gateways:
-            message = "style gatewayAPI needs the Gateway that the HTTPRoute belongs to: name it in gateways"
+            message = (
+                "style gatewayAPI needs what the HTTPRoute belongs to: name a Gateway, or mesh, in gateways"
+            )
             raise InvalidMesh(message)

@@ -31,17 +31,38 @@ def read_golden(data: bytes, name: str) -> tuple[Sentence, ...]:
     """
     try:
         document = json.loads(data)
-        rows = document["sentences"]
-        sentences = tuple(Sentence(row["text"], tuple(row["answers"])) for row in rows)
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadGolden(name, f"{type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise BadGolden(name, f"no JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("sentences"), list):
+        raise BadGolden(name, "no object with a list under the key sentences")
     if document.get("schema", SCHEMA) != SCHEMA:
         raise BadGolden(name, f"schema {document.get('schema')}, this is {SCHEMA}")
-    for sentence in sentences:
-        if not isinstance(sentence.text, str) or sentence.text.count(MASK) != 1 or not sentence.answers:
-            raise BadGolden(
-                name, f"a sentence without exactly one {MASK} or without answers: {sentence.text}"
-            )
-    if not sentences:
+    rows = document["sentences"]
+    if not rows:
         raise BadGolden(name, "no sentence at all")
-    return sentences
+    try:
+        return tuple(map(_sentence, range(1, len(rows) + 1), rows))
+    except ValueError as error:
+        raise BadGolden(name, str(error)) from error
+
+
+def _sentence(number: int, row: object) -> Sentence:
+    """Return a sentence; raises ValueError with what is wrong with it, and where."""
+    wrong = _problem(row)
+    if wrong or not isinstance(row, dict):
+        message = f"sentence {number}: {wrong}"
+        raise ValueError(message)
+    return Sentence(row["text"], tuple(row["answers"]))
+
+
+def _problem(row: object) -> str:
+    if not isinstance(row, dict):
+        return f"it is {row!r}, an object with the keys text and answers needed"
+    text, answers = row.get("text"), row.get("answers")
+    if missing := {"text", "answers"} - row.keys():
+        return f"the key {' and '.join(sorted(missing))} is missing, its keys are {', '.join(row) or 'none'}"
+    if not isinstance(text, str) or text.count(MASK) != 1:
+        return f"text is {text!r}, a text with exactly one {MASK} needed"
+    if not isinstance(answers, list) or not answers or not all(isinstance(each, str) for each in answers):
+        return f"answers is {answers!r}, a list of the tokens that are right needed"
+    return ""

@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ManifestError(
             seen=f"{path} with {type(error).__name__}: {error}",
             needed=f"a manifest of schema {SCHEMA} (name, version, kind, base, files, digest)",
-            do="restore the file from where the version came, or write it anew",
+            do="restore the file from where the version came, or write it again",
         ) from error
     if manifest.digest != recorded:
         raise _mismatch(folder, f"digest {recorded} in {MANIFEST}, {manifest.digest} over what it lists")

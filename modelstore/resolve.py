@@ -85,7 +85,7 @@ def _base(manifest: Manifest, root: Path, cache: Path) -> Path:
         raise DigestMismatch(
             seen=f"base {manifest.name}:{wanted.version} with digest {seen}",
             needed=f"{wanted.digest}, which {manifest.name}:{manifest.version} was made from",
-            do="restore that base, or make the delta anew",
+            do="restore that base, or make the delta again",
         )
     return resolve(str(folder), root=root, cache=cache).folder
 

@@ -140,7 +140,7 @@ def _bad_card(path: Path, what: str) -> ManifestError:
     return ManifestError(
         seen=f"{path} with {what}",
         needed="a JSON object with a temperature above 0, if any",
-        do="correct the card and write the manifest anew",
+        do="correct the card and write the manifest again",
     )
 
 

@@ -33,7 +33,7 @@ class Recipe:
 def make_base(recipe: Recipe, budget: Budget, out: Path, checkpoint: Path) -> Loop:
     """Train (from the checkpoint, where there is one), and write the version `out` (models/NAME/VERSION).
 
-    At the end the checkpoint is set aside as finished.pt, so that the next run starts anew.
+    At the end the checkpoint is set aside as finished.pt, so that the next run starts again.
     """
     prepared = prepare(recipe.texts.base, recipe.shape.vocabulary)
     log.info("texts are ready: %s tokens", prepared.tokens)

@@ -152,7 +152,7 @@ def _unfit(path: Path, what: str) -> BadCheckpoint:
     return BadCheckpoint(
         seen=f"checkpoint {path} {what}",
         needed="one of the same texts, seed, shape and plan",
-        do="remove it to start anew",
+        do="remove it to start again",
     )
 
 

@@ -1,6 +1,6 @@
 """The rules that are compared: ours, and those of Flagger, Argo Rollouts and Kayenta.
 
-Each is written anew from the definitions that docs/judge.md cites. A rule sees one tick after the other and
+Each is written by us from the definitions that docs/judge.md cites. A rule sees one tick after the other and
 says how much traffic the canary gets next.
 """
 

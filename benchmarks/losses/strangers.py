@@ -93,7 +93,7 @@ class Hasty(Lingering):
 
 
 KINDS: dict[str, Callable[[int], Stranger]] = {
-    "200 silent, anew each second": lambda port: Lingering(port, 200, b"", rest_s=0.005),
+    "200 silent, again each second": lambda port: Lingering(port, 200, b"", rest_s=0.005),
     "1,500 silent": lambda port: Stranger(port, 1500, b""),
     "80 send a header, byte by byte": lambda port: Stranger(port, 80, HEAD, b"X"),
     "80 send a body, byte by byte": lambda port: Stranger(

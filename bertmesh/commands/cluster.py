@@ -1,7 +1,8 @@
 """A cluster as the command line sees it; imported only when a command is about one."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canary.cluster.api import ModelRollouts
 from canary.cluster.client import ClusterClient
@@ -11,6 +12,7 @@ from canary.controller.client import RolloutClient
 from canary.prometheus.promql import RolloutQuery
 from canary.settings import Settings
 from mesh.cluster.kubeconfig import Place
+from mesh.model import DOMAIN, full_name
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,14 @@ class Cluster:
     """The ModelRollouts of one namespace."""
 
     place: Place
+    domain: str = field(default_factory=lambda: os.environ.get("BERTMESH_CLUSTER_DOMAIN") or DOMAIN)
 
     def rollouts(self, *, everywhere: bool = False) -> ModelRollouts:
         """Return those of the namespace, or of all namespaces."""
         return ModelRollouts(self.place.api, "" if everywhere else self.place.namespace)
 
     def client(self, name: str | None) -> ClusterClient:
-        """Return the desk of a ModelRollout; without a name, of the only one there is.
+        """Return the client of a ModelRollout; without a name, of the only one there is.
 
         Raises:
             WhichModelRollout: there is not exactly one.
@@ -44,12 +47,12 @@ class Cluster:
         Raises:
             mesh.cluster.errors.ClusterError: the API is down or refuses.
         """
-        return tuple(wants(self.rollouts().all()))
+        return tuple(wants(self.rollouts().all(), self.domain))
 
-    def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
+    def settings(self, environment: Mapping[str, str], client: RolloutClient) -> Settings:
         """Return how the operator asks for a rollout's metrics."""
         service = Settings.service
-        if isinstance(desk, ClusterClient):
-            spec, metadata = desk.document["spec"], desk.document["metadata"]
-            service = f"{spec['service']}.{metadata['namespace']}.svc.cluster.local"
+        if isinstance(client, ClusterClient):
+            spec, metadata = client.document["spec"], client.document["metadata"]
+            service = full_name(spec["service"], metadata["namespace"], self.domain)
         return Settings.from_environment({**environment, "BERTMESH_SERVICE": service})

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bertmesh.commands.options import home_option
+from bertmesh.commands.target import cluster_part
 from bertmesh.errors import PortTaken
 from bertmesh.local.home import Home
 from bertmesh.local.ports import LOOPBACK, is_free
@@ -30,7 +31,8 @@ THREADS = 16
     metavar="NAME",
     help="A name under which a gateway offers the console [default: loopback names only].",
 )
-@click.option("--cluster", "on_cluster", is_flag=True, help="Show the ModelRollouts of a cluster.")
+@click.option("--cluster", "on_cluster", is_flag=True,
+              help="Show the ModelRollouts of a cluster; the next four options mean one, too.")  # fmt: skip
 @click.option("-n", "--namespace", "namespaces", multiple=True, envvar="BERTMESH_CONSOLE_NAMESPACES",
               help="Of the cluster, show this namespace; may be given several times.")  # fmt: skip
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of the cluster, show all.")
@@ -56,19 +58,25 @@ def serve_console(home: Home, bind: str, port: int, hosts: tuple[str, ...], **cl
     Settings.from_environment(environment)  # so that a bad one is said here, in one sentence
     click.echo(f"rollout console: http://{bind}:{port}/ (Ctrl-C ends it)")
     sys.stdout.flush()
-    factory = "create_for_cluster" if cluster["on_cluster"] else "create"
+    factory = "create_for_cluster" if _is_meant(cluster) else "create"
     os.execve(sys.executable, server_words(bind, port, factory), environment)  # noqa: S606 - there is no shell
+
+
+def _is_meant(said: Mapping[str, Any]) -> bool:
+    """Return whether a cluster is to be shown, in which case one of these options is given."""
+    return any(said[name] for name in ("on_cluster", "namespaces", "everywhere", "context", "kubeconfig"))
 
 
 def _of_cluster(said: Mapping[str, Any]) -> dict[str, str]:
     """Return what the server must know of the cluster; that there is one is seen here, in one sentence."""
-    if not said["on_cluster"]:
+    if not _is_meant(said):
         return {}
     spaces = _names(said["namespaces"])
     if bool(spaces) == said["everywhere"]:
         message = "say what of the cluster is shown: --namespace NS (several times if need be), or -A"
         raise click.UsageError(message)
-    from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - loads the package kubernetes
+    with cluster_part():
+        from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - loads the package kubernetes
 
     find_place(said["context"] or None, None, said["kubeconfig"] or None)
     return {
@@ -87,7 +95,7 @@ def _names(given: Sequence[str]) -> list[str]:
 def server_words(bind: str, port: int, factory: str) -> list[str]:
     """Return the command line of the console's server; it finds the rest in the environment."""
     options = {
-        "--bind": f"{bind}:{port}",
+        "--bind": f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}",
         "--workers": "1",
         "--worker-class": "gthread",
         "--threads": str(THREADS),  # a command holds one for up to ten seconds

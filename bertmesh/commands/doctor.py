@@ -8,6 +8,7 @@ import click
 
 from bertmesh.commands.options import home_option
 from bertmesh.commands.output import emit, form_option
+from bertmesh.commands.target import cluster_part
 from bertmesh.errors import BertmeshError
 from bertmesh.local import inventory
 from bertmesh.local.home import Home
@@ -80,7 +81,8 @@ def _inventory(
     seen = replace(files.read(paths, namespaces[0], sys.stdin), root=root) if paths else None
     if seen and context is None:
         return seen
-    from doctor.sources import cluster  # noqa: PLC0415 - the package kubernetes is in the extra `cluster`
+    with cluster_part():
+        from doctor.sources import cluster  # noqa: PLC0415 - the package kubernetes is in the extra `cluster`
 
     reached = cluster.reach(context, kubeconfig)
     return replace(seen, served=cluster.served(reached)) if seen else cluster.read(reached, namespaces, root)

@@ -65,7 +65,7 @@ def verify(ref: str) -> None:
     "--recipe", "recipes", multiple=True, type=click.Choice(NAMES), help="By default all that can be made."
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="For measuring; all CPUs by default.")
-@click.option("--again", is_flag=True, help="Convert anew what is there already.")
+@click.option("--again", is_flag=True, help="Convert again what is there already.")
 @form_option()
 def convert_model(ref: str, recipes: Sequence[str], threads: int | None, again: bool, output: str) -> None:  # noqa: FBT001 - a click option
     """Convert a version for faster engines, judge each against float32, and say which one pods take.

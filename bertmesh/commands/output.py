@@ -53,7 +53,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("   ".join(row).rstrip() for row in cells)
 
 
-def answered(desk: RolloutClient, answer: OrderResult, output: str) -> None:
+def answered(client: RolloutClient, answer: OrderResult, output: str) -> None:
     """Print what became of an order.
 
     Raises:
@@ -61,5 +61,5 @@ def answered(desk: RolloutClient, answer: OrderResult, output: str) -> None:
     """
     if not answer.ok:
         raise BadCommand(answer.message)
-    words = desk.label if output == "name" else answer.message
+    words = client.label if output == "name" else answer.message
     emit({"id": answer.id, "message": answer.message}, output, lambda: words)

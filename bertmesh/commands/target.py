@@ -4,7 +4,8 @@ import functools
 import getpass
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,19 @@ class ClusterPartMissing(BertmeshError):
         super().__init__(f"the package {name} is not installed: pip install 'bertmesh[cluster]'")
 
 
+@contextmanager
+def cluster_part() -> Iterator[None]:
+    """Surround an import of what needs the extra `cluster`.
+
+    Raises:
+        ClusterPartMissing: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ClusterPartMissing(error.name or "kubernetes") from error
+
+
 class NameNotNeeded(BertmeshError):
     """The name of a rollout where there is only one."""
 
@@ -70,14 +84,12 @@ class Target:
             ClusterPartMissing: the extra `cluster` is not installed.
             mesh.cluster.errors.ClusterError: there is no such cluster.
         """
-        try:
+        with cluster_part():
             from bertmesh.commands.cluster import Cluster  # noqa: PLC0415 - see above
             from mesh.cluster.kubeconfig import find_place  # noqa: PLC0415 - see above
-        except ModuleNotFoundError as error:
-            raise ClusterPartMissing(error.name or "kubernetes") from error
         return Cluster(find_place(self.context, self.namespace, self.kubeconfig))
 
-    def desk(self, name: str | None) -> RolloutClient:
+    def client(self, name: str | None) -> RolloutClient:
         """Return where the rollout of that name is read and ordered.
 
         Raises:
@@ -86,7 +98,7 @@ class Target:
         return self.cluster.client(name) if self.remote else self.local(name)
 
     def local(self, name: str | None) -> Client:
-        """Return the desk of the local mesh.
+        """Return the client of the local mesh.
 
         Raises:
             MeshNotRunning: there never was one.
@@ -98,13 +110,13 @@ class Target:
             raise MeshNotRunning(self.home.root)
         return Client(self.home.rollout)
 
-    def check_running(self, desk: RolloutClient) -> None:
+    def check_running(self, client: RolloutClient) -> None:
         """Say at once that there is no mesh at all; a controller that restarts gets its time.
 
         Raises:
             MeshNotRunning: as its text says.
         """
-        beat = desk.controller()
+        beat = client.controller()
         if not self.remote and (beat is None or not beat["alive"]):
             self.home.info()
 
@@ -112,10 +124,10 @@ class Target:
         """Return what every new command begins with: its id, who gives it, and when (Unix seconds)."""
         return uuid.uuid4().hex, self.cluster.place.who() if self.remote else _local_user(), time.time()
 
-    def settings(self, environment: Mapping[str, str], desk: RolloutClient) -> Settings:
+    def settings(self, environment: Mapping[str, str], client: RolloutClient) -> Settings:
         """Return how the metrics of the rollout are asked for."""
         if self.remote:
-            return self.cluster.settings(environment, desk)
+            return self.cluster.settings(environment, client)
         from bertmesh.local.backends import METRICS_WINDOW  # noqa: PLC0415 - only where there is a local mesh
 
         return Settings.from_environment({**METRICS_WINDOW, **environment})
@@ -125,7 +137,7 @@ def _local_user() -> str:
     """Return who is at this machine."""
     try:
         return getpass.getuser()
-    except OSError:  # a container's user without a name
+    except (OSError, KeyError):  # a container's user without a name; which of them, depends on Python
         return "unknown"
 
 

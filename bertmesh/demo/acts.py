@@ -9,20 +9,23 @@ from bertmesh.demo.facts import (
     WeightPeriod,
     answered_by,
     failures,
-    misplaced,
     seen_in,
     split_p,
+    strangers,
+    unheard,
+    within,
 )
-from bertmesh.demo.proofs import Succession, jumps, unexplained, waits
+from bertmesh.demo.proofs import Succession, jumps, unexplained, unweighted, waits
 from bertmesh.demo.traffic import Response
 from bertmesh.local.home import VersionSpec
 from canary.judge.profiles import FAST
 from canary.rollout.history import Entry
-from canary.rollout.model import Rollout
+from canary.rollout.model import Phase, Rollout
 
 TUNED = "zh-small:1.1-reviews"
 PROFILE = replace(FAST, holdback=5, ready_s=600.0)
 """The bake, too, is compared with the stable in the same seconds: a busy machine convicts nobody."""
+WEIGHTS = (*(step.weight for step in PROFILE.steps), PROFILE.bake_weight)
 # Evidence is requests: 20 to 40 of the canary's are typical, the promise leaves room for bad luck.
 OUT_AFTER = 90
 MS = 1000
@@ -84,12 +87,14 @@ ACTS = (
 class ActResult:
     """How an act went.
 
-    Times are Unix seconds. ``stages`` are the weights in their order; ``history`` is what was decided;
+    Times are Unix seconds. ``stable`` is the version that served when the act began; ``stages`` are the
+    weights in their order; ``history`` is what was decided;
     ``written`` are the canary's weights in the route file, in their order, as far as they were seen.
     ``takes`` is how often the act was begun.
     """
 
     act: Act
+    stable: str
     begin: float
     end: float
     phase: str
@@ -140,9 +145,26 @@ class ActResult:
             found.append(f"the bad canary got {self.before_it_was_out} requests, promised {act.out_after}")
         if self.p is not None and self.p < SMALLEST_P:
             found.append(f"the split was not the one asked for (p {self.p:.1e})")
-        if misplaced(self.splits):
-            found.append(f"{misplaced(self.splits)} requests went to a version of weight 0")
-        return found + self._unaccounted()
+        return found + self._misplaced() + self._left_out() + self._unaccounted()
+
+    def _misplaced(self) -> list[str]:
+        """Return which answers came from where none was to come from."""
+        too_early = within(*unweighted(self.history, self.end), self.on_canary)
+        found = [f"the canary answered {len(too_early)} requests before it had a weight"] if too_early else []
+        others = strangers({self.stable, self.act.canary}, self.answers)
+        return found + [
+            f"{count} requests were answered by {version}, which is neither {self.stable} nor the canary"
+            for version, count in others.items()
+        ]
+
+    def _left_out(self) -> list[str]:
+        """Return what a promoted canary passed over on its way."""
+        if not self.phase == self.act.ends == Phase.PROMOTED:
+            return []
+        lived = tuple(stage.weight for stage in self.stages)
+        found = [] if lived == WEIGHTS else [f"promoted by way of {_way(lived)}, promised {_way(WEIGHTS)}"]
+        silent = unheard(self.stages, self.on_canary)
+        return found + [f"promoted with no answer from the canary at {weight} %" for weight in silent]
 
     def _unaccounted(self) -> list[str]:
         """Return what the controller did that its history does not account for."""
@@ -153,3 +175,7 @@ class ActResult:
         if self.succession is None:
             return [*found, "the controller was not killed"]
         return [*found, *(f"the new controller lost something: {loss}" for loss in self.succession.losses())]
+
+
+def _way(weights: Sequence[int]) -> str:
+    return f"{' -> '.join(map(str, weights))} %" if weights else "no weight"

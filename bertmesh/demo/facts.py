@@ -1,7 +1,7 @@
 """What the demo measured, computed from the answers and the moves; no I/O."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy import stats
@@ -82,11 +82,24 @@ def _chi_square(split: SplitSeen) -> float:
     return (split.canary - expected) ** 2 / (expected * (1 - split.weight / MAX_PERCENT))
 
 
-def misplaced(splits: Iterable[SplitSeen]) -> int:
-    """Count requests that went to a version whose weight was 0."""
-    return sum(
-        split.canary * (split.weight == 0) + split.stable * (split.weight == MAX_PERCENT) for split in splits
-    )
+def within(since: float, until: float, answers: Iterable[Response]) -> list[Response]:
+    """Return the answers to requests that were sent and answered from ``since`` to ``until``."""
+    return [answer for answer in answers if since <= answer.sent_at and answer.answered_at <= until]
+
+
+def strangers(known: Container[str], answers: Iterable[Response]) -> dict[str, int]:
+    """Count what was answered by versions that are not ``known``, each by its name."""
+    return Counter(answer.version for answer in answers if answer.version and answer.version not in known)
+
+
+def unheard(stages: Iterable[WeightPeriod], answers: Iterable[Response]) -> list[int]:
+    """Return the weights during which not one of the answers was on its way."""
+    given = list(answers)
+    return [
+        stage.weight
+        for stage in stages
+        if not any(answer.sent_at < stage.end and stage.begin <= answer.answered_at for answer in given)
+    ]
 
 
 def answered_by(version: str, answers: Iterable[Response]) -> list[Response]:

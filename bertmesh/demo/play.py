@@ -49,7 +49,7 @@ class Stagehand:
         """Start the rollout, watch it to its end, and return how it went.
 
         Where the machine becomes slower for good, nothing can be proved by what was usual before: the rollout
-        is then begun anew.
+        is then begun again.
 
         Raises:
             ActStuck: it had not ended in time.
@@ -148,6 +148,7 @@ class Stagehand:
         end, told = time.time(), OnFile.of(self._watch.state())
         return ActResult(
             act=self._act,
+            stable=rollout.stable,
             begin=self._begin,
             end=end,
             phase=rollout.phase.value,

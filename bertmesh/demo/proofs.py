@@ -65,8 +65,10 @@ class Succession:
         kept = [entry for entry in self.before.history if entry.number >= oldest]
         if list(self.after.history[: len(kept)]) != kept:
             found.append("the history on file is not the former one with more after it")
-        if self.after.ticks < self.before.ticks:
-            found.append(f"{self.after.ticks} ticks of evidence were left of {self.before.ticks}")
+        judged = (entry.report.ticks for entry in self.added if entry.report)
+        fewest = min([self.after.ticks, *judged])
+        if fewest < self.before.ticks:
+            found.append(f"{fewest} ticks of evidence were left of {self.before.ticks}")
         return found
 
 
@@ -79,6 +81,12 @@ def jumps(history: Sequence[Entry]) -> list[str]:
         for before, after in pairwise(history)
         if after.weight_from != before.weight_to
     ]
+
+
+def unweighted(history: Sequence[Entry], end: float) -> tuple[float, float]:
+    """Return from when to when (Unix seconds) the canary was to get nothing, in a history until ``end``."""
+    since = history[0].at if history else end
+    return since, next((entry.at for entry in history if entry.weight_to), end)
 
 
 def unexplained(written: Iterable[int], history: Sequence[Entry]) -> list[int]:

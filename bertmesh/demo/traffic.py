@@ -18,7 +18,7 @@ from bertmesh.demo.pace import Pace, look
 from bertmesh.demo.sentences import masked
 from observability.names import VERSION_HEADER
 
-SERVER_ERROR = 500
+CLIENT_ERROR, TOO_MANY = 400, 429
 CLIENT_THREADS = 24
 LOOK_EVERY_S = 1.0
 # So much of a delay is made up for; what was due before is left out.
@@ -39,8 +39,16 @@ class Response:
 
     @property
     def failed(self) -> bool:
-        """A failure in the client's eyes: no answer, or a server error."""
-        return self.status == 0 or self.status >= SERVER_ERROR
+        """A failure in the client's eyes: no answer or an error, but for "come again later".
+
+        Nothing that the demo asks is the client's fault.
+        """
+        return self.status == 0 or (self.status >= CLIENT_ERROR and self.status != TOO_MANY)
+
+    @property
+    def answered_at(self) -> float:
+        """When the answer was there, or the request was given up."""
+        return self.sent_at + self.seconds
 
 
 @dataclass
@@ -129,7 +137,7 @@ class Traffic:
         since = time.time() - seconds
         with self._lock:
             # The list is in the order in which the answers came.
-            known = takewhile(lambda it: it.sent_at + it.seconds >= since, reversed(self._answers))
+            known = takewhile(lambda it: it.answered_at >= since, reversed(self._answers))
             recent = [answer.seconds for answer in known]
             under_way, left_out, self._left_out = self._under_way, self._left_out, 0
         self.pace = self.pace.after(look(recent, seconds, waiting=under_way, left_out=left_out))

@@ -20,6 +20,7 @@ from canary.console.security import RequestGuard
 from canary.console.settings import Settings
 from canary.console.traffic import PrometheusTraffic
 from canary.settings import Settings as CanarySettings
+from mesh.model import DOMAIN
 
 SERVICE = "bert"
 SECRET_BYTES = 32
@@ -53,7 +54,10 @@ def create_for_cluster() -> Flask:
     context, kubeconfig = (said.get(f"BERTMESH_CONSOLE_{name}") or None for name in ("CONTEXT", "KUBECONFIG"))
     place = find_place(context, None, kubeconfig)
     spaces = tuple(filter(None, said.get("BERTMESH_CONSOLE_NAMESPACES", "").split(",")))
-    rollouts = ClusterRollouts(place.api, spaces, said.get("BERTMESH_CONSOLE_LEASE_NAMESPACE", ""))
+    domain = said.get("BERTMESH_CLUSTER_DOMAIN") or DOMAIN
+    rollouts = ClusterRollouts(
+        place.api, spaces, said.get("BERTMESH_CONSOLE_LEASE_NAMESPACE", ""), domain=domain
+    )
     return _app(said, rollouts, "kubectl apply -f rollout.yaml",
                 prometheus=lambda: said.get("BERTMESH_PROMETHEUS_URL") or None,
                 redis=lambda: said.get("BERTMESH_REDIS_URL") or None)  # fmt: skip

@@ -35,4 +35,4 @@ def build_controller(home: Home) -> Controller:
         review=GoldenGate(gateway, golden.find),
         pins=gateway,
     )
-    return Controller(world, poll_s=settings.poll_s)
+    return Controller(world)

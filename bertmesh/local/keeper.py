@@ -31,7 +31,7 @@ class ProcessKeeper:
     def __init__(
         self, name: str, command: Callable[[], Command], *, home: Path, log: Path, clock: Callable[[], float]
     ) -> None:
-        """Remember what to run; `poll` starts it. ``command`` is asked anew at every start."""
+        """Remember what to run; `poll` starts it. ``command`` is asked again at every start."""
         self.name = name
         self.log = log
         self.starts = 0

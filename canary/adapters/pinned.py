@@ -26,11 +26,22 @@ class PinnedCandidates:
         self._root = url.rstrip("/")
         self._url = self._root + PATH
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=timeout_s), retries=False)
+        self.trouble = ""
+        """Why what was asked last had no answer; empty if it had one."""
 
     def fill(self, version: str, texts: Sequence[str], top: int) -> list[Tokens | None]:
-        """Return the best ``top`` tokens for the mask of each text; None where there was no answer."""
-        parts = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
-        return [tokens for part in parts for tokens in self._batch(version, part, top)]
+        """Return the best ``top`` tokens for the mask of each text; None where there was no answer.
+
+        Where nobody is reached, the rest is not asked.
+        """
+        found: list[Tokens | None] = []
+        for start in range(0, len(texts), BATCH):
+            try:
+                found += self._batch(version, texts[start : start + BATCH], top)
+            except urllib3.exceptions.HTTPError as error:
+                self.trouble = f"{self._url} is not reached: {_words(error)}"
+                return [*found, *[None] * (len(texts) - len(found))]
+        return found
 
     def reach(self, version: str) -> Reached:
         """Return whether a request with the version's header was answered by that version."""
@@ -41,17 +52,25 @@ class PinnedCandidates:
         return reached(version, answer.status, answer.headers.get(VERSION_HEADER))
 
     def _batch(self, version: str, texts: Sequence[str], top: int) -> list[Tokens | None]:
+        answer = self._pool.request(
+            "POST",
+            self._url,
+            body=json.dumps({"text": list(texts), "top_k": top}),
+            headers={"content-type": "application/json", VERSION_HEADER: version},
+        )
         try:
-            answer = self._pool.request(
-                "POST",
-                self._url,
-                body=json.dumps({"text": list(texts), "top_k": top}),
-                headers={"content-type": "application/json", VERSION_HEADER: version},
-            )
             document = json.loads(answer.data) if answer.status == HTTP_OK else {}
-        except (urllib3.exceptions.HTTPError, ValueError):
+        except ValueError:
             document = {}
-        return _tokens(document, version, len(texts))
+        found = _tokens(document, version, len(texts))
+        who = f"with {answer.status}" if answer.status != HTTP_OK else f"without an answer of {version}"
+        self.trouble = f"{self._url} answers {who}" if None in found else ""
+        return found
+
+
+def _words(error: urllib3.exceptions.HTTPError) -> str:
+    """Return what went wrong, without the connection that urllib3 puts before it."""
+    return str(error).partition(": ")[2] or type(error).__name__
 
 
 def reached(version: str, status: int, answered: str | None) -> Reached:

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from canary.adapters.pinned import reached
-from canary.cluster.doors import Door, Surroundings, doors_of, http_port, listeners_of, selector_of
+from canary.cluster.doors import Door, Surroundings, doors_of, listeners_of, selector_of
 from canary.cluster.proof import Asked
 from canary.controller.ports import Reached
 from mesh.cluster.api import ApiResponse
 from mesh.cluster.errors import ApiRefused
 from mesh.cluster.parents import ANY, GatewayName, Parents, parents_of, pinned_request
 from mesh.errors import MeshError
-from mesh.model import Split
+from mesh.model import DOMAIN, Split, full_name
+from mesh.ports import Ports
 from mesh.problem import ASKED_FOR, ASKED_PATH
 from observability.names import ASK_HEADER, PROXY_HEADER, SPLIT_HEADER, VERSION_HEADER
 
@@ -74,7 +75,8 @@ class ProxyAsker:
 
     ``route`` reads the route as it is on the cluster. ``places`` are the namespaces in which the pods of
     Istio's gateways are looked for, none being all. ``pod`` is our own pod's name, ``sidecar`` says whether
-    it has a proxy of its own.
+    it has a proxy of its own. ``live_service`` reads the Service as it is on the cluster, ``domain`` is the
+    cluster's.
     """
 
     api: Api
@@ -86,11 +88,13 @@ class ProxyAsker:
     pod: str = field(default_factory=socket.gethostname)
     sidecar: Callable[[], bool] = has_sidecar
     timeout_s: float = TIMEOUT_S
+    live_service: Callable[[], Mapping[str, Any]] = dict
+    domain: str = DOMAIN
 
     def ask(self, split: Split) -> Asked:
         """Return what the proxies say when they are asked whether they hold a split."""
         try:
-            parents = parents_of(self.route())
+            parents = parents_of(self.route(), self.domain)
         except MeshError as error:
             return Asked(silent=(str(error),))
         own = self.sidecar()
@@ -118,7 +122,7 @@ class ProxyAsker:
         request = pinned_request(route, version)
         if request is None:
             return Reached(None, f"the route has no rule for the header {VERSION_HEADER}: {version}")
-        doors, silent = self._doors(parents_of(route), own=self.sidecar())
+        doors, silent = self._doors(parents_of(route, self.domain), own=self.sidecar())
         door = next((each for each in doors if each.ready), None)
         if door is None:
             return Reached(None, ", ".join(silent) or "no proxy can be asked")
@@ -141,7 +145,7 @@ class ProxyAsker:
             silent += lost
         if parents.sidecars and own:
             try:
-                doors.append(self._own_door(parents.hosts))
+                doors.append(self._own_door(parents.inside))
             except MeshError as error:
                 silent.append(str(error))
         if parents.sidecars and not own and not parents.gateways:
@@ -211,15 +215,13 @@ class ProxyAsker:
         # Items of a list carry no kind.
         return items
 
-    def _own_door(self, hosts: Sequence[str]) -> Door:
+    def _own_door(self, inside: Sequence[str]) -> Door:
         """Return where our own sidecar is asked: the Service's own name, which it catches."""
-        name = f"{self.service}.{self.namespace}.svc.cluster.local"
-        if name not in hosts and ANY not in hosts:
+        name = full_name(self.service, self.namespace, self.domain)
+        if name not in inside and ANY not in inside:
             message = f"{OWN} cannot be asked: the route's hosts do not name {name}"
             raise Unasked(message)
-        metadata = {"name": self.service, "namespace": self.namespace}
-        found = self.api.get({"apiVersion": "v1", "kind": "Service", "metadata": metadata})
-        return Door(OWN, name, http_port(found or {}), name)
+        return Door(OWN, name, Ports.of(self.live_service()).http, name)
 
     def _all(self, doors: Sequence[Door], path: str, headers: Mapping[str, str]) -> Iterator[Answer]:
         return self.workers.map(lambda door: self._fetch(door, path, headers), doors)

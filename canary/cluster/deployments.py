@@ -1,4 +1,6 @@
-"""Pods of versions as Deployments: found by label or name, counted when Ready, scaled by their subresource.
+"""Pods of versions as Deployments: found by their labels, counted when Ready, scaled by their subresource.
+
+A name makes no version: console, controller and what else runs beside a model have it, too.
 
 A Deployment that a HorizontalPodAutoscaler targets is scaled by us only from zero (where an autoscaler
 sleeps) and to zero; in between the number is the autoscaler's.
@@ -15,6 +17,7 @@ from mesh.cluster.api import MERGE, ClusterApi
 
 Document = Mapping[str, Any]
 DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{}/deployments"
+SERVICES: Final = "/api/v1/namespaces/{}/services"
 SCALERS: Final = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 APP, VERSION = "app", "version"
 PATIENCE: Final = 10.0
@@ -46,13 +49,13 @@ class Listing:
             return self._items
 
     def of_app(self, app: str) -> Sequence[Document]:
-        """Return the objects with this label ``app``, or with none.
+        """Return the objects with this label ``app``.
 
         Raises:
             ClusterError: the API is down or refuses.
         """
         self.items()
-        return (*self._by_app.get(app, ()), *self._by_app.get("", ()))
+        return self._by_app.get(app, ())
 
     def _read(self) -> None:
         begun = self.monotonic()
@@ -85,8 +88,8 @@ class Deployments:
         found = self._found().get(version)
         if found is None:
             message = (
-                f"there is no Deployment {self.service}-{version} and none with the labels "
-                f"{APP}={self.service}, {VERSION}={version} in namespace {self.namespace}: create it"
+                f"there is no Deployment with the labels {APP}={self.service}, {VERSION}={version} in "
+                f"namespace {self.namespace}: create it, or give it these labels"
             )
             return WorkloadStatus(0, 0, known=False, message=message)
         return WorkloadStatus(_wanted(found), _ready(found), message=_trouble(found))
@@ -114,20 +117,9 @@ class Deployments:
         return None
 
     def _found(self) -> Mapping[str, Document]:
-        """Return the Deployments by version; one with labels comes before one that has only the name."""
-        prefix = f"{self.service}-"
+        """Return the Deployments by version."""
         items = self.deployments.of_app(self.service)
-        named = {
-            item["metadata"]["name"].removeprefix(prefix): item
-            for item in items
-            if item["metadata"]["name"].startswith(prefix) and VERSION not in _labels(item)
-        }
-        labelled = {
-            _labels(item)[VERSION]: item
-            for item in items
-            if _labels(item).get(APP) == self.service and VERSION in _labels(item)
-        }
-        return {**named, **labelled}
+        return {_labels(item)[VERSION]: item for item in items if VERSION in _labels(item)}
 
 
 def _labels(item: Document) -> Mapping[str, str]:

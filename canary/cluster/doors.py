@@ -147,11 +147,3 @@ def _is_ready(pod: Document) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
-
-
-def http_port(service: Document) -> int:
-    """Return the port of a Service that says that it speaks HTTP, else its first one, else 80."""
-    ports = service.get("spec", {}).get("ports") or ()
-    said = (each for each in ports if (each.get("appProtocol") or each.get("name", "")).startswith("http"))
-    found = next(said, None) or next(iter(ports), {"port": 80})
-    return int(found["port"])

@@ -35,8 +35,10 @@ def finder(api: ClusterApi, namespace: str, golden: Golden) -> Callable[[Rollout
 
 def _whole(text: str, name: str) -> bytes:
     """Return JSON lines as one golden set."""
-    try:
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise BadGolden(name, str(error)) from error
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except ValueError as error:
+            raise BadGolden(name, f"line {number} is no JSON: {error}") from error
     return json.dumps({"schema": SCHEMA, "sentences": rows}).encode()

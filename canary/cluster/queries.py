@@ -5,9 +5,10 @@ from typing import Any
 
 from canary.cluster.store import StatusCorrupt, decode
 from canary.prometheus.promql import RolloutQuery
+from mesh.model import DOMAIN, full_name
 
 
-def wants(documents: Iterable[Mapping[str, Any]]) -> Iterator[RolloutQuery]:
+def wants(documents: Iterable[Mapping[str, Any]], domain: str = DOMAIN) -> Iterator[RolloutQuery]:
     """Yield what each rollout under way asks for; one whose state cannot be read asks for nothing."""
     for document in documents:
         metadata, judge = document["metadata"], document.get("status", {}).get("judge")
@@ -18,5 +19,5 @@ def wants(documents: Iterable[Mapping[str, Any]]) -> Iterator[RolloutQuery]:
         except StatusCorrupt:
             continue
         if rollout is not None:
-            service = f"{document['spec']['service']}.{metadata['namespace']}.svc.cluster.local"
+            service = full_name(document["spec"]["service"], metadata["namespace"], domain)
             yield RolloutQuery(service, (rollout.stable, rollout.canary), rollout.edge)

@@ -122,8 +122,13 @@ def create(rollouts: ModelRollouts, document: Document, command: Start) -> None:
         CanaryError: there is no such kind or namespace.
         ClusterError: the API is down or refuses.
     """
+    rollouts.create(ordered(document, command))
+
+
+def ordered(document: Document, command: Start) -> Document:
+    """Return a ModelRollout with the order that begins its rollout."""
     metadata = {**document["metadata"], "annotations": {COMMAND: written(command)}}
-    rollouts.create({**document, "metadata": metadata})
+    return {**document, "metadata": metadata}
 
 
 def _applier(metadata: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
 """What the proxies' counts say of a split: for it, against it, or nothing yet. No I/O.
 
-Since a split was written the requests that the proxies sent to each version are counted anew. While the
+Since a split was written the requests that the proxies sent to each version are counted again. While the
 canary keeps a share, the counts speak for the new share when they are 20 times likelier under it than under
 the former one, and against it when it is the other way round and the former share explains them. Where a
 version has no share any more, they speak for it when hardly any request goes there: when they are 20 times
@@ -68,7 +68,7 @@ class Trial:
         return bool(self.share or self.leaves)
 
     def begin(self, now: float) -> None:
-        """Count anew: the split was written just now."""
+        """Count again: the split was written just now."""
         self.since, self.agreed_at, self.start = now, None, None
         self.against = self.heard = False
 

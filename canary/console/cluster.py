@@ -23,6 +23,7 @@ from canary.rollout.commands import Command, OrderResult
 from canary.rollout.state import State
 from mesh.cluster.api import ClusterApi
 from mesh.errors import MeshError
+from mesh.model import DOMAIN, full_name
 
 LISTED_S: Final = 1.0
 LEASE: Final = "bertmesh-controller"
@@ -34,11 +35,15 @@ Document = dict[str, Any]
 
 @dataclass
 class ClusterRollouts:
-    """Reads ``namespaces``, none being all. ``lease_namespace`` has the operator's Lease ("": unknown)."""
+    """Reads ``namespaces``, none being all.
+
+    ``lease_namespace`` has the operator's Lease ("": unknown), ``domain`` is the cluster's.
+    """
 
     api: ClusterApi
     namespaces: Sequence[str] = ()
     lease_namespace: str = ""
+    domain: str = DOMAIN
     within_s: float = 10.0
     monotonic: Callable[[], float] = time.monotonic
     _readings: Sequence[ServiceView] = ()
@@ -100,7 +105,7 @@ class ClusterRollouts:
             known[key],
             beat,
             warning=_warning(service, document),
-            host=f"{document['spec']['service']}.{metadata['namespace']}.svc.cluster.local",
+            host=full_name(document["spec"]["service"], metadata["namespace"], self.domain),
             patience_s=LEASE_PATIENCE_S if self.lease_namespace else math.inf,
             advice=ADVICE,
         )

@@ -18,7 +18,8 @@ from observability.names import ISTIO_DURATION_BUCKET, ISTIO_REQUESTS, ROUTE_LAB
 
 TIMEOUT_S: Final = 1.0
 MATCH: Final = (
-    '{{reporter="destination",destination_service="{service}",destination_version="{version}",{route}{more}}}'
+    '{{reporter=~"destination|waypoint",destination_service=~"{services}",destination_version="{version}",'
+    "{route}{more}}}"
 )
 REQUESTS: Final = "sum(rate(" + ISTIO_REQUESTS + MATCH + "[{window}s]))"
 P99: Final = "histogram_quantile(0.99,sum by(le)(rate(" + ISTIO_DURATION_BUCKET + MATCH + "[{window}s])))"
@@ -52,7 +53,7 @@ class PrometheusTraffic:
         """Return a query for primary traffic: a mirrored copy's route names another version."""
         name = promql.any_of([version])
         return query.format(
-            service=host,
+            services=promql.any_of(promql.RolloutQuery(host, (version,)).services),
             version=version,
             route=f'{ROUTE_LABEL}=~"|{name}"',
             more=more,

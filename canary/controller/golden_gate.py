@@ -27,6 +27,10 @@ REASON: Final = "gate:golden"
 class Candidates(Protocol):
     """Asks a version through the gateway, pinned by its header."""
 
+    @property
+    def trouble(self) -> str:
+        """Why what was asked last had no answer; empty if it had one."""
+
     def fill(self, version: str, texts: Sequence[str], top: int) -> Sequence[tuple[str, ...] | None]:
         """Return the best ``top`` tokens for the mask of each text; None where there was no answer."""
 
@@ -91,13 +95,15 @@ class GoldenGate:
             return Decision(Action.FAIL, REASON, str(error))
         if not sentences:
             return decision
-        result = self._result(rollout, sentences)
+        result, trouble = self._result(rollout, sentences), self.candidates.trouble
         if result is None:
             words = f"golden set: asking {len(sentences)} sentences of {rollout.stable} and {rollout.canary}"
-            return Decision(Action.HOLD, REASON, words)
+            why = f"; no answer yet: {trouble}" if trouble else ""
+            return Decision(Action.HOLD, REASON, words + why)
         known = replace(decision, golden=result)
         if not result.passed:
-            return replace(known, action=Action.FAIL, reason=REASON, sentence=str(result))
+            why = f"; {trouble}" if trouble and not result.answered else ""
+            return replace(known, action=Action.FAIL, reason=REASON, sentence=f"{result}{why}")
         return replace(known, sentence=f"{decision.sentence}; {result}")
 
     def _result(self, rollout: Rollout, sentences: Sequence[Sentence]) -> GoldenResult | None:

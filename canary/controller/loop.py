@@ -8,6 +8,7 @@ from canary.controller.world import World
 from canary.rollout.state import State
 
 BEAT_S: Final = 1.0
+PAUSE_S: Final = 0.2
 
 
 class Controller:
@@ -18,9 +19,8 @@ class Controller:
         mesh.errors.MeshError: there is neither a stored state nor a readable split.
     """
 
-    def __init__(self, world: World, *, poll_s: float = 0.2) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._poll_s = poll_s
         self._beaten_at = float("-inf")
         self._reconciler = Reconciler(world)
 
@@ -45,4 +45,4 @@ class Controller:
         """Make passes until ``stop`` is set."""
         while not stop.is_set():
             self.tick()
-            stop.wait(self._poll_s)
+            stop.wait(PAUSE_S)

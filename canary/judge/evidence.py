@@ -122,7 +122,7 @@ class MetricEvidence:
         )
 
     def at_new_step(self) -> Self:
-        """Return the evidence with SAFE begun anew."""
+        """Return the evidence with SAFE begun again."""
         return replace(self, safety=Safety(), step=Sample())
 
     def _watch(self, at: float, pair: Pair, profile: Profile) -> Self:

@@ -172,6 +172,12 @@ class Profile:
         return max(MAX_PERCENT - self.holdback, self.steps[-1].weight)
 
     @property
+    def way(self) -> str:
+        """All weights that a canary passes, as people read them: ``5 -> 20 -> 95 -> 100 %``."""
+        weights = [*(step.weight for step in self.steps), self.bake_weight, MAX_PERCENT]
+        return " -> ".join(map(str, dict.fromkeys(weights))) + " %"
+
+    @property
     def grace_s(self) -> float:
         """How old the newest sample may be before the data count as absent."""
         return 3 * self.tick_s

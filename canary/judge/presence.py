@@ -1,13 +1,15 @@
-"""Who was heard of lately: tells "no data" from "the canary is silent"."""
+"""Who was heard of lately: tells "no data" from "the canary is silent" and from "nobody counts it"."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from canary.judge.stage import Stage
-from canary.measure.counts import MAX_PERCENT, Tick, total
+from canary.measure.counts import MAX_PERCENT, PodCounts, Tick, total
 
 MIN_EXPECTED: Final = 20.0
-"""A canary is silent only if the stable's traffic lets this many requests be expected of it."""
+"""A canary is silent only if the stable's traffic lets this many requests be expected of it; a version is
+uncounted only if the gateway sent it this many."""
 TRAFFIC: Final = "errors"
 """The metric whose requests are all the requests."""
 
@@ -15,6 +17,38 @@ TRAFFIC: Final = "errors"
 def is_fresh(tick: Tick, weight: int) -> bool:
     """Tell whether every version that carries traffic has a new sample."""
     return (tick.fresh_stable or weight >= MAX_PERCENT) and (tick.fresh_canary or weight == 0)
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """Requests that the gateway sent to a version since an answer of it was counted (Unix seconds).
+
+    ``pending`` are those of ticks that were no evidence yet: they come again in the next fresh tick, so they
+    are replaced, not added.
+    """
+
+    sent: int = 0
+    pending: int = 0
+    since: float | None = None
+
+    def observe(self, tick: Tick, pods: Iterable[PodCounts], sent: int, *, fresh: bool) -> Self:
+        """Return what is known after one more tick, in which the gateway sent ``sent`` requests."""
+        if total(TRAFFIC, pods).requests:
+            return type(self)()
+        if not sent and not self.requests:
+            return self
+        since = tick.at - tick.seconds if self.since is None else self.since
+        settled, pending = (self.sent + sent, 0) if fresh else (self.sent, sent)
+        return type(self)(settled, pending, since)
+
+    @property
+    def requests(self) -> int:
+        """How many there are."""
+        return self.sent + self.pending
+
+    def seconds(self, at: float) -> float:
+        """Return for how long nothing was counted, 0 if too little was sent to say so."""
+        return 0.0 if self.since is None or self.requests < MIN_EXPECTED else at - self.since
 
 
 @dataclass(frozen=True)
@@ -31,12 +65,19 @@ class Presence:
     canary_at: float | None = None
     expected: float = 0.0
     pending: float = 0.0
+    stable_uncounted: Uncounted = field(default_factory=Uncounted)
+    canary_uncounted: Uncounted = field(default_factory=Uncounted)
 
     def observe(self, tick: Tick, stage: Stage) -> Self:
         """Return what is known after one more tick at a weight step."""
         weight = stage.weight
         fresh = is_fresh(tick, weight)
-        known = replace(self, fresh_at=tick.at) if fresh or self.fresh_at is None else self
+        known = replace(
+            self,
+            fresh_at=tick.at if fresh or self.fresh_at is None else self.fresh_at,
+            stable_uncounted=self.stable_uncounted.observe(tick, tick.stable, tick.stable_seen, fresh=fresh),
+            canary_uncounted=self.canary_uncounted.observe(tick, tick.canary, tick.canary_seen, fresh=fresh),
+        )
         if not weight:
             return known
         if tick.fresh_stable:

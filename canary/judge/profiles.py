@@ -55,14 +55,14 @@ SHADOW: Final = Metric(
 
 DEFAULT: Final = Profile(
     name="default",
-    description="5 -> 20 -> 50 -> 100 %, proves half a point of errors; from 10 requests/s up",
+    description="5 -> 20 -> 50 -> 95 -> 100 %, proves half a point of errors; from 10 requests/s up",
     steps=(Step(5, 60.0), Step(20, 60.0), Step(50, 120.0)),
     metrics=(ERRORS, SLOW, LOWCONF, FEEDBACK),
 )
 LOW_TRAFFIC: Final = replace(
     DEFAULT,
     name="low-traffic",
-    description="20 -> 50 -> 100 %, proves two points of errors; for services of about 1 request/s",
+    description="20 -> 50 -> 95 -> 100 %, proves two points of errors; for services of about 1 request/s",
     steps=(Step(20, 60.0), Step(50, 120.0)),
     metrics=(replace(ERRORS, stated=Margin(1.5, 2)), SLOW, LOWCONF, FEEDBACK),
 )

@@ -1,7 +1,8 @@
 """The judge: evidence in, a verdict out; the first of its questions that has an answer decides.
 
 The declared error rates hold because all evidence is made of e-values and because the thresholds never
-move: 100 to roll back (a good canary is rolled back in at most one of a hundred rollouts), 100 to promote.
+move: 100 to roll back (a good canary is rolled back in at most one of a hundred rollouts), 20 for a
+step and 100 to promote.
 """
 
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ def judge(ledger: Ledger, profile: Profile, stage: Stage, moment: Moment) -> Ver
         case.harmful,
         case.silent,
         case.unmeasured,
+        case.uncounted,
         case.common_incident,
         case.single_pod,
         case.suspect,
@@ -82,6 +84,16 @@ class _Hearing:
         if seconds < self.profile.grace_s:
             return None
         return hold("no_data", sentences.blindness(seconds), alert=alert)
+
+    def uncounted(self) -> Verdict | None:
+        presence = self.ledger.presence
+        sides = {"stable": presence.stable_uncounted, "canary": presence.canary_uncounted}
+        for name, side in sides.items():
+            seconds = side.seconds(self.moment.at)
+            if seconds and seconds >= self.profile.grace_s:
+                words = sentences.uncounted(name, side, seconds)
+                return hold(f"uncounted:{name}", words, alert=seconds >= self.profile.no_data_s)
+        return None
 
     def common_incident(self) -> Verdict | None:
         for metric, known in self.rows:

@@ -4,7 +4,7 @@ from canary.judge.claims import Claim, Forecast
 from canary.judge.evidence import MetricEvidence, Sample
 from canary.judge.formatting import WHOLE_FROM, count, duration, evidence, percent
 from canary.judge.policy import Metric
-from canary.judge.presence import Presence
+from canary.judge.presence import Presence, Uncounted
 from canary.judge.stage import Stage
 from canary.measure.counts import MAX_PERCENT
 
@@ -101,6 +101,15 @@ def silence(presence: Presence) -> str:
 def blindness(seconds: float) -> str:
     """Write that nothing is known."""
     return f"no new sample of both versions for {duration(seconds)}: that is neither success nor failure"
+
+
+def uncounted(version: str, side: Uncounted, seconds: float) -> str:
+    """Write that a version's answers are counted nowhere, although it gets requests."""
+    return (
+        f"the gateway sent {count(side.requests)} requests to the {version} in {duration(seconds)}, and no "
+        "answer of its pods was counted: nothing is judged by that. Is there a sidecar or a waypoint in "
+        "front of these pods, and does Prometheus scrape it?"
+    )
 
 
 def incident(metric: Metric, known: MetricEvidence, window_s: float) -> str:

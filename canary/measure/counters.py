@@ -1,6 +1,6 @@
 """From raw cumulative counters to the counts of one interval.
 
-Deltas are taken per series before anything is added up. A drop is a counter that began anew. Nothing is
+Deltas are taken per series before anything is added up. A drop is a counter that began again. Nothing is
 extrapolated, so all counts are whole numbers.
 """
 
@@ -181,9 +181,6 @@ def measure(
 ) -> Tick:
     """Return what happened between the cursor and the snapshot."""
     grown = growth(cursor, snapshot)
-    routed = sum(
-        kinds.get((Kind.ROUTED, ""), 0) for (version, _), kinds in grown.items() if version == canary
-    )
     return Tick(
         at=snapshot.at,
         seconds=snapshot.at - cursor.at,
@@ -191,8 +188,13 @@ def measure(
         canary=_pods(cursor, grown, canary, edge) if canary else (),
         fresh_stable=cursor.is_fresh(snapshot, stable),
         fresh_canary=bool(canary) and cursor.is_fresh(snapshot, canary or ""),
-        canary_seen=routed,
+        canary_seen=_routed(grown, canary),
+        stable_seen=_routed(grown, stable),
     )
+
+
+def _routed(grown: Growth, version: str | None) -> int:
+    return sum(kinds.get((Kind.ROUTED, ""), 0) for (owner, _), kinds in grown.items() if owner == version)
 
 
 def _pods(cursor: Cursor, grown: Growth, version: str, edge: str | None) -> tuple[PodCounts, ...]:

@@ -35,7 +35,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class PodCounts:
-    """Counts of one pod by metric name; pod "" is what cannot be laid at one pod's door.
+    """Counts of one pod by metric name; pod "" is what no pod alone has caused.
 
     ``age_s`` is for how long the pod had been answering when the interval began.
     """
@@ -49,8 +49,8 @@ class PodCounts:
 class Tick:
     """Everything measured in the interval of ``seconds`` that ends at ``at`` (Unix seconds).
 
-    A tick is only evidence if both versions have a new sample. ``canary_seen`` counts the requests to
-    the canary that the gateway saw, answered or not.
+    A tick is only evidence if both versions have a new sample. ``stable_seen`` and ``canary_seen`` count the
+    requests that the gateway sent to each, answered or not.
     """
 
     at: float
@@ -60,6 +60,7 @@ class Tick:
     fresh_stable: bool = True
     fresh_canary: bool = True
     canary_seen: int = 0
+    stable_seen: int = 0
 
     def pair(self, metric: str, *, skip_young_s: float = 0.0, without: str | None = None) -> Pair:
         """Return the counts of a metric, leaving out young canary pods and perhaps one canary pod."""

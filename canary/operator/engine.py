@@ -1,6 +1,6 @@
 """The core with the adapters of a cluster, for one spec of one ModelRollout."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from canary.cluster import annotation
@@ -37,7 +37,8 @@ from canary.views.status import Circumstances, Obstacle, status_of
 from mesh.cluster.errors import ApiDown
 from mesh.cluster.router import Applied, ClusterRouter
 from mesh.errors import MeshError
-from mesh.model import Split, Weights
+from mesh.model import Split, Weights, full_name
+from mesh.ports import Ports
 
 Document = dict[str, Any]
 FAREWELL: Final = "deletion"
@@ -45,7 +46,7 @@ WATCHED: Final = frozenset({Phase.PROGRESSING, Phase.BAKING})
 
 
 class Engine:
-    """Works on one resource; made anew when its spec changes, or when somebody else wrote its state.
+    """Works on one resource; made again when its spec changes, or when somebody else wrote its state.
 
     Raises:
         CanaryError: what is stored cannot be read, or cannot be stored.
@@ -60,6 +61,7 @@ class Engine:
         self.problem: Obstacle | None = case.problem
         self.events = Events(tools.api, document, tools.clock.now, tools.warn)
         self._pods = tools.deployments(self.namespace, case.spec.service)
+        self._routed = self._reachable()
         router = self._cluster_router()
         first = (State(stable=_first_stable(router, case)), Notes(stable=case.spec.stable))
         self.store = StatusStore(tools.api, document, first, self.describe, self._learn)
@@ -76,6 +78,15 @@ class Engine:
         """Whether nothing is under way."""
         state = self.state
         return state.settled and state.live_since is not None and not self.store.inbox
+
+    @property
+    def outdated(self) -> bool:
+        """Whether versions or ports have come or gone since the route was made of them.
+
+        Raises:
+            ClusterError: the API is down or refuses.
+        """
+        return self._reachable() != self._routed
 
     @property
     def tick_s(self) -> float | None:
@@ -112,17 +123,24 @@ class Engine:
         self.controller.tick()
         return self.router.hopeless or (self.state.settled and self.state.live_since is not None)
 
+    def _reachable(self) -> tuple[Sequence[str], Ports]:
+        """Return what a route is made of beside the spec: the versions that exist, the Service's ports."""
+        return self._pods.versions(), Ports.of(self._service())
+
+    def _service(self) -> Mapping[str, Any]:
+        return self._tools.service(self.namespace, self.case.spec.service)
+
     def _cluster_router(self) -> ClusterRouter:
         spec = self.case.spec
         return ClusterRouter(
             self._tools.api, spec.service, self.namespace, self._pods.versions,
             mesh_policy_of(spec), routing_of(spec), holder=self.name,
+            live_service=self._service, domain=self._tools.domain,
         )  # fmt: skip
 
     def _assembled(self, cluster: ClusterRouter) -> tuple[ProvedRouter, Controller]:
         tools, spec, state = self._tools, self.case.spec, self.store.load()
-        service = f"{spec.service}.{self.namespace}.svc.cluster.local"
-        source = tools.metrics(service)
+        source = tools.metrics(full_name(spec.service, self.namespace, tools.domain))
         metrics = CountedMetrics(source, tools.telemetry, self.namespace, self.name)
         asker = tools.asker(self.namespace, spec.service, cluster)
         timing = tools.timing
@@ -191,6 +209,7 @@ class Engine:
         return notes if self.case.problem else intent.learned(self.case.spec, state, notes)
 
     def _told(self, entry: Entry) -> None:
+        self._tools.log(f"{self.namespace}/{self.name}: {entry.sentence}", warning=entry.alert)
         self.events.entry(entry)
         self._tools.notifier.tell(self.namespace, self.name, self.case.spec.notify, entry)
 
@@ -199,8 +218,10 @@ class Engine:
         why = latest.sentence if latest else "the route is made"
         self._tools.telemetry.moved(self.namespace, self.name, split, why)
         shares = " and ".join(f"{weight} % to {version}" for version, weight in split.shares)
+        self._tools.log(f"{self.namespace}/{self.name}: the route sends {shares}")
         self.events.tell(WEIGHT_MOVED, f"the route sends {shares}")
         for drift in applied.drift:
+            self._tools.log(f"{self.namespace}/{self.name}: {drift}; put back", warning=True)
             self.events.tell(ROUTE_CHANGED, f"{drift}; put back", warning=True)
 
 
@@ -223,7 +244,7 @@ def _former(state: State) -> Split | None:
 def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:
     """Return the stable version of a resource without a state.
 
-    A route of ours that is there (the status was lost, or the resource was made anew after a promotion)
+    A route of ours that is there (the status was lost, or the resource was made again after a promotion)
     knows better which of the two takes the traffic.
 
     Raises:

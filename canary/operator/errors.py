@@ -16,10 +16,12 @@ class Deposed(CanaryError):
 class OperatorFailed(CanaryError):
     """The watch itself ended, which no retry of ours mends."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, of_api: bool) -> None:
+        advice = (
+            "check its Role (deploy/rbac) and the API server" if of_api else "this is a mistake in bertmesh"
+        )
         super().__init__(
-            f"the operator cannot watch ModelRollouts ({why}): check its Role (deploy/rbac) and the API "
-            "server; it ends, so that it is started anew"
+            f"the operator cannot watch ModelRollouts ({why}): {advice}; it ends, so that it is started again"
         )
 
 

@@ -136,7 +136,8 @@ class RolloutKeeper:
             return None
         known, judge = self._engine, live.get("status", {}).get("judge")
         key = (live["metadata"]["uid"], live["metadata"]["generation"])
-        if known is not None and known.key == key and known.store.judge == judge:
+        same = known is not None and known.key == key and known.store.judge == judge
+        if known is not None and same and not known.outdated:
             known.store.document = live
             return known
         try:

@@ -1,6 +1,6 @@
 """Messages to people when something has happened; sent in the background, tried three times.
 
-The Secret with the address is read anew at each try, and each wait is longer: urllib3's Retry knows one
+The Secret with the address is read again at each try, and each wait is longer: urllib3's Retry knows one
 address, and sends the second try at once.
 """
 

@@ -64,7 +64,7 @@ class Replica:
                     self._lead(stop)
                 stop.wait(STAND_BY_S)
         except Exception as error:  # noqa: BLE001 - whatever ends the watch is told in one sentence
-            self.failure = OperatorFailed(str(error.args[0] if error.args else type(error).__name__))
+            self.failure = OperatorFailed(_sentence(error), of_api=_is_of_api(error))
         finally:
             stop.set()
             election.join()
@@ -122,6 +122,8 @@ class Replica:
                 clusterwide=not spaces,
                 namespaces=spaces,
                 stop_flag=over,
+                # Its own asks for the user's name, and the user of a container may have none.
+                identity=self.settings.identity,  # type: ignore[arg-type] # a str under a name that it keeps
             )
         finally:
             over.set()  # a thread of the loop waits for it, and the loop's end waits for that thread
@@ -137,7 +139,18 @@ class Replica:
             self.telemetry,
             timing=self.settings.timing,
             gateway_namespaces=self.settings.gateway_namespaces,
+            domain=self.settings.domain,
         )
+
+
+def _sentence(error: Exception) -> str:
+    return str(error.args[0] if error.args else type(error).__name__)
+
+
+def _is_of_api(error: Exception) -> bool:
+    """Tell whether an error is about the API or the way to it; all others are ours."""
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, (MeshError, OSError)) or library in {"kopf", "aiohttp"}
 
 
 def _without_traces(record: logging.LogRecord) -> bool:
@@ -159,7 +172,7 @@ def run(chosen: OperatorSettings, stop: threading.Event) -> None:
         handler.addFilter(_without_traces)
     replica = Replica(chosen, connect(chosen.context, chosen.kubeconfig))
     server, thread = prometheus_client.start_http_server(
-        chosen.metrics_port, registry=replica.telemetry.registry
+        chosen.metrics_port, chosen.metrics_bind, registry=replica.telemetry.registry
     )
     LOG.info("metrics on port %d", server.server_port)
     worker = threading.Thread(target=replica.run, args=(stop,), name="operator")

@@ -4,9 +4,14 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass, field
+from typing import Final
 
 from canary.operator.errors import BadSettings
 from canary.operator.timing import LeaseTiming, Timing
+from mesh.model import DOMAIN
+
+ANY: Final = "0.0.0.0"  # noqa: S104 - metrics are for others
+"""Every address of the pod, of those with IPv4."""
 
 
 def fresh_identity() -> str:
@@ -16,7 +21,10 @@ def fresh_identity() -> str:
 
 @dataclass(frozen=True)
 class OperatorSettings:
-    """``namespaces`` are those that are watched, none being all. ``metrics_port`` 0 is any free port.
+    """How a replica runs.
+
+    ``namespaces`` are those that are watched, none being all. ``metrics_port`` 0 is any free port, on the
+    address ``metrics_bind``. ``domain`` is the cluster's.
 
     ``gateway`` is where requests with a version pin are answered, for golden sets: by default the Service
     itself, which takes a sidecar at the operator's pod. ``gateway_namespaces`` are those in which the pods of
@@ -31,8 +39,10 @@ class OperatorSettings:
     lease_namespace: str = "bertmesh"
     identity: str = field(default_factory=fresh_identity)
     metrics_port: int = 9090
-    gateway: str = "http://{service}.{namespace}.svc.cluster.local"
+    metrics_bind: str = ANY
+    gateway: str = "http://{service}.{namespace}.svc.{domain}"
     gateway_namespaces: tuple[str, ...] = ()
+    domain: str = DOMAIN
     context: str | None = None
     kubeconfig: str | None = None
     lease: LeaseTiming = field(default_factory=LeaseTiming)
@@ -47,4 +57,5 @@ class OperatorSettings:
 
     def address_of(self, service: str, namespace: str) -> str:
         """Return where a Service is asked."""
-        return self.gateway.replace("{service}", service).replace("{namespace}", namespace)
+        filled = self.gateway.replace("{service}", service).replace("{namespace}", namespace)
+        return filled.replace("{domain}", self.domain)

@@ -3,13 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from canary.cluster.asking import ProxyAsker
-from canary.cluster.deployments import DEPLOYMENTS, SCALERS, Deployments, Listing
+from canary.cluster.deployments import DEPLOYMENTS, SCALERS, SERVICES, Deployments, Listing
 from canary.cluster.proof import Proxies
 from canary.controller.gates import Webhooks
 from canary.controller.golden_gate import Candidates
@@ -20,6 +20,7 @@ from canary.operator.telemetry import Telemetry
 from canary.operator.timing import Timing
 from mesh.cluster.api import ClusterApi
 from mesh.cluster.router import ClusterRouter
+from mesh.model import DOMAIN
 
 LOG = logging.getLogger("canary.operator")
 LISTED_S = 1.0
@@ -46,6 +47,7 @@ class Adapters:
     telemetry: Telemetry = field(default_factory=Telemetry)
     clock: Clock = field(default_factory=SystemClock)
     timing: Timing = field(default_factory=Timing)
+    domain: str = DOMAIN
     monotonic: Callable[[], float] = time.monotonic
     workers: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "golden"))
     asking: Executor = field(default_factory=lambda: ThreadPoolExecutor(16, "asking"))
@@ -60,9 +62,21 @@ class Adapters:
             self.api, namespace, service, pods, self._listing(SCALERS.format(namespace), SCALERS_S)
         )
 
+    def service(self, namespace: str, name: str) -> Mapping[str, Any]:
+        """Return a Service as the API has it, empty if it is not there.
+
+        Raises:
+            ClusterError: the API is down or refuses.
+        """
+        known = self._listing(SERVICES.format(namespace), SCALERS_S).items()
+        return next((each for each in known if each["metadata"]["name"] == name), {})
+
     def asker(self, namespace: str, service: str, router: ClusterRouter) -> Asker:
         """Return what asks the proxies of a Service's route."""
-        return ProxyAsker(self.api, service, namespace, router.route, self.asking, self.gateway_namespaces)
+        return ProxyAsker(
+            self.api, service, namespace, router.route, self.asking, self.gateway_namespaces,
+            live_service=router.live_service, domain=self.domain,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Ask nobody any more, and send the messages that are left."""
@@ -73,6 +87,10 @@ class Adapters:
     def warn(self, sentence: str) -> None:
         """Write a line that a person should read."""
         LOG.warning("%s", sentence)
+
+    def log(self, sentence: str, *, warning: bool = False) -> None:
+        """Write a line about what was decided or done."""
+        LOG.log(logging.WARNING if warning else logging.INFO, "%s", sentence)
 
     def _listing(self, path: str, ttl_s: float) -> Listing:
         with self._lock:

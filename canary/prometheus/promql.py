@@ -1,7 +1,8 @@
 """The queries, and what their labels mean.
 
-One set serves both homes, because the local Envoy emits Istio's metric names and labels. What was cached
-is left out by the query; what was mirrored is left out by its route label.
+One set serves all homes and meshes: the local Envoy emits Istio's metric names and labels, and no query
+depends on which of a pod's Services a proxy names (the one that istiod lists first, so the older one). What
+was cached is left out by the query; what was mirrored is left out by its route label.
 """
 
 import re
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from canary.measure.counters import Kind
+from mesh.errors import InvalidMesh
+from mesh.gateway_api import service_name
 from observability.names import (
     CACHE_LABEL,
     FOUND_PATTERN,
@@ -28,8 +31,8 @@ from observability.names import (
 )
 
 SELECTOR: Final = (
-    '{{__name__=~"' + ISTIO_REQUESTS + "|" + ISTIO_DURATION_BUCKET + '",reporter=~"source|destination",'
-    'destination_service=~"{services}",destination_version=~"{versions}",'
+    '{{__name__=~"' + ISTIO_REQUESTS + "|" + ISTIO_DURATION_BUCKET + '",'
+    'reporter=~"source|destination|waypoint",destination_service=~"{services}",destination_version=~"{versions}",'
     + CACHE_LABEL
     + '!~"'
     + FOUND_PATTERN
@@ -63,6 +66,8 @@ OWN_COUNTERS: Final = OWN_SELECTOR + "[{window}s]"
 STARTED: Final = 'process_start_time_seconds{{version=~"{versions}",namespace=~"|{namespaces}"}}'
 """When the pods' processes began (Unix seconds)."""
 
+AT_POD: Final = frozenset({"destination", "waypoint"})
+"""Who reports what pods answered: their own proxies or, in ambient mode, the waypoint in front of them."""
 UNREACHED_FLAGS: Final = frozenset({"UF", "UH", "NR"})
 GIVEN_UP_FLAGS: Final = frozenset({"UC", "UT"})
 SERVER_ERROR: Final = "5"
@@ -88,6 +93,13 @@ class RolloutQuery:
     def namespace(self) -> str:
         """The namespace in the Service's full name, or ""."""
         return (*self.service.split("."), "")[1]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The Services under which its requests may be counted: its own, and one of each version's."""
+        name, dot, domain = self.service.partition(".")
+        own = [f"{each}{dot}{domain}" for version in self.versions for each in _service_of(name, version)]
+        return (self.service, *own)
 
 
 class Questions(NamedTuple):
@@ -125,9 +137,17 @@ def any_of(texts: Sequence[str]) -> str:
     return "|".join(SPECIAL.sub(r"\\\g<0>", text) for text in texts).replace("\\", "\\\\")
 
 
+def _service_of(service: str, version: str) -> Sequence[str]:
+    """Return the name of a version's own Service, or nothing if there can be none."""
+    try:
+        return [service_name(service, version)]
+    except InvalidMesh:
+        return []
+
+
 def _names(wants: Sequence[RolloutQuery]) -> Mapping[str, str]:
     return {
-        "services": any_of(sorted({want.service for want in wants})),
+        "services": any_of(sorted({name for want in wants for name in want.services})),
         "versions": any_of(sorted({version for want in wants for version in want.versions})),
         "namespaces": any_of(sorted({want.namespace for want in wants} - {""})),
     }
@@ -142,7 +162,7 @@ def kind_of(labels: Mapping[str, str]) -> Kind | None:
         return OWN_KINDS[name]
     if labels.get(ROUTE_LABEL, "") not in {"", labels.get("destination_version")}:
         return None  # a mirrored copy: the route chose another version
-    at_pod = labels.get("reporter") == "destination"
+    at_pod = labels.get("reporter") in AT_POD
     if labels.get("__name__") == ISTIO_DURATION_BUCKET:
         return Kind.WITHIN if at_pod and labels.get("response_code") != NO_ANSWER else None
     return _at_destination(labels) if at_pod else _at_source(labels)
@@ -157,7 +177,7 @@ def pod_of(labels: Mapping[str, str]) -> str:
     """Return the pod that answered; at the source the label, if any, names the gateway's own pod."""
     if MODEL_VERSION_LABEL in labels:
         return labels.get(POD_LABEL, "")
-    return labels.get(POD_LABEL, "") if labels.get("reporter") == "destination" else ""
+    return labels.get(POD_LABEL, "") if labels.get("reporter") in AT_POD else ""
 
 
 def _flags(labels: Mapping[str, str]) -> set[str]:

@@ -51,7 +51,7 @@ class QueryResults:
         """Yield the rows that one rollout wanted; of the pods' own those of pods that serve its Service."""
         les = None if want.edge is None else {"", want.edge, ALL}
         pods = set()
-        for row in self.counters.get(want.service, ()):
+        for row in (row for name in want.services for row in self.counters.get(name, ())):
             labels = row["metric"]
             if labels.get("destination_version") in want.versions:
                 pods.add(promql.pod_of(labels))

@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mesh import duration
+
 NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 LABEL_PATTERN: Final = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 
@@ -22,6 +24,11 @@ def json_name(name: str) -> str:
     """Return a field's name as the API has it: camel case; a duration carries its unit itself."""
     first, *others = name.removesuffix("_s").split("_")
     return first + "".join(word.capitalize() for word in others)
+
+
+def unreadable(*durations: str) -> str:
+    """Return what ends a CEL rule about durations: one that is none is refused by its pattern alone."""
+    return "".join(f" || !{each}.matches('{duration.PATTERN}')" for each in durations)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,11 @@ class Golden(Part):
 
     config_map: Label = Field(description="ConfigMap with the set, in this namespace.")
     key: Word = Field(
-        default="golden.jsonl", description="Key in the ConfigMap: JSON lines of text and expected answer."
+        default="golden.jsonl",
+        description=(
+            "Key in the ConfigMap. Its value is a golden set (docs/judge.md) or, where the key ends with "
+            "`.jsonl`, its sentences, one a line, each with `text` and `answers`."
+        ),
     )
     coverage: Percent = Field(default=85, description="Per cent of the set that the canary must answer.")
 

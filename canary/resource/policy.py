@@ -13,12 +13,13 @@ from pydantic import Field
 
 from canary.judge.policy import MAX_HOLDBACK, Margin
 from canary.measure.counts import MAX_PERCENT
-from canary.resource.fields import Part, Percent, Rule
+from canary.resource.fields import Part, Percent, Rule, unreadable
 from mesh.duration import Seconds
 from mesh.lists import Listed
 
 MINUTE_S = 60
 MARGINS = ("tolerated", "tight", "stated")
+USUALLY_REQUIRED = ("errors", "slow", "lowconf")
 MetricName = Literal["errors", "slow", "lowconf", "feedback", "shadow"]
 
 
@@ -113,6 +114,13 @@ class MetricSpec(Part):
     )
 
 
+def _proves(policy: Any) -> bool:  # noqa: ANN401 - a PolicySpec or a Profile
+    """Return whether anything must be proved of the canary's own requests, or may be, as far as is stated."""
+    uses = {metric.name: metric.use for metric in policy.metrics if metric.use}
+    stated = any(use == "required" for name, use in uses.items() if name != "shadow")
+    return stated or (isinstance(policy, PolicySpec) and not uses.keys() >= set(USUALLY_REQUIRED))
+
+
 class PolicySpec(Part):
     """How fast and on which evidence traffic moves."""
 
@@ -143,7 +151,7 @@ class PolicySpec(Part):
         ),
         Rule(
             "!has(self.bake) || !has(self.holdback) || duration(self.bake) >= duration('1m') || "
-            "self.holdback == 0",
+            "self.holdback == 0" + unreadable("self.bake"),
             "a bake below one minute leaves no time to compare: make bake 1m or more, or holdback 0",
             ".bake",
             lambda self: (
@@ -152,7 +160,7 @@ class PolicySpec(Part):
         ),
         Rule(
             "!has(self.progressDeadline) || !has(self.fallback) || duration(self.progressDeadline) > "
-            "duration(self.fallback)",
+            "duration(self.fallback)" + unreadable("self.progressDeadline", "self.fallback"),
             "progressDeadline must be longer than fallback, else a rollout fails before it may settle for "
             "the stated margins",
             ".progressDeadline",
@@ -161,6 +169,15 @@ class PolicySpec(Part):
                 or self.fallback_s is None
                 or self.progress_deadline_s > self.fallback_s
             ),
+        ),
+        Rule(
+            "!has(self.metrics) || self.metrics.exists(m, m.name != 'shadow' && has(m.use) && m.use == "
+            f"'required') || {list(USUALLY_REQUIRED)}.exists(n, !self.metrics.exists(m, m.name == n && "
+            "has(m.use)))",
+            "at least one metric must be required, else the canary has nothing to prove: set use to required "
+            "for errors, slow, lowconf or feedback (shadow is about copies alone)",
+            ".metrics",
+            _proves,
         ),
     )
     profile: Literal["default", "low-traffic", "fast"] = Field(

@@ -100,7 +100,7 @@ def _default(field: Schema, *, needed: bool) -> str:
 
 def _words(field: Schema) -> str:
     bounds = [
-        words.format(f"{part[key]:g}")
+        words.format(f"{part[key]:,.15g}")
         for part in (field, field.get("items", {}))
         for key, words in BOUNDS
         if key in part

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from canary.resource.fields import Part, Rule
+from canary.resource.fields import Part, Rule, unreadable
 from mesh.duration import Seconds
 from mesh.lists import Listed
 from mesh.policy import ConnectionPool, OutlierDetection, Retries
@@ -35,7 +35,7 @@ class RoutingSpec(Part):
         ),
         Rule(
             "self.style != 'gatewayAPI' || (has(self.gateways) && size(self.gateways) > 0)",
-            "style gatewayAPI needs the Gateway that the HTTPRoute belongs to: name it in gateways",
+            "style gatewayAPI needs what the HTTPRoute belongs to: name a Gateway, or mesh, in gateways",
             ".gateways",
             lambda self: self.style != "gatewayAPI" or bool(self.gateways),
         ),
@@ -49,7 +49,8 @@ class RoutingSpec(Part):
         ),
         Rule(
             "!has(self.timeout) || !has(self.retries) || !has(self.retries.perTryTimeout) || "
-            "duration(self.timeout) >= duration(self.retries.perTryTimeout)",
+            "duration(self.timeout) >= duration(self.retries.perTryTimeout)"
+            + unreadable("self.timeout", "self.retries.perTryTimeout"),
             "timeout is shorter than retries.perTryTimeout, so that no try could end: raise timeout or "
             "lower retries.perTryTimeout",
             ".timeout",
@@ -68,7 +69,7 @@ class RoutingSpec(Part):
         default=(),
         description=(
             "Gateways that the route is bound to, as `name` or `namespace/name`; Istio's word `mesh` means "
-            "the sidecars. Left out: the sidecars alone."
+            "callers inside the mesh, by their sidecars or the waypoint. Left out: those alone."
         ),
     )
     hosts: Annotated[tuple[Host, ...], Listed("set", 16)] = Field(

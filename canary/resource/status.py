@@ -9,7 +9,7 @@ from canary.resource.fields import Percent, Record, Text, Word
 from mesh.lists import Listed
 
 PhaseName = Literal[
-    "Pending", "Warming", "Rehearsing", "Progressing", "Paused", "Baking",
+    "Idle", "Pending", "Warming", "Rehearsing", "Progressing", "Paused", "Baking",
     "Promoted", "RollingBack", "RolledBack", "Failed",
 ]  # fmt: skip
 HISTORY_KEPT = 50
@@ -77,7 +77,9 @@ class Status(Record):
     observed_generation: Count | None = Field(
         default=None, description="Generation of the spec that this status is about."
     )
-    phase: PhaseName | None = Field(default=None, description="Where the rollout stands.")
+    phase: PhaseName | None = Field(
+        default=None, description="Where the rollout stands; `Idle` before the first one."
+    )
     stable: Word | None = Field(
         default=None,
         description="The version that is trusted now; after a promotion it is the former canary.",

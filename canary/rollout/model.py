@@ -30,7 +30,7 @@ class Phase(StrEnum):
     """Traffic is on its way back; the canary's pods still run."""
     ROLLED_BACK = "RolledBack"
     FAILED = "Failed"
-    """It never got any traffic."""
+    """It could not begin, or did not move in time; all traffic is on the stable."""
 
 
 FINAL: Final = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED})

@@ -26,8 +26,7 @@ def revised(state: State, profile: Profile, now: float) -> State:
         return state
     revised_rollout = replace(rollout, profile=merged)
     same = revised_rollout.split == rollout.split
-    weights = " -> ".join(str(step.weight) for step in merged.steps)
-    sentence = f"the policy was edited: goes on from {rollout.weight} % at {weights} -> 100 %"
+    sentence = f"the policy was edited: goes on from {rollout.weight} % at {merged.way}"
     changed = replace(
         state,
         rollout=revised_rollout,

@@ -20,9 +20,8 @@ MAX_ENTRIES: Final = 200
 def begun(state: State, start: Start, profile: Profile, replicas: int, now: float) -> State:
     """Return the state with a new rollout in it."""
     rollout = replace(_rollout(state, start.canary, start.by, profile, replicas, now), golden=start.golden)
-    weights = " -> ".join(str(step.weight) for step in profile.steps)
     sentence = (
-        f"{start.by}: {state.stable} -> {start.canary} at {weights} -> 100 %, "
+        f"{start.by}: {state.stable} -> {start.canary} at {profile.way}, "
         f"profile {profile.name}: {profile.description}{_copies(profile)}"
     )
     return _begun(state, rollout, Decision(Action.START, "by_hand:start", sentence, who=start.by), now)
@@ -69,7 +68,7 @@ def decided(state: State, decision: Decision, now: float) -> State:
 def live(state: State, confirmation: Confirmation, now: float) -> State:
     """Return the state once the split is taken to be live: the soak clock starts.
 
-    It starts anew when what was assumed is confirmed. That something is only assumed stands in the history,
+    It starts again when what was assumed is confirmed. That something is only assumed stands in the history,
     unless nothing is under way.
     """
     found = _recorded(replace(state, live_since=now, confirmation=confirmation, doubt=None), now)

@@ -16,6 +16,7 @@ from canary.rollout.state import State
 SPEC_PREFIX: Final = "spec-"
 MAX_TEXT: Final = 1000
 MOST_METRICS: Final = 8
+NO_REQUESTS: Final = "no requests"
 MOST: Final = 1e300
 """JSON has no infinity."""
 
@@ -56,7 +57,7 @@ def status_of(state: State, around: Circumstances) -> dict[str, Any]:
     proved = state.live_since is not None and not state.assumed
     status = Status(
         observed_generation=around.generation,
-        phase=rollout.phase.value if rollout else "Pending" if around.problem else None,
+        phase=rollout.phase.value if rollout else "Pending" if around.problem else "Idle",
         stable=state.stable,
         canary=rollout.canary if rollout else None,
         previous=state.previous or around.former.get("previous"),
@@ -106,7 +107,7 @@ def _evidence(state: State) -> tuple[Evidence, ...]:
 def _metric(name: str, seen: MetricReport) -> Evidence:
     stable, canary = seen.step.stable, seen.step.canary
     rates = " vs ".join(
-        f"{side} {formatting.percent(counts.bad, counts.requests)}"
+        f"{side} {formatting.percent(counts.bad, counts.requests) if counts.requests else NO_REQUESTS}"
         for side, counts in (("canary", canary), ("stable", stable))
     )
     return Evidence(

@@ -1,6 +1,6 @@
 """Prints what pyproject.toml asks for, extras included: `dependencies.py pyproject.toml cluster,train`.
 
-The image installs these before the code is there, so that a change of the code does not install them anew.
+The image installs these before the code is there, so that a change of the code does not install them again.
 """
 
 import sys

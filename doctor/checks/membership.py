@@ -44,9 +44,10 @@ def _injected_later(inventory: Inventory, workload: Workload) -> Iterator[Sighti
         yield Sighting(
             workload.object,
             "pods",
-            f"{listed(bare, 3)} run without istio-proxy: they are older than the label",
+            f"{listed(bare, 3)} run without istio-proxy: they are older than the label, or nobody injects",
             f"kubectl -n {workload.namespace} rollout restart "
-            f"{workload.object.kind.lower()}/{workload.object.name}",
+            f"{workload.object.kind.lower()}/{workload.object.name}; if they come back without, see that an "
+            "injector is there for the revision: kubectl get mutatingwebhookconfigurations",
         )
 
 

@@ -50,5 +50,5 @@ def several_owners(inventory: Inventory) -> Iterator[Sighting]:
                     "metadata.managedFields",
                     f"{RULES[kind].removeprefix('f:')} is written by {listed(writers)}",
                     f"take {route} out of what {listed(strangers)} applies"
-                    + ("; the controller then writes it anew" if ours else ", but for one of them"),
+                    + ("; the controller then writes it again" if ours else ", but for one of them"),
                 )

@@ -54,15 +54,12 @@ def rollout_without_deployment(inventory: Inventory) -> Iterator[Sighting]:
 
 
 def _versions(inventory: Inventory, rollout: Object) -> set[str]:
-    """Return the versions as the controller finds them: by label, else by the Deployment's name."""
+    """Return the versions as the controller finds them, by their labels."""
     service = text(rollout.body, "spec", "service")
-    found = set()
-    for each in inventory.of("Deployment", namespace=rollout.namespace):
-        if VERSION in each.labels:
-            found |= {each.labels[VERSION]} if each.labels.get(APP) == service else set()
-        elif each.name.startswith(f"{service}-"):
-            found.add(each.name.removeprefix(f"{service}-"))
-    return found
+    there = inventory.of("Deployment", namespace=rollout.namespace)
+    return {
+        each.labels[VERSION] for each in there if each.labels.get(APP) == service and VERSION in each.labels
+    }
 
 
 @check("BM213", Severity.ERROR)

@@ -6,7 +6,7 @@ from itertools import combinations
 import durationpy
 
 from doctor.check import ANYWHERE, check
-from doctor.dig import listed, text
+from doctor.dig import listed, text, whole
 from doctor.model import Inventory, Object, Severity, Sighting
 from doctor.traffic import (
     GATEWAY_API,
@@ -133,6 +133,32 @@ def impatient_route(inventory: Inventory) -> Iterator[Sighting]:
                     f"{text(rule, 'timeout')}, perTryTimeout {text(rule, 'retries', 'perTryTimeout')}",
                     f"set perTryTimeout to at most {total / 2:g}s (spec.routing.retries in a ModelRollout)",
                 )
+
+
+@check("BM209", Severity.ERROR)
+def port_left_out(inventory: Inventory) -> Iterator[Sighting]:
+    """A destination names no port, and its Service has several.
+
+    Istio then takes the port that the request came in by. Behind a gateway with TLS, or on another port than
+    the Service's, that is one which the Service does not have: the answer is 503.
+
+    Name it in destination.port.number; the controller does so in the routes of ModelRollouts.
+    """
+    told: set[tuple[str, str]] = set()
+    for each in destinations(inventory):
+        service = inventory.find("Service", each.namespace, each.service)
+        key = (str(each.route), each.service)
+        if each.route.kind != "VirtualService" or each.port is not None or service is None or key in told:
+            continue
+        numbers = [str(whole(port, "port")) for port in service.parts("spec", "ports")]
+        if len(numbers) > 1:
+            told.add(key)
+            yield Sighting(
+                each.route,
+                f"{each.field}.port",
+                f"none, and {service} has {listed(numbers)}",
+                f"set port: {{number: {numbers[0]}}}, or whichever is meant, in {each.field} of {each.route}",
+            )
 
 
 def seconds(written: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Final
 
 from doctor.check import check
 from doctor.dig import labels, mapping, matches, shown, subset
@@ -9,6 +10,9 @@ from doctor.fixes import merge
 from doctor.model import Inventory, Severity, Sighting
 from doctor.pods import SERVING, Workload, selected, workloads
 from doctor.traffic import routed_services
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+CONTROLLER: Final = "bertmesh-controller"
 
 
 @check("BM111", Severity.WARNING)
@@ -18,7 +22,8 @@ def service_without_pods(inventory: Inventory) -> Iterator[Sighting]:
     Requests to it are answered with 503 and the flag UH. Often a label was renamed on one side only. It
     is an error for a Service that a route leads to.
 
-    Make the selector and the labels of the pod template the same.
+    Make the selector and the labels of the pod template the same. A Service that the controller made for a
+    version that is gone may go, too.
     """
     routed = {str(each) for each in routed_services(inventory)}
     for service in inventory.of("Service"):
@@ -27,11 +32,14 @@ def service_without_pods(inventory: Inventory) -> Iterator[Sighting]:
         if not wanted or not there or selected(inventory, service):
             continue
         nearest = max(there, key=lambda each: len(wanted.items() & each.labels.items()))
+        mended = merge(service, {"spec": {"selector": {key: nearest.labels.get(key) for key in wanted}}})
+        ours = service.labels.get(MANAGED_BY) == CONTROLLER
         yield Sighting(
             service,
             "spec.selector",
             f"{shown(wanted)}; the nearest are the pods of {nearest} with {shown(nearest.labels)}",
-            merge(service, {"spec": {"selector": {key: nearest.labels.get(key) for key in wanted}}}),
+            # The controller makes it for a version, and undoes what others change in it.
+            f"kubectl -n {service.namespace} delete service {service.name}" if ours else mended,
             Severity.ERROR if str(service) in routed else None,
         )
 

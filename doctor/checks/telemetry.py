@@ -57,7 +57,8 @@ def provider_undefined(inventory: Inventory) -> Iterator[Sighting]:
     """A Telemetry asks a tracing provider that the mesh configuration does not have.
 
     Istio accepts it and traces nothing. A chart of an application cannot define it: extensionProviders
-    belong to the mesh configuration. Where that was not among what was read, this is only told.
+    belong to the mesh configuration. Where that was not among what was read, or where no provider is asked
+    for by name and the mesh has none (Istio's own default), this is only told.
 
     Add the provider to meshConfig.extensionProviders and restart istiod's configuration (istioctl or its
     chart).
@@ -68,8 +69,14 @@ def provider_undefined(inventory: Inventory) -> Iterator[Sighting]:
             yield Sighting(
                 telemetry,
                 f"{field}.providers",
-                "none is named, and the mesh configuration has no defaultProviders.tracing",
-                f"name one of {listed(sorted(known))} in {field}.providers of {telemetry}",
+                "none is named and the mesh configuration has no defaultProviders.tracing: nothing is traced",
+                (
+                    f"name one of {listed(sorted(known))}"
+                    if known
+                    else "define one in meshConfig.extensionProviders"
+                )
+                + f", and name it in {field}.providers of {telemetry}",
+                Severity.INFO,
             )
         for name in named_providers(part):
             if name not in known:

@@ -85,5 +85,5 @@ def subsets_in_ambient(inventory: Inventory) -> Iterator[Sighting]:
                 rollout,
                 "spec.routing.style",
                 f"{style}, while the pods are in ambient mode",
-                "make the ModelRollout anew with spec.routing.style: gatewayAPI (it cannot be changed)",
+                "make the ModelRollout again with spec.routing.style: gatewayAPI (it cannot be changed)",
             )

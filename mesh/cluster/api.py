@@ -9,12 +9,14 @@ from typing import Any, Final
 import urllib3
 from kubernetes import client, config
 
-from mesh.cluster.errors import ApiDown, ApiRefused, KindMissing, NoCluster
+from mesh.cluster.errors import ApiDown, ApiRefused, KindMissing, NoCluster, WebhookAway
 from mesh.cluster.read import called
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 BUSY: Final = frozenset({429, 500, 502, 503, 504})
+WEBHOOK: Final = "failed calling webhook"
+"""What the API server says of a webhook that it cannot ask."""
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 PLURALS: Final[Mapping[str, str]] = {
@@ -156,7 +158,8 @@ class ClusterApi:
             raise ApiDown(self.url, str(getattr(error, "reason", error))) from error
         answer = ApiResponse(response.status, _document(text))
         if answer.code in BUSY:
-            raise ApiDown(self.url, f"{answer.code} {answer.reason}")
+            away = WebhookAway if WEBHOOK in answer.reason else ApiDown
+            raise away(self.url, f"{answer.code} {answer.reason}")
         return answer
 
     def _admit(self, method: str, path: str) -> None:

@@ -18,6 +18,17 @@ class ApiDown(ClusterError):
         )
 
 
+class WebhookAway(ApiDown):
+    """The API answers, and cannot write since somebody whom it has to ask does not."""
+
+    def __init__(self, url: str, why: str) -> None:
+        ClusterError.__init__(
+            self,
+            f"the Kubernetes API at {url} takes no write, for a webhook of it does not answer ({why}): see "
+            "that istiod, or whose it is, runs; traffic stays as it is until then",
+        )
+
+
 class NoCluster(ClusterError):
     """Nothing says where the cluster is."""
 
@@ -67,4 +78,4 @@ class UnreadableRoute(ClusterError):
     """A route that holds no split that could be named."""
 
     def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"{what} holds no split ({why}): the next application writes it anew")
+        super().__init__(f"{what} holds no split ({why}): the next application writes it again")

@@ -5,7 +5,7 @@ from typing import Any
 
 from mesh import cohorts, istio
 from mesh.gateway_api import service_name, services
-from mesh.model import Mesh, subset_name
+from mesh.model import Mesh, full_name, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.routing import RouteMatch, Routing, Style
 
@@ -21,7 +21,7 @@ def render(mesh: Mesh, routing: Routing) -> list[Document]:
     if routing.style is Style.SUBSETS:
         return [istio.destination_rule(mesh), virtual_service(mesh, routing)]
     return [
-        *services(mesh, routing.port),
+        *services(mesh),
         *(_rule_of_version(mesh, version) for version in mesh.names),
         virtual_service(mesh, routing),
     ]
@@ -35,22 +35,18 @@ def _rule_of_version(mesh: Mesh, version: str) -> Document:
     return {
         **document,
         "metadata": {"name": name, "namespace": mesh.namespace},
-        "spec": {"host": full_name(name, mesh), "trafficPolicy": policy},
+        "spec": {"host": full_name(name, mesh.namespace, mesh.domain), "trafficPolicy": policy},
     }
-
-
-def full_name(name: str, mesh: Mesh) -> str:
-    """Return a Service's fully qualified name."""
-    return f"{name}.{mesh.namespace}.svc.cluster.local"
 
 
 def virtual_service(mesh: Mesh, routing: Routing) -> Document:
     """Return the VirtualService."""
     document = istio.virtual_service(mesh)
-    rules = list(_shaped(mesh, routing, document["spec"]["http"]))
+    rules = list(_shaped(mesh, routing, istio.rules(mesh)))
     if routing.style is Style.SERVICES:
         rules = [_to_services(rule, mesh) for rule in rules]
-    told = [istio.asked_route(mesh), *rules]
+    both = istio.with_grpc(rules, mesh.ports)
+    told = [istio.asked_route(mesh), *both]
     spec: Document = {"hosts": list(routing.hosts) or [mesh.host], "http": told}
     if routing.gateways:
         spec["gateways"] = list(routing.gateways)
@@ -122,14 +118,18 @@ def _both(match: Document, narrow: RouteMatch) -> Document | None:
 def _to_services(rule: Document, mesh: Mesh) -> Document:
     """Return a rule over subsets as one over the versions' own Services."""
     names = {
-        subset_name(version): full_name(service_name(mesh.service, version), mesh) for version in mesh.names
+        subset_name(version): full_name(service_name(mesh.service, version), mesh.namespace, mesh.domain)
+        for version in mesh.names
     }
+
+    def moved(address: Document) -> Document:
+        return {"host": names[address["subset"]], "port": address["port"]}
+
     changed = dict(rule)
     if "route" in rule:
         changed["route"] = [
-            {**target, "destination": {"host": names[target["destination"]["subset"]]}}
-            for target in rule["route"]
+            {**target, "destination": moved(target["destination"])} for target in rule["route"]
         ]
     if "mirror" in rule:
-        changed["mirror"] = {"host": names[rule["mirror"]["subset"]]}
+        changed["mirror"] = moved(rule["mirror"])
     return changed

@@ -45,6 +45,19 @@ def owners(live: Document, manager: str, holder: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named + writers)) or ("somebody who left no name",)
 
 
+def owned(document: Document, live: Document | None, service: Document) -> dict[str, Any]:
+    """Return the document as one that goes with the Service, if it is new or did so before.
+
+    What was there before us is not ours to let go.
+    """
+    uid = service.get("metadata", {}).get("uid")
+    known = live["metadata"].get("ownerReferences", ()) if live is not None else ()
+    if not uid or (live is not None and not any(each["uid"] == uid for each in known)):
+        return dict(document)
+    reference = {"apiVersion": "v1", "kind": "Service", "name": service["metadata"]["name"], "uid": uid}
+    return {**document, "metadata": {**document["metadata"], "ownerReferences": [reference]}}
+
+
 def drift(live: Document, wanted: Document, manager: str) -> Drift | None:
     """Return who took which of our spec's fields, if anybody did."""
     taken: dict[str, list[str]] = {}

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-SIDECARS: Final = "mesh"
-"""Istio's word, among a VirtualService's gateways, for the sidecars of all callers."""
+from mesh.model import DOMAIN, full_name
+from mesh.routing import SIDECARS
+
 ANY: Final = "*"
 SOME_HOST: Final = "bertmesh.invalid"
 """A host for where every host will do."""
@@ -19,39 +20,53 @@ GatewayName = tuple[str, str, str]
 class Parents:
     """Whom a route is given to.
 
-    ``sidecars`` says that callers inside the mesh hold it, too.
+    ``hosts`` are those under which gateways answer. ``inside`` are those under which callers inside the mesh
+    are routed so, none if these do not hold it.
     """
 
     gateways: tuple[GatewayName, ...]
-    sidecars: bool
     hosts: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+
+    @property
+    def sidecars(self) -> bool:
+        """Whether callers inside the mesh hold it, too."""
+        return bool(self.inside)
 
 
-def parents_of(route: Document) -> Parents:
+def parents_of(route: Document, domain: str = DOMAIN) -> Parents:
     """Return whom a VirtualService or an HTTPRoute is given to."""
-    return _of_virtual_service(route) if route["kind"] == "VirtualService" else _of_http_route(route)
+    if route["kind"] == "VirtualService":
+        return _of_virtual_service(route, domain)
+    return _of_http_route(route, domain)
 
 
-def _of_virtual_service(route: Document) -> Parents:
+def _of_virtual_service(route: Document, domain: str) -> Parents:
     own, spec = route["metadata"]["namespace"], route["spec"]
     named = spec.get("gateways") or [SIDECARS]
     gateways = (name.rpartition("/") for name in named if name != SIDECARS)
     found = tuple((route["apiVersion"], place or own, name) for place, _, name in gateways)
-    return Parents(found, SIDECARS in named, tuple(_full(host, own) for host in spec["hosts"]))
+    hosts = tuple(_full(host, own, domain) for host in spec["hosts"])
+    return Parents(found, hosts, hosts if SIDECARS in named else ())
 
 
-def _full(host: str, namespace: str) -> str:
-    return host if "." in host or host == ANY else f"{host}.{namespace}.svc.cluster.local"
+def _full(host: str, namespace: str, domain: str) -> str:
+    return host if "." in host or host == ANY else full_name(host, namespace, domain)
 
 
-def _of_http_route(route: Document) -> Parents:
+def _of_http_route(route: Document, domain: str) -> Parents:
     own, spec = route["metadata"]["namespace"], route["spec"]
     named = spec.get("parentRefs", ())
     gateways = (each for each in named if each.get("kind", "Gateway") == "Gateway")
     found = ((route["apiVersion"], each.get("namespace", own), each["name"]) for each in gateways)
-    callers = any(each.get("kind") == "Service" for each in named)
+    # Callers of a Service are routed by its name, whatever the route's hosts are.
+    inside = tuple(
+        full_name(each["name"], each.get("namespace", own), domain)
+        for each in named
+        if each.get("kind") == "Service"
+    )
     # A gateway may be named twice, for two of its listeners.
-    return Parents(tuple(dict.fromkeys(found)), callers, tuple(spec.get("hostnames") or (ANY,)))
+    return Parents(tuple(dict.fromkeys(found)), tuple(spec.get("hostnames") or (ANY,)), inside)
 
 
 def common_host(hosts: Sequence[str], allowed: Iterable[str]) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from mesh.cluster.errors import UnreadableRoute
 from mesh.errors import InvalidMesh
 from mesh.gateway_api import service_name
+from mesh.istio import GRPC_RULE
 from mesh.model import Split, Weights, subset_name
 from mesh.policy import MAX_PERCENT
 from mesh.problem import ASKED_RULE
@@ -38,7 +39,7 @@ def rules_field(kind: str) -> str:
 
 def is_ours(rule: Document, service: str, namespace: str, versions: Sequence[str]) -> bool:
     """Return whether a rule is ours: by its name, or as it leads to the Service or to that of a version."""
-    name = rule.get("name", "")
+    name = rule.get("name", "").removeprefix(GRPC_RULE)
     mine = {service, *(service_name(service, version) for version in versions)}
     return (
         name in OUR_RULES

@@ -13,10 +13,11 @@ from mesh import gateway_api, istio
 from mesh.cluster import istio as cluster_istio
 from mesh.cluster.api import ClusterApi, Conflicted
 from mesh.cluster.errors import NotOurs, TooManyConflicts, UnreadableRoute
-from mesh.cluster.owner import HOLDER, MANAGED_BY, Drift, drift, holds, owners
+from mesh.cluster.owner import HOLDER, MANAGED_BY, Drift, drift, holds, owned, owners
 from mesh.cluster.read import CANARY, STABLE, called, is_ours, read_split, rules, rules_field
-from mesh.model import Mesh, Split, Version
+from mesh.model import DOMAIN, Mesh, Split, Version
 from mesh.policy import Policy
+from mesh.ports import Ports
 from mesh.routing import Routing, Style
 
 MANAGER: Final = "bertmesh-controller"
@@ -39,8 +40,11 @@ class Applied:
 class ClusterRouter:
     """Splits traffic between the stable and the canary version, on a cluster.
 
-    ``versions`` is asked each time for the versions that exist; ``holder`` is the ModelRollout's name, and
-    keeps two of them from writing one route.
+    ``versions`` is asked each time for the versions that exist, ``live_service`` for the Service as the API
+    has it, empty where there is none; ``holder`` is the ModelRollout's name, and keeps two of them from
+    writing one route.
+
+    What the router creates belongs to the Service: when that is deleted, Kubernetes deletes it, too.
     """
 
     api: ClusterApi
@@ -51,6 +55,8 @@ class ClusterRouter:
     routing: Routing = field(default_factory=Routing)
     holder: str = ""
     manager: str = MANAGER
+    live_service: Callable[[], Mapping[str, Any]] = dict
+    domain: str = DOMAIN
 
     def split(self) -> Split:
         """Return the split that the route on the cluster holds, whoever wrote it.
@@ -122,7 +128,10 @@ class ClusterRouter:
 
     def _documents(self, split: Split) -> list[Document]:
         versions = tuple(Version(name) for name in self.versions())
-        mesh = Mesh(self.service, self.namespace, versions, split, self.policy)
+        ports = Ports.of(self.live_service())
+        mesh = Mesh(
+            self.service, self.namespace, versions, split, self.policy, ports=ports, domain=self.domain
+        )
         gateway = self.routing.style is Style.GATEWAY_API
         documents = (gateway_api if gateway else cluster_istio).render(mesh, self.routing)
         return [self._signed(document, split) for document in documents]
@@ -146,7 +155,7 @@ class ClusterRouter:
         """Write one object; return it, whether it changed, and who had changed it."""
         seen: Drift | None = None
         for _ in range(TRIES):
-            whole = self._with_foreign_rules(document, live)
+            whole = owned(self._with_foreign_rules(document, live), live, self.live_service())
             if live is not None:
                 mine = not owners(live, self.manager, self.holder)
                 seen = seen or (drift(live, whole, self.manager) if mine else None)

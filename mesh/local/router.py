@@ -56,7 +56,7 @@ class LocalRouter:
     ) -> None:
         """Take Envoy's folder and admin URL; ``log`` is where Envoy writes why it refuses routes.
 
-        ``versions`` is asked each time for the versions that exist; ``patience`` is made anew for each
+        ``versions`` is asked each time for the versions that exist; ``patience`` is made again for each
         application, which takes hardly longer than that.
         """
         self._file = RouteFile(folder)

@@ -4,7 +4,7 @@ It is a port of its own, so that the gateway, which passes on whatever comes for
 reach it. The port that a request came in by is the listening socket's: no header can change it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from service.api.probes import version
@@ -18,17 +18,15 @@ if TYPE_CHECKING:
 
 
 class Doors:
-    """A WSGI application that is one behind the admin port, and another behind all other ports."""
+    """A WSGI application that is another one behind each of some ports, and one behind all others."""
 
-    def __init__(self, port: int, admin: "WSGIApplication", serving: "WSGIApplication") -> None:
-        self._port = str(port)
-        self._admin = admin
+    def __init__(self, behind: Mapping[int, "WSGIApplication"], serving: "WSGIApplication") -> None:
+        self._behind = {str(port): app for port, app in behind.items()}
         self._serving = serving
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer a request."""
-        app = self._admin if environ["SERVER_PORT"] == self._port else self._serving
-        return app(environ, start)
+        return self._behind.get(environ["SERVER_PORT"], self._serving)(environ, start)
 
 
 def admin_app(pod: Pod, models: ModelFolder) -> Router:

@@ -3,9 +3,11 @@
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from service.api import probes
 from service.api.admin import Doors, admin_app
 from service.api.operations import operations
 from service.api.pages import Pages
@@ -15,6 +17,9 @@ from service.pod.assembly import Pod, build
 from service.pod.model_folder import ModelFolder
 from service.pod.settings import Settings, port_of
 from service.pod.swap import Swapper
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 WORKER_BOOT_ERROR = 3
 """The exit code at which gunicorn gives up instead of starting the worker again."""
@@ -46,9 +51,12 @@ def wrap(pod: Pod) -> Flask:
     """
     app = Flask("service", static_folder=None)
     app.extensions["bertmesh"] = pod
-    table = operations()
-    app.wsgi_app = Router(pod, (*table, *Pages(table).routes))  # type: ignore[assignment] # Flask's own way to wrap it
-    if pod.settings.admin_bind:
-        admin = admin_app(pod, ModelFolder(pod, Swapper(pod)))
-        app.wsgi_app = Doors(port_of(pod.settings.admin_bind), admin, app.wsgi_app)  # type: ignore[assignment] # the same
+    settings, behind = pod.settings, dict[int, "WSGIApplication"]()
+    table = operations(metrics=not settings.metrics_bind)
+    serving = Router(pod, (*table, *Pages(table).routes))
+    if settings.admin_bind:
+        behind[port_of(settings.admin_bind)] = admin_app(pod, ModelFolder(pod, Swapper(pod)))
+    if settings.metrics_bind:
+        behind[port_of(settings.metrics_bind)] = Router(pod, (probes.METRICS,))
+    app.wsgi_app = Doors(behind, serving) if behind else serving  # type: ignore[assignment] # Flask's own way to wrap it
     return app

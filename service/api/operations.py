@@ -7,11 +7,12 @@ from service.api.operation import PROBES, TASKS, Operation, get
 from service.http.router import Call, Handler, Reply, json_reply
 
 
-def operations() -> tuple[Operation, ...]:
-    """Return the table."""
+def operations(*, metrics: bool = True) -> tuple[Operation, ...]:
+    """Return the table; metrics may be elsewhere."""
     asked = (*tasks.operations(), *embeddings.OPERATIONS, *oip.OPERATIONS)
-    index = get("/", _index([*asked, *probes.OPERATIONS]), PROBES, "What there is", documents.Anything)
-    return (*asked, index, *probes.OPERATIONS)
+    watched = (*probes.OPERATIONS, *((probes.METRICS,) if metrics else ()))
+    index = get("/", _index([*asked, *watched]), PROBES, "What there is", documents.Anything)
+    return (*asked, index, *watched)
 
 
 def _index(others: Sequence[Operation]) -> Handler:

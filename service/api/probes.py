@@ -65,18 +65,18 @@ def _name(served: Served | None) -> str | None:
     return f"{served.model.version.name}:{served.model.version.version}" if served else None
 
 
+METRICS: Final = Operation(
+    "GET",
+    "/metrics",
+    _metrics,
+    PROBES,
+    "Metrics for Prometheus",
+    documents.Anything,
+    media="text/plain",
+)
 OPERATIONS: Final = (
     get("/version", version, PROBES, "Which model is served, and its card", documents.Anything),
     get("/livez", _livez, PROBES, "Whether the process serves", documents.Alive),
     get("/startupz", _startupz, PROBES, "Whether the model is loaded", documents.Alive, READY),
     get("/readyz", _readyz, PROBES, "Whether requests are welcome", documents.Ready, READY),
-    Operation(
-        "GET",
-        "/metrics",
-        _metrics,
-        PROBES,
-        "Metrics for Prometheus",
-        documents.Anything,
-        media="text/plain",
-    ),
 )

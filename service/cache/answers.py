@@ -35,17 +35,21 @@ class CacheStatus(Enum):
     OFF = "off"
     """No answers are kept, neither here nor in a store."""
 
-    @property
-    def found(self) -> bool:
-        """Whether nothing was computed for the request: what it took says nothing of the model."""
-        return self in (CacheStatus.LOCAL, CacheStatus.HIT)
-
 
 @dataclass(frozen=True)
 class Lookup:
     """The answers that were found, None for the others, and what became of the lookup."""
 
     answers: tuple[Answer | None, ...]
+    status: CacheStatus
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer for each key, those that were computed for this request, and what became of the lookup."""
+
+    answers: tuple[Answer, ...]
+    computed: tuple[Answer, ...]
     status: CacheStatus
 
 
@@ -103,9 +107,7 @@ class AnswerCache:
         self._random = random
         self._flights: Flights[Answer] = Flights(clock)
 
-    def answers(
-        self, kind: type[Answer], keys: Sequence[str], compute: Compute, timeout_s: float
-    ) -> tuple[tuple[Answer, ...], CacheStatus]:
+    def answers(self, kind: type[Answer], keys: Sequence[str], compute: Compute, timeout_s: float) -> Given:
         """Return an answer of a kind for each key: found, or computed once for all threads that want it now.
 
         Whatever ``compute`` raises is raised.
@@ -115,15 +117,17 @@ class AnswerCache:
         """
         found = self.find(kind, keys)
         known = {name: answer for name, answer in zip(keys, found.answers, strict=True) if answer is not None}
+        computed: list[Answer] = []
 
         def lead(names: Sequence[str], left_s: float) -> Mapping[str, Answer]:
             fresh = compute(names, left_s)
+            computed.extend(fresh.values())
             self.keep(fresh, locally=found.status is CacheStatus.ERROR)
             return fresh
 
         if missing := [name for name in keys if name not in known]:
             known |= self._flights.share(missing, lead, timeout_s)
-        return tuple(known[name] for name in keys), found.status
+        return Given(tuple(known[name] for name in keys), tuple(computed), found.status)
 
     def find(self, kind: type[Answer], keys: Sequence[str]) -> Lookup:
         """Look all keys up at once: here first, then those that are not here in the store."""

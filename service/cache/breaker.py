@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from threading import Lock
 
+Clock = Callable[[], float]
+"""Tells seconds."""
+
 
 class Breaker:
     """Opens after ``threshold`` failures in a row; then lets one call through after each pause.
@@ -13,7 +16,7 @@ class Breaker:
 
     def __init__(
         self,
-        clock: Callable[[], float],
+        clock: Clock,
         *,
         threshold: int = 3,
         pause_s: float = 0.5,

@@ -45,7 +45,7 @@ class Cluster:
             raise StoreDown(error) from error
 
     def close(self) -> None:
-        """Hang up; the next call connects anew."""
+        """Hang up; the next call connects again."""
         with self._lock:
             client, self._client = self._client, None
         if client:

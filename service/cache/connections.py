@@ -40,7 +40,7 @@ class Redis(Protocol):
         """
 
     def close(self) -> None:
-        """Hang up what is idle; the next call connects anew."""
+        """Hang up what is idle; the next call connects again."""
 
 
 class Late(TimeoutError):
@@ -93,7 +93,7 @@ class Connections:
             raise StoreDown(error) from error
 
     def close(self) -> None:
-        """Hang up what is idle; the next call connects anew."""
+        """Hang up what is idle; the next call connects again."""
         while self._idle:
             try:
                 self._idle.pop().disconnect()

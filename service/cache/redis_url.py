@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import AbstractConnection, Connection, SSLConnection, parse_url
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -48,22 +49,35 @@ def redis_at(url: str, limit_s: float) -> Redis:
         parts = urlsplit(url)
         if parts.scheme in _CLUSTERS:
             return Cluster(_cluster(parts), limit_s)
-        make = _mastered(parts) if parts.scheme in _SENTINELS else _single(parts)
+        make = _mastered(parts) if parts.scheme in _SENTINELS else _single(url, parts)
         make()  # not connected yet: this is where an option that there is not shows
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RedisError) as error:
         needed = "redis://host:port/db, or another URL of docs/reference/pod.md,"
-        seen = re.sub(r"//[^/]*@", "//...@", url)  # there may be a password in it
-        raise SettingsError(VARIABLE, seen=seen, needed=needed, do=f"mend it ({error})") from error
+        raise SettingsError(
+            VARIABLE, seen=_shown(url), needed=needed, do=f"mend it ({_why(url, error)})"
+        ) from None
     return Connections(make, limit_s)
 
 
-def _single(parts: SplitResult) -> Callable[[], AbstractConnection]:
+def _shown(url: str) -> str:
+    """Return a URL without the passwords in it, also where a wrong letter in one cuts the URL short."""
+    return re.sub(r"((?:^|[?&_])password=)[^&#]*", r"\1...", re.sub(r"//.*@", "//...@", url))
+
+
+def _why(url: str, error: Exception) -> str:
+    before = url.partition("://")[2].rpartition("@")[0]
+    if isinstance(error, ValueError) and re.search(r"[/?#]", before):  # it may quote the password
+        return "if the password has / ? or # in it, write %2F %3F or %23"
+    return str(error)
+
+
+def _single(url: str, parts: SplitResult) -> Callable[[], AbstractConnection]:
     if not (parts.path if parts.scheme == "unix" else parts.hostname):
         message = "it names no host"
         raise ValueError(message)
     if parts.scheme != "unix":
         _database(parts.path.strip("/"))
-    options = parse_url(parts.geturl())
+    options = parse_url(url)  # as it came: put together again, unix:///path is unix:/path
     return partial(options.pop("connection_class", Connection), **_own(options))
 
 

@@ -23,7 +23,7 @@ def key(
     """Name this CPU's abilities with OpenVINO's version and the GPUs, fit for a folder's name.
 
     A conversion is a graph that OpenVINO compiled for one kind of CPU, with a fidelity measured there:
-    on another kind, or by another version, it has to be made and judged anew. The same goes for one that a
+    on another kind, or by another version, it has to be made and judged again. The same goes for one that a
     GPU computes.
     """
     abilities = [name for name in _ABILITIES if name in _flags(cpuinfo)]

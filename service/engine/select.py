@@ -127,7 +127,7 @@ def _advise(ref: str, name: str, found: Collection[str]) -> None:
     if found:
         log.warning(
             "no conversion of %s is faithful and whole (there are: %s), %s computes in float32: "
-            "`bertmesh models convert %s --again` makes them anew",
+            "`bertmesh models convert %s --again` makes them again",
             ref,
             ", ".join(found),
             name,

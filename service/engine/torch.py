@@ -189,7 +189,7 @@ def _visible(lengths: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def _arrays(answers: Sequence[torch.Tensor]) -> list[Array]:
-    """Bring a pass's answers to the CPU in one piece: each piece would wait for the GPU anew."""
+    """Bring a pass's answers to the CPU in one piece: each piece would wait for the GPU again."""
     together = torch.cat([answer.flatten() for answer in answers]).cpu()
     parts = torch.split(together, [answer.numel() for answer in answers])
     return [part.view(answer.shape).numpy() for part, answer in zip(parts, answers, strict=True)]

@@ -15,6 +15,12 @@ class MalformedRequest(HttpError):
     status, slug, title = 400, "malformed-request", "Request is not HTTP"
 
 
+class PathNotPlain(HttpError):
+    """The path has empty or dot segments, or a letter as a code: proxies and pods read it differently."""
+
+    status, slug, title = 404, "path-not-plain", "Path is not plain"
+
+
 class WrongContentEncoding(HttpError):
     """The body is compressed; it is taken only as it is."""
 

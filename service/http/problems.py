@@ -9,12 +9,14 @@ from urllib.parse import quote
 import orjson
 from werkzeug.exceptions import HTTPException
 
-from service.errors import ServiceError
+from service.errors import ServiceError, brief
 from service.http.limits import MAX_BODY_BYTES
 from service.pod.exchange import Exchange
 
 TYPE_PREFIX = "urn:bertmesh:problem:"
 MEDIA_TYPE = "application/problem+json"
+LONGEST_PATH = 200
+"""A longer one is told by its beginning."""
 _IN_A_PATH = "/:@!$&'()*+,;=~"
 """What stands in the path of a URI as it is (RFC 3986, section 3.3)."""
 
@@ -59,9 +61,11 @@ def _http_problem(error: HTTPException, exchange: Exchange) -> Problem:
     title = HTTPStatus(status).phrase
     slug, template = HTTP_PROBLEMS.get(status, (title.lower().replace(" ", "-"), ""))
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
-    detail = template.format(path=exchange.path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
+    path = brief(exchange.path, LONGEST_PATH)
+    detail = template.format(path=path, method=exchange.method, allow=allowed, limit=MAX_BODY_BYTES)
     said = (slug, title, detail or error.description or title)
-    return _problem(exchange, status, said, {"Allow": allowed} if allowed else {}, {})
+    own = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return _problem(exchange, status, said, {**own, "Allow": allowed} if allowed else own, {})
 
 
 def _problem(
@@ -74,12 +78,13 @@ def _problem(
     """Write a problem; ``said`` is its slug, its title and its detail."""
     slug, title, detail = said
     path = exchange.path
+    instance = quote(path, safe=_IN_A_PATH, errors="replace") if len(path) <= LONGEST_PATH else ""
     document = {
         "type": TYPE_PREFIX + slug,
         "title": title,
         "status": int(status),
         "detail": detail,
-        **({"instance": quote(path, safe=_IN_A_PATH, errors="replace")} if path else {}),
+        **({"instance": instance} if instance else {}),
         "request_id": exchange.request_id,
         **_in_the_protocols_words(path, status, slug, detail),
         **extra,

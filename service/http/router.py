@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.routing import Map, Rule
 
 from service.http.body import JSON, json_body, to_json
+from service.http.errors import PathNotPlain
 from service.http.middleware import entered, finished, readable
 from service.http.problems import MEDIA_TYPE, told
 from service.pod.assembly import Pod
@@ -23,6 +23,11 @@ from service.pod.exchange import Exchange
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+_NOT_PLAIN = re.compile(r"//|/\.{1,2}(?:/|$)|%[0-7]|[\\#]")
+"""Empty segments, dot segments, codes of ASCII, and what some proxies take for a slash or an end."""
+_EVERYTHING = "*"
+"""In place of a path: the server as a whole (RFC 9110, section 9.3.7)."""
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -82,7 +87,7 @@ class Router:
     def __init__(self, pod: Pod, routes: Sequence[Route]) -> None:
         self._pod = pod
         rules = [Rule(rule_of(r.path), endpoint=r.handle, methods=[r.method, "OPTIONS"]) for r in routes]
-        self._table = Map(rules).bind("")
+        self._table = Map(rules, merge_slashes=False).bind("")
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer a request."""
@@ -98,26 +103,40 @@ class Router:
     def _matched(self, environ: "WSGIEnvironment") -> tuple[str | None, Handler, Mapping[str, str]]:
         """Return a request's rule, what answers it, and its path's parts."""
         path, method = readable(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
+        if path == _EVERYTHING and method == "OPTIONS":
+            return None, self._options_of_all, {}
         try:
+            _check_plain(environ)
             rule, parts = self._table.match(path, method, return_rule=True)
-        except RequestRedirect as error:
-            return None, _redirecting(environ, error), {}
-        except HTTPException as error:
+        except (HTTPException, PathNotPlain) as error:
             return None, _raising(error), {}
         if method == "OPTIONS":
             return rule.rule, self._options, {}
         return rule.rule, rule.endpoint, parts
 
     def _options(self, call: Call) -> Reply:
-        allowed = self._table.allowed_methods(call.exchange.path)
-        return Reply(b"", media="", headers={"Allow": ", ".join(sorted(allowed))})
+        return _allowing(self._table.allowed_methods(call.exchange.path))
+
+    def _options_of_all(self, _call: Call) -> Reply:
+        return _allowing({method for rule in self._table.map.iter_rules() for method in rule.methods or ()})
 
 
-def _redirecting(environ: "WSGIEnvironment", error: RequestRedirect) -> Handler:
-    """Send a client that doubled a slash to where it wanted to go."""
-    path, query = urlsplit(error.new_url).path, environ.get("QUERY_STRING", "")
-    location = environ.get("SCRIPT_NAME", "") + path + (f"?{query}" if query else "")
-    return lambda _call: Reply(b"", "", error.code, {"Location": location})
+def _allowing(methods: Iterable[str]) -> Reply:
+    return Reply(b"", media="", headers={"Allow": ", ".join(sorted(methods))})
+
+
+def _check_plain(environ: "WSGIEnvironment") -> None:
+    """Refuse a path that has another spelling: whoever guards a path by its name does not know this one.
+
+    Raises:
+        PathNotPlain: it has one.
+    """
+    path = str(environ.get("RAW_URI") or environ["PATH_INFO"]).partition("?")[0]
+    if not path.startswith("/") and (origin := _ABSOLUTE.match(path)):
+        path = path[origin.end() :]
+    if found := _NOT_PLAIN.search(path):
+        seen = f"{found[0]!r} in the path"
+        raise PathNotPlain(seen=seen, needed="the plain path", do="write it as GET / lists it")
 
 
 def _raising(error: Exception) -> Handler:

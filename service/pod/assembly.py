@@ -15,7 +15,6 @@ from modelstore import ModelStoreError
 from observability.telemetry import shut_down, tracer_provider
 from service.batching.batcher import Batcher
 from service.cache.answers import AnswerCache, Rules
-from service.cache.breaker import Breaker
 from service.cache.redis import RedisStore
 from service.cache.store import GuardedStore
 from service.errors import NotReady, ServiceError
@@ -218,12 +217,8 @@ def _cache(settings: Settings, telemetry: Telemetry, clock: Callable[[], float])
     guard = None
     if settings.redis_url is not None:
         store = RedisStore(settings.redis_url, settings.redis_timeout_s)
-        guard = GuardedStore(store, Breaker(clock), telemetry)
+        guard = GuardedStore(store, clock, telemetry)
     elif not settings.cache_local_bytes:
         return None
-    rules = Rules(
-        ttl_s=settings.cache_ttl_s,
-        local_bytes=settings.cache_local_bytes,
-        max_bytes=settings.cache_value_bytes,
-    )
+    rules = Rules(ttl_s=settings.cache_ttl_s, local_bytes=settings.cache_local_bytes)
     return AnswerCache(guard, rules, observer=telemetry, random=random.Random(), clock=clock)

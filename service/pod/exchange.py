@@ -134,9 +134,12 @@ class Exchange:
         return self.pod.shadow.witness(asked, self.pod.deployed)
 
     def _count_confidence(self, outcome: Predicted) -> None:
-        """Count sure and unsure answers under the version that the judge knows this pod by."""
-        flags = [flag for answer in outcome.answers for flag in answer.unsure]
-        if not flags or outcome.cache.found:
+        """Count sure and unsure answers under the version that the judge knows this pod by.
+
+        One that was kept, or that another request computed, was counted then.
+        """
+        flags = [flag for answer in outcome.computed for flag in answer.unsure]
+        if not flags:
             return
         labels = (self.route, self.pod.deployed)
         self.pod.metrics.answers.labels(*labels).inc(len(flags))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from service.batching.deadline import Deadline
 from service.batching.work import Compute, Work
-from service.cache.answers import AnswerCache, CacheStatus, key
+from service.cache.answers import AnswerCache, CacheStatus, Given, key
 from service.engine import Array, Item
 from service.errors import InjectedFault, Overloaded, TextError
 from service.pod.faults import Fate, Faults
@@ -18,11 +18,12 @@ from service.text.tokenizer import Once, Tokenizer
 class Predicted:
     """The answers, in the order of the queries, and what became of the cache lookup.
 
-    ``windows`` says into how many windows each query's text was cut; ``queries`` are as they were read, by
-    ``codec``, which has encoded them already.
+    ``computed`` are those that this request computed; ``windows`` says into how many windows each query's
+    text was cut; ``queries`` are as they were read, by ``codec``, which has encoded them already.
     """
 
     answers: tuple[Answer, ...]
+    computed: tuple[Answer, ...]
     cache: CacheStatus
     windows: tuple[int, ...]
     queries: Sequence[Query]
@@ -70,18 +71,17 @@ class Predictor:
         windows = tuple(window_count(query, reader.codec) for query in queries)
         asked = Questions(task, queries, reader, Work(self.batcher, deadline))
         try:
-            answers, status = self._answers(asked, fate, mirrored=mirrored)
+            given = self._answers(asked, fate, mirrored=mirrored)
         except Overloaded as error:
             raise asked.work.verdict(error, self.timeout_s) from error
-        return Predicted(answers, status, windows, queries, reader.codec)
+        return Predicted(given.answers, given.computed, given.status, windows, queries, reader.codec)
 
-    def _answers(
-        self, asked: "Questions", fate: Fate, *, mirrored: bool
-    ) -> tuple[tuple[Answer, ...], CacheStatus]:
+    def _answers(self, asked: "Questions", fate: Fate, *, mirrored: bool) -> Given:
         if self.cache is None or mirrored or fate.wrong:
             status = self._passed_by(len(asked.queries))
             change = _turned if fate.wrong else None
-            return tuple(asked.computed(asked.queries, change)), status
+            computed = tuple(asked.computed(asked.queries, change))
+            return Given(computed, computed, status)
         return self._through(self.cache, asked)
 
     def _passed_by(self, answers: int) -> CacheStatus:
@@ -90,7 +90,7 @@ class Predictor:
         self.cache.bypassed(answers)
         return CacheStatus.BYPASS
 
-    def _through(self, cache: AnswerCache, asked: "Questions") -> tuple[tuple[Answer, ...], CacheStatus]:
+    def _through(self, cache: AnswerCache, asked: "Questions") -> Given:
         keys = [key(self.digest, self.version, asked.task, query) for query in asked.queries]
         queries = dict(zip(keys, asked.queries, strict=True))
 

@@ -19,6 +19,7 @@ from service.text.normalise import VARIABLE as NORMALISE
 MODEL, BIND, LOG_LEVEL = "BERTMESH_MODEL", "BERTMESH_BIND", "BERTMESH_LOG_LEVEL"
 GRPC_BIND = "BERTMESH_GRPC_BIND"
 ADMIN_BIND = "BERTMESH_ADMIN_BIND"
+METRICS_BIND = "BERTMESH_METRICS_BIND"
 SHADOW_TEXTS = "BERTMESH_SHADOW_TEXTS"
 ENGINE = "BERTMESH_ENGINE"
 LOCAL_CACHE = "BERTMESH_CACHE_LOCAL_BYTES"
@@ -42,12 +43,13 @@ class Settings:
     grpc_bind: str | None = None
     admin_bind: str | None = None
     """Where models are put in service; nowhere, unless it is set."""
+    metrics_bind: str | None = None
+    """Where metrics are, and then nowhere else; on the serving port unless it is set."""
     version: str | None = None
     pod: str = "pod"
     redis_url: str | None = None
     redis_timeout_s: float = 0.005
     cache_ttl_s: int = 3600
-    cache_value_bytes: int = 64 * 1024
     cache_local_bytes: int = LOCAL_BYTES
     normalise: tuple[str, ...] = ()
     engine: str = AUTO
@@ -87,13 +89,13 @@ class Settings:
             cache_dir=Path(env.get("BERTMESH_CACHE_DIR") or home / "bertmesh" / "models"),
             bind=_address(BIND, env.get(BIND) or "127.0.0.1:8000"),
             grpc_bind=_address(GRPC_BIND, env[GRPC_BIND]) if env.get(GRPC_BIND) else None,
-            admin_bind=_admin_address(env),
+            admin_bind=_own_address(ADMIN_BIND, env),
+            metrics_bind=_own_address(METRICS_BIND, env),
             version=env.get("BERTMESH_VERSION") or None,
             pod=env.get("BERTMESH_POD") or socket.gethostname(),
             redis_url=env.get("BERTMESH_REDIS_URL") or None,
             redis_timeout_s=_number(env, "BERTMESH_REDIS_TIMEOUT_MS", 5, 1, 1000) / 1000,
             cache_ttl_s=int(_number(env, "BERTMESH_CACHE_TTL_S", 3600, 1, 30 * 86400)),
-            cache_value_bytes=int(_number(env, "BERTMESH_CACHE_VALUE_BYTES", 64 * 1024, 1, 1 << 29)),
             cache_local_bytes=int(_number(env, LOCAL_CACHE, LOCAL_BYTES, 0, 1 << 40)),
             normalise=tuple(name.strip() for name in env.get(NORMALISE, "").split(",") if name.strip()),
             engine=_engine(env),
@@ -134,14 +136,17 @@ def _address(name: str, bind: str) -> str:
     return bind
 
 
-def _admin_address(env: Mapping[str, str]) -> str | None:
-    if not env.get(ADMIN_BIND):
+def _own_address(name: str, env: Mapping[str, str]) -> str | None:
+    """Return an address whose port serves nothing else, if it is set."""
+    if not env.get(name):
         return None
-    bind = _address(ADMIN_BIND, env[ADMIN_BIND])
-    others = {name: env[name] for name in (BIND, GRPC_BIND) if env.get(name)}
-    if any(port_of(other) == port_of(bind) for other in others.values()):
+    bind = _address(name, env[name])
+    others = [
+        other for other in (BIND, GRPC_BIND, ADMIN_BIND, METRICS_BIND) if other != name and env.get(other)
+    ]
+    if any(port_of(env[other]) == port_of(bind) for other in others):
         raise SettingsError(
-            ADMIN_BIND, seen=bind, needed="a port of its own", do=f"use another than {', '.join(others)}"
+            name, seen=bind, needed="a port of its own", do=f"use another than {', '.join(others)}"
         )
     return bind
 

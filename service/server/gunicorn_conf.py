@@ -54,7 +54,7 @@ try:
 except SettingsError as error:
     sys.exit(f"the pod cannot start: {error}")
 
-bind = [each for each in (_settings.bind, _settings.admin_bind) if each]
+bind = [each for each in (_settings.bind, _settings.admin_bind, _settings.metrics_bind) if each]
 # One process a pod: metrics, queue and a swap of models then need no cross-process tricks.
 workers = 1
 worker_class = "service.server.worker.Worker"

@@ -51,7 +51,8 @@ class StableAnswer:
 class CanaryAnswer:
     """What a canary answered to a copy of a request; ``answer`` None says that it failed.
 
-    ``at`` and ``due`` are seconds of the desk's clock: when it was answered, and when to look for its note.
+    ``at`` and ``due`` are seconds of the comparer's clock: when it was answered, and when to look for
+    its note.
     """
 
     key: str

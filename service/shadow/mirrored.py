@@ -53,7 +53,7 @@ class MirroredRequest:
 
 
 class AnswerObserver:
-    """Tells the desk how one request was answered; costs a hash and a place in a queue."""
+    """Tells the comparer how one request was answered; costs a hash and a place in a queue."""
 
     def __init__(self, asked: MirroredRequest, deployed: str, shadow: "ShadowComparison") -> None:
         self._asked = asked
@@ -91,9 +91,9 @@ class AnswerObserver:
 class ShadowComparison:
     """One pod's part in comparing; its thread begins with the first case and ends with `close`."""
 
-    def __init__(self, desk: Comparer, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, comparer: Comparer, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._desk = desk
+        self._comparer = comparer
         self._changed = Condition()
         self._thread: Thread | None = None
         self._news = False
@@ -117,7 +117,7 @@ class ShadowComparison:
 
     def put(self, case: StableAnswer | CanaryAnswer) -> None:
         """Take a case; what finds no room is dropped and counted."""
-        if not self._desk.put(case):
+        if not self._comparer.put(case):
             return
         with self._changed:
             self._news = True
@@ -130,7 +130,7 @@ class ShadowComparison:
         due: float | None = None
         while self._waited(due):
             try:
-                due = self._desk.turn(self.clock())
+                due = self._comparer.turn(self.clock())
             except Exception:
                 log.exception("comparing failed; the requests themselves were answered")
                 due = self.clock() + AFTER_FAILURE_S

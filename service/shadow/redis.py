@@ -76,5 +76,5 @@ class RedisAnswerStore:
         )
 
     def close(self) -> None:
-        """Hang up; the next call connects anew."""
+        """Hang up; the next call connects again."""
         self._redis.close()

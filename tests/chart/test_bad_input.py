@@ -77,6 +77,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("BERTMESH_FAULT", "local mesh"),
     ),
     "every host": ({"mesh": {"hosts": ["*"]}}, ("mesh.hosts", "*.example.org")),
+    "a gateway from nowhere": (
+        {"mesh": {"gateway": {"namespaces": []}}},
+        ("both empty", "name where it runs"),
+    ),
     "no gateway": ({"mesh": {"gateway": {"create": False}}}, ("mesh.gateway.create is false", "existing")),
     "two gateways": ({"mesh": {"gateway": {"existing": "a/b"}}}, ("mesh.gateway.create is true", '"a/b"')),
     "a golden set that cannot be asked": (
@@ -108,6 +112,52 @@ def test_it_is_refused_in_a_sentence_that_names_it(case: str) -> None:
     refusal = render(values).refusal
     assert refusal != ""
     assert [word for word in words if word not in refusal] == [], refusal
+
+
+CLUSTER, ISTIO, GATEWAYS = (
+    "apiregistration.k8s.io/v1",
+    "networking.istio.io/v1",
+    "gateway.networking.k8s.io/v1",
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "apis", "words"),
+    [
+        (
+            {},
+            (CLUSTER,),
+            "the cluster does not have Istio 1.24 or newer (no networking.istio.io/v1): install",
+        ),
+        ({"mesh": {"mode": "ambient"}}, (CLUSTER, ISTIO), "the Gateway API, which mesh.mode ambient needs"),
+        (
+            models(BAKED, autoscaling={"kind": "keda"}),
+            (CLUSTER, ISTIO),
+            "KEDA, which version 1.0 is scaled by",
+        ),
+        (
+            {"monitoring": {"rules": {"enabled": True}}},
+            (CLUSTER, ISTIO),
+            "the Prometheus Operator, which monitoring.rules asks for",
+        ),
+    ],
+)
+def test_what_a_cluster_lacks_is_said_in_one_sentence(
+    values: dict[str, Any], apis: tuple[str, ...], words: str
+) -> None:
+    said, *_ = render(values, apis=apis).refusal.partition("\n\nUse --debug")
+    assert words in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "apis"),
+    [({}, (CLUSTER, ISTIO)), ({"mesh": {"mode": "gatewayAPI"}}, (CLUSTER, ISTIO, GATEWAYS)), ({}, ())],
+)
+def test_a_cluster_with_all_that_is_needed_and_no_cluster_at_all_are_enough(
+    values: dict[str, Any], apis: tuple[str, ...]
+) -> None:
+    assert render(values, apis=apis).refusal == ""
 
 
 def test_what_kubernetes_takes_is_taken() -> None:

@@ -310,5 +310,7 @@ def test_the_kind_is_the_generated_one_and_is_kept() -> None:
     assert crd == {**generated, "metadata": {**generated["metadata"], "annotations": kept}}
 
 
-def test_without_permission_the_kind_is_left_out() -> None:
-    assert render({"crds": {"install": False}}).all("CustomResourceDefinition") == []
+@pytest.mark.parametrize(("wanted", "count"), [("auto", 1), (True, 1), (False, 0)])
+def test_without_permission_the_kind_is_left_out(wanted: str | bool, count: int) -> None:  # noqa: FBT001 - a row
+    found = render({"crds": {"install": wanted}})
+    assert (found.refusal, len(found.all("CustomResourceDefinition"))) == ("", count)

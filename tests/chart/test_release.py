@@ -43,6 +43,7 @@ KINDS = (
     ("security.istio.io", "peerauthentications", "PeerAuthentication"),
     ("telemetry.istio.io", "telemetries", "Telemetry"),
 )
+KIND = "modelrollouts.bertmesh.dev"
 ROLLOUT = f"/apis/bertmesh.dev/v1alpha1/namespaces/{NAMESPACE}/modelrollouts/bert"
 DONE = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 
@@ -159,3 +160,27 @@ def test_a_release_is_installed_upgraded_in_mid_rollout_and_uninstalled(tmp_path
         assert cluster.ran == ["bert-secret", "bert-secret", "bert-secret", "bert-farewell"]
         assert not cluster.api.has("Deployment", "bert-v1-0", NAMESPACE)
         assert cluster.api.has("Secret", "bert-redis", NAMESPACE)
+
+
+@pytest.mark.slow
+def test_a_second_release_and_one_after_the_first_leave_the_kind_to_whom_it_belongs(tmp_path: Path) -> None:
+    def owner() -> str:
+        notes = cluster.api.get("CustomResourceDefinition", KIND, "")["metadata"]["annotations"]
+        return str(notes["meta.helm.sh/release-name"])
+
+    with running(tmp_path) as cluster:
+        first = cluster.helm("upgrade", "--install", "bert", str(CHART), values={}).stdout
+        assert "was there already" not in first
+        second = cluster.helm("upgrade", "--install", "ernie", str(CHART), values={}).stdout
+        assert f"was there already ({NAMESPACE}/bert has it), so this release leaves it as it is" in second
+        assert "was there already" not in cluster.helm("upgrade", "bert", str(CHART), values={}).stdout
+        cluster.helm("uninstall", "bert")
+        later = cluster.helm("upgrade", "--install", "later", str(CHART), values={}).stdout
+        assert "kubectl apply --server-side" in later
+        assert owner() == "bert"
+        hosts = {
+            host
+            for name in ("ernie", "later")
+            for host in cluster.api.get("Gateway", name, NAMESPACE)["spec"]["servers"][0]["hosts"]
+        }
+        assert hosts == {f"./ernie.{NAMESPACE}.localhost", f"./later.{NAMESPACE}.localhost"}

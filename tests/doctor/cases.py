@@ -183,6 +183,12 @@ def two_destination_rules(world: World) -> None:
     world.copy("DestinationRule/bert", "again")
 
 
+@case("BM209")
+def second_port(world: World) -> None:
+    route(world, http=[{"route": [{"destination": {"host": "bert", "subset": "v1-0"}}]}])
+    world.spec("Service/bert")["ports"].append({"name": "grpc", "port": 9000, "targetPort": "http"})
+
+
 @case("BM211")
 def descending_steps(world: World) -> None:
     world.spec("ModelRollout/bert")["policy"] = {"steps": [{"weight": 50}, {"weight": 5}]}
@@ -191,6 +197,13 @@ def descending_steps(world: World) -> None:
 @case("BM212")
 def canary_without_a_deployment(world: World) -> None:
     world.spec("ModelRollout/bert")["canary"] = "1.2"
+
+
+@case("BM212")
+def canary_that_only_has_the_name(world: World) -> None:
+    deployment = world.copy("Deployment/bert-1.1", "bert-console")
+    deployment["metadata"]["labels"] = {"app.kubernetes.io/component": "console"}
+    world.spec("ModelRollout/bert")["canary"] = "console"
 
 
 @case("BM213")

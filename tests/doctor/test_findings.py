@@ -34,6 +34,24 @@ def test_nothing_is_found_in_a_healthy_mesh_on_a_cluster(name: str) -> None:
     assert world.findings() == []
 
 
+def test_a_mesh_that_traces_nothing_by_default_is_no_error() -> None:
+    world = World()
+    world["ConfigMap/istio"]["data"]["mesh"] = "{}"
+    del world.spec("Telemetry/tracing")["tracing"][0]["providers"]
+    [found] = world.findings("BM602")
+    assert found.severity is Severity.INFO
+    assert "define one in meshConfig.extensionProviders" in found.fix
+
+
+def test_a_service_that_the_controller_made_for_a_version_that_is_gone_is_to_be_deleted() -> None:
+    world = World()
+    service = world.copy("Service/bert", "bert-v1-9")
+    service["metadata"]["labels"] = {"app.kubernetes.io/managed-by": MANAGER}
+    service["spec"]["selector"] = {"app": "bert", "version": "1.9"}
+    [found] = world.findings("BM111")
+    assert found.fix == "kubectl -n models delete service bert-v1-9"
+
+
 @pytest.mark.parametrize(("code", "change"), ALL, ids=map(name_of, ALL))
 def test_a_bad_example_is_found(code: str, change: Change) -> None:
     world = fresh(change)

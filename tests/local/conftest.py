@@ -1,5 +1,7 @@
 """A whole local mesh with the shipped models, for all tests of this folder."""
 
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -13,6 +15,7 @@ from bertmesh.local.detached import end_mesh, start_detached
 from bertmesh.local.home import Home
 from bertmesh.local.ports import free_port
 from tests.local.hand import Hand
+from tests.support.process_group import when_gone
 
 MOST = 50.0
 """Requests a second."""
@@ -27,11 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @contextmanager
 def mesh_in(home: Home, *words: str) -> Iterator[Hand]:
     """Run a local mesh until the block ends."""
-    try:
-        started = start_detached(home, ["up", "--home", str(home.root), "--port", str(free_port()), *words])
-        yield Hand(home, started)
-    finally:
-        end_mesh(home)
+    down = shlex.join([sys.executable, "-m", "bertmesh", "down", "--home", str(home.root)])
+    with when_gone(down):
+        try:
+            started = start_detached(
+                home, ["up", "--home", str(home.root), "--port", str(free_port()), *words]
+            )
+            yield Hand(home, started)
+        finally:
+            end_mesh(home)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Process groups that outlive nobody: not their starter's end, nor its kill -9."""
+"""Processes that outlive nobody: not their starter's end, nor its kill -9."""
 
 import os
 import signal
@@ -8,14 +8,14 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def bound(group: int) -> Iterator[None]:
-    """Kill a process group when the block ends, or when this process does, however it ends.
+def when_gone(script: str) -> Iterator[None]:
+    """Have a shell run ``script`` if this process ends before the block does, however it ends.
 
-    An heir in a session of its own waits at the end of a pipe that nobody writes to: it is closed by
-    the kernel when this process is gone.
+    The shell has a session of its own and waits at the end of a pipe that nobody writes to: the kernel closes
+    it when this process is gone.
     """
-    heir = subprocess.Popen(
-        ["/bin/sh", "-c", f"read -r _; kill -s KILL -- -{group}"],
+    shell = subprocess.Popen(
+        ["/bin/sh", "-c", f"read -r _; {script}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -24,7 +24,16 @@ def bound(group: int) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
-        heir.kill()
-        heir.communicate()
+        shell.kill()
+        shell.communicate()
+
+
+@contextmanager
+def bound(group: int) -> Iterator[None]:
+    """Kill a process group when the block ends, or when this process does, however it ends."""
+    with when_gone(f"kill -s KILL -- -{group}"):
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)

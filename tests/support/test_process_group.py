@@ -52,7 +52,7 @@ def test_servers_end_with_a_benchmark_that_is_ended_in_any_way(tmp_path: Path, h
     wait_until(lambda: not any(map(is_there, left)), "nothing is left")
 
 
-def test_a_block_that_ends_ends_its_server_and_leaves_no_heir(tmp_path: Path) -> None:
+def test_a_block_that_ends_ends_its_server_and_leaves_nothing(tmp_path: Path) -> None:
     before = {child.pid for child in psutil.Process().children()}
     with running(["sleep", "600"], {}, tmp_path / "log") as process:
         assert process.pid in {child.pid for child in psutil.Process().children()}

@@ -97,7 +97,7 @@ def test_a_checkpoint_of_another_run_is_refused(prepared: Prepared, tmp_path: Pa
     checkpoint = tmp_path / "checkpoint.pt"
     _loop(prepared).save(checkpoint)
     other = pretraining(SMALL, tiny.plan(SEED + 1), prepared)
-    with pytest.raises(BadCheckpoint, match="remove it to start anew"):
+    with pytest.raises(BadCheckpoint, match="remove it to start again"):
         other.resume(checkpoint)
 
 

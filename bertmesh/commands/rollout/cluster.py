@@ -11,7 +11,7 @@ from bertmesh.commands.output import answered, written
 from bertmesh.commands.target import Target
 from canary.cluster.client import ANSWER_WITHIN_S, ClusterClient
 from canary.cluster.errors import NoSuchModelRollout, OperatorSilent
-from canary.cluster.start import Wanted, begin, changes, create, new_document
+from canary.cluster.start import Wanted, begin, changes, create, new_document, ordered
 from canary.controller.client import RolloutClient
 from canary.resource.spec import API_VERSION, GROUP, KIND
 from canary.rollout.commands import Start
@@ -36,10 +36,11 @@ def start_on_cluster(
             raise click.UsageError(message)
     wanted = Wanted(**{each.name: options[each.name] for each in fields(Wanted)})
     known = _existing(target, name, wanted)
-    if options["dry_run"]:
-        click.echo(written(_document(target, known, name, wanted), "json" if output == "json" else "yaml"))
-        return None
     command, within_s = Start(*target.stamp(), wanted.canary), options["within_s"]
+    if options["dry_run"]:
+        whole = ordered(_document(target, known, name, wanted), command)
+        click.echo(written(whole, "json" if output == "json" else "yaml"))
+        return None
     if known is not None:
         answered(known, begin(known, wanted, command, within_s=within_s), output)
         return known
@@ -75,4 +76,5 @@ def _document(
         return new_document(wanted, name or wanted.service or "", namespace)
     head = {"apiVersion": f"{GROUP}/{API_VERSION}", "kind": KIND}
     metadata = {"name": known.name, "namespace": namespace}
-    return {**head, "metadata": metadata, "spec": changes(wanted, known.document)}
+    changed = changes(wanted, known.document)
+    return {**head, "metadata": metadata, **({"spec": changed} if changed else {})}

@@ -37,10 +37,10 @@ class UnknownRollout(BertmeshError):
 @click.option("--rollout", "chosen", help="One of `history`, such as rollout-2 [default: the last].")
 def explain(target: Target, output: str, name: str | None, chosen: str | None) -> None:
     """Say why the last verdict was given: the numbers of every metric, and the queries behind them."""
-    desk = target.desk(name)
-    state = desk.state()
+    client = target.client(name)
+    state = client.state()
     run = _choose(state, chosen)
-    settings = target.settings(os.environ, desk)
+    settings = target.settings(os.environ, client)
     shared = target.cluster.wants() if target.remote else ()
     document = explanation(run, evidence(run), settings, shared)
     emit(document, output, lambda: _text(run, document))

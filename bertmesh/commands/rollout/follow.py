@@ -35,14 +35,16 @@ TONES: Final = {"calm": "dim", "warn": "yellow", "bad": "red", "open": "cyan", "
 View = Mapping[str, Any]
 
 
-def follow(desk: RolloutClient, form: str, timeout: float | None) -> int:
+def follow(client: RolloutClient, form: str, timeout: float | None) -> int:
     """Show a rollout until it ends, and return the exit code for its end.
 
     Raises:
         CanaryError, MeshError: it cannot be followed.
     """
     try:
-        seen = _live(desk, timeout) if form == TEXT and sys.stdout.isatty() else _lines(desk, form, timeout)
+        seen = (
+            _live(client, timeout) if form == TEXT and sys.stdout.isatty() else _lines(client, form, timeout)
+        )
     except WaitedTooLong as error:
         click.echo(f"Error: {error}", err=True)
         return STILL_GOING
@@ -50,20 +52,20 @@ def follow(desk: RolloutClient, form: str, timeout: float | None) -> int:
     return {"Promoted": PROMOTED, "RolledBack": ROLLED_BACK}.get(phase, FAILED)
 
 
-def _live(desk: RolloutClient, timeout: float | None) -> View:
+def _live(client: RolloutClient, timeout: float | None) -> View:
     seen: View = {}
     with Live(auto_refresh=False) as live:
-        for seen in desk.follow(timeout):
-            live.update(screen(seen, desk.known, time.time()), refresh=True)
+        for seen in client.follow(timeout):
+            live.update(screen(seen, client.known, time.time()), refresh=True)
     return seen
 
 
-def _lines(desk: RolloutClient, form: str, timeout: float | None) -> View:
+def _lines(client: RolloutClient, form: str, timeout: float | None) -> View:
     """Print a line a decision, from the newest one that is known at first."""
     seen: View = {}
     shown = -1
-    for seen in desk.follow(timeout):  # noqa: B007 - the last one says how it ended
-        entries = [entry_view(entry) for entry in desk.known.history] if desk.known else []
+    for seen in client.follow(timeout):  # noqa: B007 - the last one says how it ended
+        entries = [entry_view(entry) for entry in client.known.history] if client.known else []
         for entry in entries if shown >= 0 else entries[-1:]:
             if entry["number"] > shown:
                 click.echo(_line(entry, form))

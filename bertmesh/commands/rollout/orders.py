@@ -60,11 +60,11 @@ def start(target: Target, output: str, name: str | None, **options: Any) -> None
     if target.remote:
         from bertmesh.commands.rollout.cluster import start_on_cluster  # noqa: PLC0415 - loads the package kubernetes
 
-        desk = start_on_cluster(target, output, name, options)
+        client = start_on_cluster(target, output, name, options)
     else:
-        desk = _start_here(target, output, name, options)
-    if options["wait"] and desk is not None:
-        sys.exit(follow(desk, output, options["timeout"]))
+        client = _start_here(target, output, name, options)
+    if options["wait"] and client is not None:
+        sys.exit(follow(client, output, options["timeout"]))
 
 
 @click.command()
@@ -90,10 +90,10 @@ def undo(  # noqa: PLR0913 - one parameter for each option, as click has it
     It is judged by the policy of the rollout that it undoes, on a cluster by the ModelRollout's. Nothing has
     to be installed: the pods are started again and get traffic when they are ready.
     """
-    desk = target.desk(name)
-    _send(target, desk, Undo(*target.stamp(), why, at_once=at_once), output, None if wait else timeout)
+    client = target.client(name)
+    _send(target, client, Undo(*target.stamp(), why, at_once=at_once), output, None if wait else timeout)
     if wait:
-        sys.exit(follow(desk, output, timeout))
+        sys.exit(follow(client, output, timeout))
 
 
 def order(verb: Literal["pause", "resume", "promote"], explanation: str) -> click.Command:
@@ -105,7 +105,7 @@ def order(verb: Literal["pause", "resume", "promote"], explanation: str) -> clic
     @name_argument
     @timeout_option
     def command(target: Target, output: str, name: str | None, timeout: float | None) -> None:
-        _send(target, target.desk(name), Order(*target.stamp(), verb), output, timeout)
+        _send(target, target.client(name), Order(*target.stamp(), verb), output, timeout)
 
     return command
 
@@ -123,17 +123,19 @@ promote = order("promote", "Move it one step on by hand, past the evidence. A pa
 @timeout_option
 def abort(*, target: Target, output: str, name: str | None, wait: bool, timeout: float | None) -> None:
     """Send all traffic back to the stable version, whatever the phase, also while a gate waits."""
-    desk = target.desk(name)
-    _send(target, desk, Order(*target.stamp(), "abort"), output, None if wait else timeout)
+    client = target.client(name)
+    _send(target, client, Order(*target.stamp(), "abort"), output, None if wait else timeout)
     if wait:
-        end = follow(desk, output, timeout)
+        end = follow(client, output, timeout)
         sys.exit({ROLLED_BACK: PROMOTED, STILL_GOING: STILL_GOING}.get(end, FAILED))
 
 
-def _send(target: Target, desk: RolloutClient, command: Command, output: str, within_s: float | None) -> None:
+def _send(
+    target: Target, client: RolloutClient, command: Command, output: str, within_s: float | None
+) -> None:
     """Have an order carried out, or say why not."""
-    target.check_running(desk)
-    answered(desk, desk.send(command, within_s=within_s), output)
+    target.check_running(client)
+    answered(client, client.send(command, within_s=within_s), output)
 
 
 def _start_here(target: Target, output: str, name: str | None, options: Mapping[str, Any]) -> RolloutClient:
@@ -141,7 +143,7 @@ def _start_here(target: Target, output: str, name: str | None, options: Mapping[
         if options[word]:
             message = f"--{word.replace('_', '-')} is for clusters: add --context, --namespace or --cluster"
             raise click.UsageError(message)
-    desk = target.local(name)
+    client = target.local(name)
     command = Start(
         *target.stamp(),
         canary=options["canary"],
@@ -153,8 +155,8 @@ def _start_here(target: Target, output: str, name: str | None, options: Mapping[
         shadow=options["shadow"] or 0,
         shadow_during=options["shadow_during"] or 0,
     )
-    _send(target, desk, command, output, options["within_s"])
-    return desk
+    _send(target, client, command, output, options["within_s"])
+    return client
 
 
 def _weights(text: str) -> tuple[int, ...]:

@@ -42,17 +42,17 @@ def status(target: Target, output: str, name: str | None, *, everywhere: bool) -
     if target.remote and (everywhere or name is None):
         _list(target, output, everywhere=everywhere)
         return
-    _show(target.desk(name), output)
+    _show(target.client(name), output)
 
 
-def _show(desk: RolloutClient, output: str) -> None:
-    seen = desk.status()
+def _show(client: RolloutClient, output: str) -> None:
+    seen = client.status()
     if output == "name":
-        click.echo(desk.label)
+        click.echo(client.label)
     elif output == "wide":
         from rich.console import Console  # noqa: PLC0415 - only for this form
 
-        Console(width=200, highlight=False).print(screen(seen, desk.known, time.time()))
+        Console(width=200, highlight=False).print(screen(seen, client.known, time.time()))
     else:
         emit(seen, output, lambda: "\n".join(status_lines(seen, time.time())))
 
@@ -99,7 +99,7 @@ def _row(document: Document, keys: Sequence[str], *, everywhere: bool) -> list[s
 @click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many entries.")
 def history(target: Target, output: str, name: str | None, last: int) -> None:
     """Show what was decided, by whom, and why."""
-    entries = list(target.desk(name).history())[-last:]
+    entries = list(target.client(name).history())[-last:]
     lines = (entry_line(entry, clock) for entry in entries)
     emit(entries, output, lambda: "\n".join(lines) or "nothing has happened yet")
 
@@ -111,7 +111,7 @@ def history(target: Target, output: str, name: str | None, last: int) -> None:
 @timeout_option
 def watch(target: Target, output: str, name: str | None, timeout: float | None) -> None:
     """Follow the rollout in progress to its end; live on a terminal, otherwise a line a decision."""
-    desk = target.desk(name)
-    if desk.status()["rollout"] is None:
+    client = target.client(name)
+    if client.status()["rollout"] is None:
         raise NoRollout(verb="watch")
-    sys.exit(follow(desk, output, timeout))
+    sys.exit(follow(client, output, timeout))

@@ -8,7 +8,29 @@
 {{- end }}
 
 {{- define "bertmesh.serviceHost" -}}
-{{- printf "%s.%s.svc.cluster.local" (include "bertmesh.service" .) .Release.Namespace -}}
+{{- printf "%s.%s.svc.%s" (include "bertmesh.service" .) .Release.Namespace .Values.mesh.clusterDomain -}}
+{{- end }}
+
+{{/* The hosts of the route, as JSON: those given, else one that no other release has */}}
+{{- define "bertmesh.hosts" -}}
+{{- .Values.mesh.hosts | default (list (printf "%s.%s.localhost" (include "bertmesh.service" .) .Release.Namespace)) | toJson -}}
+{{- end }}
+
+{{/* Whether the kind is rendered. A definition of another release, or of none, is not ours to change: Helm would refuse. */}}
+{{- define "bertmesh.installsKind" -}}
+{{- $wanted := toString .Values.crds.install -}}
+{{- if eq $wanted "true" }}yes{{ end -}}
+{{- if eq $wanted "auto" -}}
+{{- $live := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "modelrollouts.bertmesh.dev" | default dict -}}
+{{- $owner := include "bertmesh.ownerOf" $live -}}
+{{- if or (not $live) (eq $owner (printf "%s/%s" .Release.Namespace .Release.Name)) }}yes{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The release that an object belongs to, as namespace/name; argument: the object */}}
+{{- define "bertmesh.ownerOf" -}}
+{{- $notes := dig "metadata" "annotations" dict . -}}
+{{- printf "%s/%s" (get $notes "meta.helm.sh/release-namespace") (get $notes "meta.helm.sh/release-name") -}}
 {{- end }}
 
 {{/* The name of a version's Deployment and Service; argument: root, version. Dots are no part of a DNS label. */}}
@@ -33,7 +55,7 @@
 {{- if eq .Values.mesh.mode "sidecar" -}}
 {{- include "bertmesh.serviceHost" . -}}
 {{- else if .Values.mesh.gateway.create -}}
-{{- printf "%s-%s.%s.svc.cluster.local" (include "bertmesh.gateway" .) .Values.mesh.gateway.className .Release.Namespace -}}
+{{- printf "%s-%s.%s.svc.%s" (include "bertmesh.gateway" .) .Values.mesh.gateway.className .Release.Namespace .Values.mesh.clusterDomain -}}
 {{- end -}}
 {{- end }}
 
@@ -109,6 +131,35 @@ annotations:
 {{- with $registry }}{{ . }}/{{ end -}}
 {{- .image.repository -}}
 {{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ $tag }}{{ .suffix }}{{ end -}}
+{{- end }}
+
+{{/* An address to listen on; argument: root, port */}}
+{{- define "bertmesh.bind" -}}
+{{- contains ":" .root.Values.service.bind | ternary (printf "[%s]" .root.Values.service.bind) .root.Values.service.bind }}:{{ .port -}}
+{{- end }}
+
+{{/* Where Prometheus, or the proxy that offers all of a pod's metrics, finds those of a program; argument: root, port.
+     A PodMonitor that asks the program itself needs no such words, which another Prometheus might read, too. */}}
+{{- define "bertmesh.scrapeNotes" -}}
+{{- $monitor := include "bertmesh.wanted" (dict "root" .root "wanted" .root.Values.monitoring.podMonitor.enabled "api" "monitoring.coreos.com/v1/PodMonitor") -}}
+{{- if or (include "bertmesh.sidecars" .root) (not $monitor) }}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ .port | quote }}
+prometheus.io/path: /metrics
+{{- end }}
+{{- end }}
+
+{{/* Where short-lived pods run */}}
+{{- define "bertmesh.jobPlace" -}}
+{{- with .Values.jobs.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- range $key := list "nodeSelector" "affinity" "tolerations" }}
+{{- with index $.Values.jobs $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "bertmesh.pullSecrets" -}}

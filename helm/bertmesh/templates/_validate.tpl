@@ -1,5 +1,6 @@
 {{/* What a schema cannot say, each with what was seen, what is needed and what to do. */}}
 {{- define "bertmesh.validate" -}}
+{{- include "bertmesh.validateCluster" . -}}
 {{- $names := dict -}}
 {{- $full := include "bertmesh.fullname" . -}}
 {{- $service := include "bertmesh.service" . -}}
@@ -47,7 +48,7 @@
 {{- fail (printf "%s: autoscaling.cpu %v is a percentage of resources.requests.cpu, which is not set: set it, or autoscaling.cpu to 0" $where $model.autoscaling.cpu) -}}
 {{- end -}}
 {{- range $model.extraEnv -}}
-{{- if and (hasPrefix "BERTMESH_" .name) (has .name (list "BERTMESH_BIND" "BERTMESH_ADMIN_BIND" "BERTMESH_GRPC_BIND" "BERTMESH_MODEL" "BERTMESH_MODELS_DIR" "BERTMESH_CACHE_DIR" "BERTMESH_VERSION" "BERTMESH_POD" "BERTMESH_REDIS_URL" "BERTMESH_FAULT" "BERTMESH_HOME_KIND")) -}}
+{{- if and (hasPrefix "BERTMESH_" .name) (has .name (list "BERTMESH_BIND" "BERTMESH_ADMIN_BIND" "BERTMESH_METRICS_BIND" "BERTMESH_GRPC_BIND" "BERTMESH_MODEL" "BERTMESH_MODELS_DIR" "BERTMESH_CACHE_DIR" "BERTMESH_VERSION" "BERTMESH_POD" "BERTMESH_REDIS_URL" "BERTMESH_FAULT" "BERTMESH_HOME_KIND")) -}}
 {{- fail (printf "%s: extraEnv gives %s, which the chart sets (or which is for the local mesh): remove it" $where .name) -}}
 {{- end -}}
 {{- end -}}
@@ -66,7 +67,9 @@
        be looked up at all. */ -}}
 {{- if .Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1" -}}
 {{- $live := lookup "bertmesh.dev/v1alpha1" "ModelRollout" .Release.Namespace $service -}}
-{{- range $side := list "stable" "canary" -}}
+{{- /* After the end of a rollout the status still names its canary, which gets nothing any more. */ -}}
+{{- $over := has (dig "status" "phase" "" ($live | default dict)) (list "Promoted" "RolledBack" "Failed") -}}
+{{- range $side := $over | ternary (list "stable") (list "stable" "canary") -}}
 {{- $serving := dig "status" $side "" ($live | default dict) -}}
 {{- if and $serving (not (has $serving $versions)) -}}
 {{- fail (printf "version %s takes traffic as the %s and is not in models (%s); removing it would drop requests: keep it until the rollout has ended and another version is stable" $serving $side ($versions | sortAlpha | join ", ")) -}}
@@ -85,6 +88,10 @@
 {{- if not (has (splitList "/" $mesh.gateway.existing | first) $mesh.gateway.namespaces) -}}
 {{- fail (printf "mesh.gateway.existing is %s, and its namespace is not in mesh.gateway.namespaces (%s), so that its requests would be denied: add it" $mesh.gateway.existing ($mesh.gateway.namespaces | join ", ")) -}}
 {{- end -}}
+{{- end -}}
+{{- $known := or $mesh.gateway.namespaces $mesh.gateway.principals (and (ne $mesh.mode "sidecar") $mesh.gateway.create) -}}
+{{- if and $mesh.authorization.enabled (not $known) -}}
+{{- fail "mesh.gateway.namespaces and mesh.gateway.principals are both empty, so that no gateway may call the models: name where it runs, or who it is" -}}
 {{- end -}}
 {{- if and .Values.rollout.gates.golden (ne $mesh.mode "sidecar") (not $mesh.gateway.create) (not .Values.controller.gatewayUrl) -}}
 {{- fail (printf "rollout.gates.golden needs a way to ask each version, and the Gateway %s is not the chart's: set controller.gatewayUrl to its address inside the cluster" $mesh.gateway.existing) -}}
@@ -112,7 +119,34 @@
 {{- fail "redis.mode is external; its address needed, once: set redis.external.existingSecret, or redis.external.url" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.rollout.enabled (not .Values.crds.install) (not (.Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1")) .Release.IsUpgrade -}}
-{{- fail "crds.install is false and the cluster has no ModelRollout kind: apply deploy/crd/modelrollouts.yaml, or set crds.install to true" -}}
+{{- $real := or .Release.IsUpgrade (.Capabilities.APIVersions.Has "apiregistration.k8s.io/v1") -}}
+{{- if and .Values.rollout.enabled (eq (toString .Values.crds.install) "false") (not (.Capabilities.APIVersions.Has "bertmesh.dev/v1alpha1")) $real -}}
+{{- fail "crds.install is false and the cluster has no ModelRollout kind: apply deploy/crd/modelrollouts.yaml, or set crds.install to auto" -}}
+{{- end -}}
+{{- end }}
+{{/* What the cluster must know already: without it Helm would end with a line for each object. Rendering alone knows no
+     cluster; every real one aggregates APIs, and so has the group of their registration. */}}
+{{- define "bertmesh.validateCluster" -}}
+{{- if .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
+{{- $needed := list (list "networking.istio.io/v1" "Istio 1.24 or newer" "install Istio first (docs/quickstart-kind.md shows one way)") -}}
+{{- if ne .Values.mesh.mode "sidecar" -}}
+{{- $needed = append $needed (list "gateway.networking.k8s.io/v1" (printf "the Gateway API, which mesh.mode %s needs" .Values.mesh.mode) "install its standard channel first, or set mesh.mode to sidecar") -}}
+{{- end -}}
+{{- range .Values.models -}}
+{{- $scaling := (include "bertmesh.model" (dict "root" $ "model" .) | fromYaml).autoscaling -}}
+{{- if and $scaling.enabled (eq $scaling.kind "keda") -}}
+{{- $needed = append $needed (list "keda.sh/v1alpha1" (printf "KEDA, which version %s is scaled by" .version) "install KEDA first, or set autoscaling.kind to hpa") -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "podMonitor" "rules" -}}
+{{- if eq (toString (index $.Values.monitoring $key).enabled) "true" -}}
+{{- $needed = append $needed (list "monitoring.coreos.com/v1" (printf "the Prometheus Operator, which monitoring.%s asks for" $key) (printf "install it first, or set monitoring.%s.enabled to auto" $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $needed -}}
+{{- if not ($.Capabilities.APIVersions.Has (first .)) -}}
+{{- fail (printf "the cluster does not have %s (no %s): %s" (index . 1) (first .) (last .)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end }}

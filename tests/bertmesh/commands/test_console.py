@@ -33,7 +33,7 @@ def test_the_console_of_a_cluster_is_served_by_one_command(tmp_path: Path) -> No
     with mesh_api() as api:
         api.create(rollout("zh"))
         config = str(api.kubeconfig(tmp_path / "config"))
-        words = ["--cluster", "-n", "default", "--kubeconfig", config, "--port", str(port)]
+        words = ["-n", "default", "--kubeconfig", config, "--port", str(port)]
         with subprocess.Popen([sys.executable, "-m", "bertmesh", "console", *words]) as process:
             try:
                 wait_until(lambda: answer(port) is not None, "the console answers")
@@ -51,12 +51,23 @@ def test_the_console_of_a_cluster_is_served_by_one_command(tmp_path: Path) -> No
         (["--bind", "my-laptop"], "--bind takes an IP address, got 'my-laptop'"),
         (["--cluster"], "say what of the cluster is shown: --namespace NS"),
         (["--cluster", "-A", "-n", "default"], "say what of the cluster is shown: --namespace NS"),
+        (["-A", "-n", "default"], "say what of the cluster is shown: --namespace NS"),
+        (["--context", "kind"], "say what of the cluster is shown: --namespace NS"),
     ],
 )
 def test_it_listens_to_others_only_if_that_is_said(tmp_path: Path, words: list[str], sentence: str) -> None:
     result = CliRunner().invoke(cli, ["console", "--home", str(tmp_path), *words])
     assert result.exit_code == 2
     assert sentence in result.output
+
+
+@pytest.mark.parametrize("words", [["-n", "models"], ["-A"], ["--cluster", "-n", "models"]])
+def test_a_namespace_means_a_cluster(tmp_path: Path, words: list[str]) -> None:
+    missing = str(tmp_path / "none")
+    runner = CliRunner(env={"KUBECONFIG": missing})
+    result = runner.invoke(cli, ["console", "--port", str(free_ports(1)[0]), *words])
+    assert result.exit_code == 1
+    assert missing in result.output
 
 
 def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:

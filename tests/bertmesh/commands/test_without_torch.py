@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 MODELS = Path(__file__).parents[3] / "models"
 
 BLOCKED = """
@@ -102,6 +104,19 @@ def test_a_recipe_that_takes_torch_is_refused_with_the_extra_that_brings_it(tmp_
     assert done.returncode == 1
     assert "no torch, and the recipe cuda-fp16 needs it" in done.stderr
     assert "install bertmesh[torch]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("operator",), 1), (("doctor",), 2), (("console", "--cluster"), 1)],
+)
+def test_a_command_about_a_cluster_is_refused_with_the_extra_that_brings_it(
+    words: tuple[str, ...], code: int
+) -> None:
+    done = without_torch(COMMAND, *words, "--namespace", "models")
+    assert done.returncode == code
+    assert "is not installed: pip install 'bertmesh[cluster]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -3,7 +3,17 @@
 import pytest
 from scipy import stats
 
-from bertmesh.demo.facts import SplitSeen, WeightPeriod, answered_by, failures, misplaced, seen_in, split_p
+from bertmesh.demo.facts import (
+    SplitSeen,
+    WeightPeriod,
+    answered_by,
+    failures,
+    seen_in,
+    split_p,
+    strangers,
+    unheard,
+    within,
+)
 from bertmesh.demo.traffic import Response
 
 
@@ -37,12 +47,29 @@ def test_a_wrong_split_has_a_small_p() -> None:
     assert p < 1e-6
 
 
-def test_requests_to_a_version_of_weight_zero_are_misplaced() -> None:
-    assert misplaced([SplitSeen(0, 1.0, 9, 2), SplitSeen(100, 1.0, 3, 9), SplitSeen(50, 1.0, 5, 5)]) == 5
+def test_what_was_sent_before_or_answered_after_a_time_is_not_within_it() -> None:
+    sent = [answer(9.995), answer(10), answer(19), answer(19.995)]
+    assert within(10, 20, sent) == sent[1:3]
 
 
-def test_failures_are_missing_answers_and_server_errors_but_not_refusals() -> None:
-    assert failures([answer(1), answer(2, status=0), answer(3, status=503), answer(4, status=429)]) == 2
+def test_answers_of_unknown_versions_are_counted_by_name_and_missing_ones_are_nobodys() -> None:
+    sent = [answer(1), answer(2, "1.1"), answer(3, "0.9"), answer(4, "0.9"), answer(5, "", 0)]
+    assert strangers({"1.0", "1.1"}, sent) == {"0.9": 2}
+
+
+def test_a_weight_is_unheard_if_no_answer_was_on_its_way_while_it_was_live() -> None:
+    stages = [WeightPeriod(5, 0.0, 10.0), WeightPeriod(20, 10.0, 20.0), WeightPeriod(50, 20.0, 30.0)]
+    assert unheard(stages, [answer(9.995)]) == [50]
+    assert unheard(stages, [answer(11)]) == [5, 50]
+
+
+@pytest.mark.parametrize("status", [0, 400, 404, 408, 413, 422, 500, 503, 504])
+def test_failures_are_missing_answers_and_errors(status: int) -> None:
+    assert failures([answer(1), answer(2, status=status)]) == 1
+
+
+def test_to_be_told_to_come_again_is_no_failure() -> None:
+    assert failures([answer(4, status=429)]) == 0
 
 
 def test_stages_in_which_too_few_requests_were_to_be_expected_say_nothing() -> None:

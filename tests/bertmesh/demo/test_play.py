@@ -2,7 +2,7 @@
 
 import io
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from bertmesh.demo.acts import PROFILE, Act
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.play import SLOWER_AFTER_S, TAKES, Stagehand
 from bertmesh.demo.screen import Screen
-from bertmesh.demo.traffic import Traffic
+from bertmesh.demo.traffic import Response, Traffic
 from bertmesh.errors import ActStuck
 from bertmesh.local.home import Home, ProcessInfo
 from canary.local.client import Client
@@ -25,6 +25,14 @@ from tests.canary.fakes import Stage
 GOOD = Act("a good canary", "1.1", None, "Promoted")
 USUAL = Needs.of(PROFILE, 10.0)
 KILLED = Act("the controller is killed", "1.1", None, "Promoted", kill_controller=True)
+A_LOOK = 20  # requests are answered in it
+
+
+class Played(Traffic):
+    """Traffic without a gateway: what was answered is told to it."""
+
+    def tell(self, answers: Iterable[Response]) -> None:
+        self._answers += answers
 
 
 class Theatre:
@@ -35,6 +43,7 @@ class Theatre:
         self.stage = Stage(FileStore(self.home.rollout), rps=60.0)
         self.stage.tick()
         self.text = io.StringIO()
+        self.traffic = Played("http://nowhere", ["今天天气很好。"], rate=60.0, random=Random(1))
         self.busy_in = 0  # so many rollouts see the machine become slower
         self.child = subprocess.Popen(["/bin/sleep", "600"])
         self.home.tell_processes({"controller": ProcessInfo(self.child.pid, 1)})
@@ -51,11 +60,15 @@ class Theatre:
         self.stage.clock.time += 1.0
         self.stage.traffic.advance()
         self.stage.tick()
+        self.traffic.tell(self.answers())
+
+    def answers(self) -> Iterator[Response]:
+        for version, weight in self.stage.router.live.shares:
+            for _ in range(A_LOOK * weight // 100):
+                yield Response(self.stage.clock.time, 0.01, "fill-mask", 200, version)
 
     def stagehand(self, act: Act, needs: Needs = USUAL) -> Stagehand:
-        traffic = Traffic("http://nowhere", ["今天天气很好。"], rate=60.0, random=Random(1))
-        screen = Screen(Console(file=self.text))
-        return Stagehand(self.home, traffic, needs, screen, act)
+        return Stagehand(self.home, self.traffic, needs, Screen(Console(file=self.text)), act)
 
 
 @pytest.fixture

@@ -5,7 +5,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertmesh.demo.proofs import OnFile, Succession, jumps, unexplained, verdict_on, waited_s, waits
+from bertmesh.demo.proofs import (
+    OnFile,
+    Succession,
+    jumps,
+    unexplained,
+    unweighted,
+    verdict_on,
+    waited_s,
+    waits,
+)
+from canary.judge.report import Report
 from canary.rollout.decision import Action
 from canary.rollout.history import Entry
 
@@ -59,6 +69,12 @@ def test_lost_ticks_are_a_loss() -> None:
     assert succession(on_file(4, 17), on_file(7, 3)).losses() == ["3 ticks of evidence were left of 17"]
 
 
+def test_ticks_that_were_lost_and_made_up_for_by_the_end_are_a_loss() -> None:
+    begun_again = replace(PROMOTED[4], report=Report(1.0, 1.0, 20, 8, {}))
+    after = OnFile("r1", (*PROMOTED[:4], begun_again, *PROMOTED[5:]), 40)
+    assert succession(on_file(4, 17), after).losses() == ["8 ticks of evidence were left of 17"]
+
+
 def test_another_rollout_is_a_loss() -> None:
     [words] = succession(on_file(4, 17), replace(on_file(7, 18), rollout="r2")).losses()
     assert "r2" in words
@@ -94,6 +110,12 @@ def test_a_weight_that_nobody_decided_or_that_came_too_early_or_again_is_not_exp
     assert unexplained([0, 7, 20], PROMOTED) == [7]
     assert unexplained([0, 50, 20], PROMOTED) == [20]
     assert unexplained([0, 5], PROMOTED[:2]) == [5]
+
+
+def test_a_canary_is_to_get_nothing_from_the_start_to_the_first_weight_or_to_the_end() -> None:
+    assert unweighted(PROMOTED, end=500.0) == (110.0, 130.0)
+    assert unweighted(PROMOTED[:2], end=500.0) == (110.0, 500.0)
+    assert unweighted((), end=500.0) == (500.0, 500.0)
 
 
 def test_the_judge_waits_from_the_decision_that_says_so_to_the_next_one() -> None:

@@ -68,8 +68,26 @@ def test_an_answer_of_another_version_is_none(gateway: Gateway) -> None:
     assert fill(gateway, ["一[MASK]"]) == [None]
 
 
-def test_a_gateway_that_is_gone_is_no_answer() -> None:
-    assert PinnedCandidates(f"http://127.0.0.1:{free_port()}").fill("1.1", ["一[MASK]"], 3) == [None]
+def test_a_gateway_that_is_gone_is_no_answer_and_the_rest_is_not_asked() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    gone = PinnedCandidates(url)
+    assert gone.fill("1.1", ["一[MASK]"] * 20, 3) == [None] * 20
+    assert gone.trouble.startswith(f"{url}/fill-mask is not reached: ")
+    assert "refused" in gone.trouble
+
+
+def test_why_there_was_no_answer_is_known_until_there_is_one(gateway: Gateway) -> None:
+    url = f"http://127.0.0.1:{gateway.server_address[1]}"
+    candidates = PinnedCandidates(url)
+    gateway.status = 503
+    candidates.fill("1.1", ["一[MASK]"], 3)
+    assert candidates.trouble == f"{url}/fill-mask answers with 503"
+    gateway.status, gateway.answers_as = 200, "1.0"
+    candidates.fill("1.1", ["一[MASK]"], 3)
+    assert candidates.trouble == f"{url}/fill-mask answers without an answer of 1.1"
+    gateway.answers_as = "1.1"
+    candidates.fill("1.1", ["一[MASK]"], 3)
+    assert candidates.trouble == ""
 
 
 @pytest.mark.parametrize(

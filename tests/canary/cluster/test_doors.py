@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.cluster.doors import Door, Listener, Surroundings, doors_of, http_port, listeners_of, selector_of
+from canary.cluster.doors import Door, Listener, Surroundings, doors_of, listeners_of, selector_of
 from tests.canary.cluster.worlds import LABELS, STANDARD, Document, gateway, pod, server, service, slice_of
 
 HOSTS = ["bert.example.com", "bert.default.svc.cluster.local"]
@@ -66,17 +66,3 @@ def test_who_is_not_ready_or_ends_need_not_answer_and_whom_no_service_leads_to_i
         ("istio-ingress/c", False),
     ]
     assert lost == ["no Service leads to gateway pod istio-ingress/d by port 80"]
-
-
-@pytest.mark.parametrize(
-    ("ports", "number"),
-    [
-        ([{"name": "http", "port": 8080}], 8080),
-        ([{"name": "grpc", "port": 9000}, {"name": "http-api", "port": 81}], 81),
-        ([{"name": "web", "port": 9000, "appProtocol": "http"}], 9000),
-        ([{"port": 82}], 82),
-        ([], 80),
-    ],
-)
-def test_the_port_for_http_of_a_service_is_the_one_that_says_so(ports: list[Document], number: int) -> None:
-    assert http_port({"spec": {"ports": ports}}) == number

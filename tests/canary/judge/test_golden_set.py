@@ -28,6 +28,7 @@ class FakeCandidates:
     wrong: dict[str, int] = field(default_factory=dict)
     silent: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    trouble: str = ""
 
     def fill(self, version: str, texts: Sequence[str], top: int) -> list[tuple[str, ...] | None]:
         self.asked.append(version)
@@ -103,6 +104,17 @@ def test_a_canary_that_does_not_answer_is_asked_again_and_then_fails() -> None:
     assert "only 30 of 40 sentences were answered by both" in scene.world.state.history[-1].sentence
 
 
+def test_why_nobody_answers_is_said_while_it_is_asked_and_at_the_end() -> None:
+    scene = Scene(FakeCandidates(silent={"1.0": 40, "1.1": 40}, trouble="http://bert: no such name"))
+    scene.world.start()
+    scene.world.run(20, until=lambda: scene.world.reason == "gate:golden")
+    assert scene.world.state.history[-1].sentence.endswith("no answer yet: http://bert: no such name")
+    scene.aside.work()
+    scene.world.run(3)
+    assert scene.world.phase == "Failed"
+    assert "are needed; http://bert: no such name" in scene.world.state.history[-1].sentence
+
+
 def test_the_controller_goes_on_while_both_versions_are_asked() -> None:
     scene = Scene(FakeCandidates())
     scene.world.start()
@@ -157,6 +169,27 @@ def test_what_is_no_golden_set_is_refused(document: object) -> None:
     data = document if isinstance(document, str) else json.dumps(document)
     with pytest.raises(BadGolden, match=r"mine is no golden set"):
         read_golden(data.encode(), "mine")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (
+            {"text": "北[MASK]", "expected": ["京"]},
+            "sentence 2: the key answers is missing, its keys are text, expected",
+        ),
+        ({"answers": ["京"]}, "sentence 2: the key text is missing"),
+        ({}, "sentence 2: the key answers and text is missing, its keys are none"),
+        ({"text": "北[MASK]", "answers": "京"}, "sentence 2: answers is '京', a list"),
+        ({"text": "北[MASK]", "answers": [1]}, r"sentence 2: answers is \[1\], a list"),
+        ({"text": "北京", "answers": ["京"]}, "sentence 2: text is '北京', a text with exactly one"),
+        ("北[MASK]", "sentence 2: it is '北"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place_and_key(row: object, words: str) -> None:
+    rows = [{"text": "北[MASK]", "answers": ["京"]}, row]
+    with pytest.raises(BadGolden, match=words):
+        read_golden(json.dumps({"schema": 1, "sentences": rows}).encode(), "mine")
 
 
 def test_the_shipped_golden_set_is_one() -> None:

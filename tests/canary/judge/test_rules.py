@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,34 @@ def test_a_canary_that_the_gateway_sees_answering_is_not_silent() -> None:
     seen = [replace(each, fresh_canary=False, canary_seen=25) for each in ticks_of([(475, 1, 0, 0)] * 24)]
     said = judge(observed(after_history(), seen), ERRORS_ONLY, FIRST, Moment(720, 120))
     assert said.reason == "no_data"
+
+
+def uncounted(side: str, sent: int, ticks: Sequence[Tick]) -> list[Tick]:
+    """Return the ticks as they are where the gateway alone counts what was sent to a side."""
+    if side == "stable":
+        return [replace(each, stable=(), stable_seen=sent) for each in ticks]
+    return [replace(each, canary=(), canary_seen=sent) for each in ticks]
+
+
+@pytest.mark.parametrize("side", ["stable", "canary"])
+def test_a_version_that_gets_requests_and_is_counted_nowhere_is_broken_evidence(side: str) -> None:
+    ledger = observed(after_history(), uncounted(side, 50, ticks_of([(475, 1, 25, 8)] * 24)))
+    said = judge(ledger, ERRORS_ONLY, FIRST, Moment(720, 120))
+    assert (said.outcome, said.reason) == (Outcome.HOLD, f"uncounted:{side}")
+    assert f"sent 1,200 requests to the {side}" in said.sentence
+    counted = observed(ledger, [tick(720, (475, 1, 25, 0))])
+    assert not judge(counted, ERRORS_ONLY, FIRST, Moment(725, 125)).reason.startswith("uncounted")
+
+
+def test_what_the_gateway_sent_in_stale_ticks_comes_again_and_is_not_added_up() -> None:
+    ticks = [replace(each, fresh_canary=False) for each in ticks_of([(475, 1, 0, 0)] * 3)]
+    ledger = observed(after_history(), uncounted("canary", 15, ticks))
+    assert ledger.presence.canary_uncounted.requests == 15
+
+
+def test_a_few_requests_that_are_not_counted_are_no_broken_evidence() -> None:
+    ledger = observed(after_history(), uncounted("canary", 19, [tick(600, (475, 1, 0, 0))]))
+    assert not judge(ledger, ERRORS_ONLY, FIRST, Moment(700, 100)).reason.startswith("uncounted")
 
 
 def test_time_without_metrics_does_not_make_a_canary_silent() -> None:

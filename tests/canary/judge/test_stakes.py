@@ -88,7 +88,7 @@ def test_a_metric_that_is_counted_from_the_middle_on_has_its_share_of_what_follo
 def test_the_expectation_stays_below_the_mass_even_if_counting_begins_when_it_suits(rate: float) -> None:
     """All outcomes of three ticks of equal versions; feedback begins after a tick that clears the canary.
 
-    The evidence is then below the mass, and sharing the whole total anew would lift it: to 0.51 of 0.495.
+    The evidence is then below the mass, and sharing the whole total again would lift it: to 0.51 of 0.495.
     """
     null = Margin(1.0, 0.0)
     metrics = (replace(ERRORS, tolerated=null, breaker=None), replace(FEEDBACK, tolerated=null, weight=0.5))

@@ -149,6 +149,7 @@ class Guessers:
 
     wrong: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    trouble: str = ""
 
     def fill(self, version: str, texts: Sequence[str], top: int) -> list[tuple[str, ...] | None]:
         self.asked.append(version)

@@ -32,6 +32,21 @@ def test_a_healthy_canary_is_promoted_and_the_old_version_scaled_down_after_the_
     assert not cluster.complaints
 
 
+def test_before_the_first_rollout_the_phase_says_so(cluster: Cluster) -> None:
+    cluster.apply(canary=None)
+    cluster.run(cluster.keeper(), 5)
+    assert cluster.phase == "Idle"
+
+
+def test_weights_and_decisions_stand_in_the_log(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "canary.operator"):
+        cluster.apply()
+        cluster.run(cluster.keeper(), until=lambda: cluster.status.get("weightProved") == 20)
+    said = [record.getMessage() for record in caplog.records]
+    assert "default/bert: the route sends 80 % to 1.0 and 20 % to 1.1" in said
+    assert any(line.startswith("default/bert: spec: 1.0 -> 1.1 at 20 -> 100 %") for line in said)
+
+
 def test_a_failing_canary_goes_back_and_is_not_tried_again(cluster: Cluster) -> None:
     cluster.traffic.bad["1.1"] = 0.3
     cluster.apply()
@@ -189,7 +204,7 @@ def test_a_missing_deployment_is_said_and_the_rollout_begins_when_it_is_there(cl
     cluster.run(keeper, 15)
     ready = cluster.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "DeploymentMissing")
-    assert "there is no Deployment bert-2.0" in ready["message"]
+    assert "no Deployment with the labels app=bert, version=2.0" in ready["message"]
     assert cluster.reasons().count("SpecRefused") == 1
     assert cluster.split.shares == (("1.0", 100),)
     cluster.api.create(deployment("bert-2.0", replicas=0))

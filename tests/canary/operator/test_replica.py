@@ -37,6 +37,40 @@ def test_a_resource_is_taken_up_and_let_go_by_its_finalizer_with_all_traffic_on_
     assert cluster.api.get("Lease", "bertmesh-controller")["spec"]["holderIdentity"] == ""
 
 
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process run as a user that has no name, as a container's may."""
+
+    def no_name(number: int) -> object:
+        message = f"getpwuid(): uid not found: {number}"
+        raise KeyError(message)
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", no_name)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_user_without_a_name_may_run_it(cluster: Cluster) -> None:
+    cluster.apply(canary=None)
+    with running(cluster) as (replica, _):
+        wait_until(lambda: cluster.condition("Ready")["status"] == "True" or replica.failure is not None)
+    assert replica.failure is None
+
+
+def test_a_mistake_of_ours_is_not_blamed_on_the_role(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        message = "no such thing"
+        raise KeyError(message)
+
+    monkeypatch.setattr("canary.operator.process.registry", mistaken)
+    with running(cluster) as (replica, stop):
+        assert stop.wait(LIMIT_S)
+    assert "(no such thing): this is a mistake in bertmesh" in str(replica.failure)
+
+
 def test_a_deletion_while_a_pass_is_made_is_not_left_lying(cluster: Cluster) -> None:
     cluster.apply(canary=None)
     with running(cluster):

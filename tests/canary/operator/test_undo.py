@@ -34,7 +34,7 @@ def test_an_undo_brings_the_former_version_back_and_the_spec_does_not_bring_the_
     assert "undo (too slow): 1.1 -> 1.0" in begun["message"]
     assert cluster.condition("Commanded")["message"].startswith("u1: ann lee: undo")
     assert cluster.reasons().count("RolloutStarted") == 2
-    cluster.run(cluster.keeper(), 30)  # a controller that comes anew does not try 1.1 again either
+    cluster.run(cluster.keeper(), 30)  # a controller that starts later does not try 1.1 again either
     assert cluster.reasons().count("RolloutStarted") == 2
 
 

@@ -173,6 +173,22 @@ def test_counts_are_the_growth_of_whole_counters(lab: Lab) -> None:
     assert canary(lab.tick(cursor)) == Counts(10, 3)
 
 
+@pytest.mark.parametrize("reporter", ["destination", "waypoint"])
+def test_requests_count_whichever_of_a_pod_s_services_the_proxy_names(lab: Lab, reporter: str) -> None:
+    names = {"destination_service": f"{lab.gateway.service}-v1-1", "reporter": reporter}
+    lab.gateway.requests(10, **names)
+    lab.gateway.latency({"100": 10, "+Inf": 10}, **names)
+    lab.settle()
+    cursor = Cursor.at_snapshot(lab.look())
+    lab.gateway.requests(30, **names)
+    lab.gateway.requests(5, **names, response_code="503")
+    lab.gateway.latency({"100": 20, "+Inf": 35}, **names)
+    lab.gateway.requests(9, destination_service=f"{lab.gateway.service}-v2-0")
+    lab.settle()
+    tick = lab.tick(cursor)
+    assert (canary(tick), canary(tick, "slow")) == (Counts(25, 5), Counts(25, 15))
+
+
 def test_what_the_pods_count_themselves_is_read_with_the_requests(lab: Lab) -> None:
     pod = f"pod-{uuid.uuid4().hex}"
     lab.gateway.requests(10, pod=pod)
@@ -312,6 +328,7 @@ def test_out_of_one_reading_for_many_each_gets_what_it_would_get_alone(lab: Lab)
         RolloutQuery("nobody", ("1.0",), "25"),
     ]
     prometheus, now = Prometheus(lab.url, SETTINGS), time.time()
+    lab.settle()  # a scrape that has begun before now may be stored after it
     together = prometheus.read(wants, now)
     for want in wants:
         alone = prometheus.read([want], now).snapshot(want)

@@ -51,15 +51,15 @@ def rows_of(service: str, version: str, at: float) -> list[dict[str, Any]]:
 
 
 class Office:
-    """A desk with a clock and a Prometheus of the test's."""
+    """A shared with a clock and a Prometheus of the test's."""
 
     def __init__(self, timeout_s: float = 20.0) -> None:
         self.clock, self.prometheus = FakeClock(), Recorded()
-        self.desk = SharedPrometheus(self.prometheus, self.clock, BoundedCaller(NOWHERE, timeout_s))
+        self.shared = SharedPrometheus(self.prometheus, self.clock, BoundedCaller(NOWHERE, timeout_s))
 
     def ask(self, number: int, edge: str | None = "100", space: str = "default") -> set[tuple[str, str, str]]:
         versions = ("1.0", f"1.{number + 1}")
-        snapshot = self.desk.metrics(f"s{number}.{space}.svc").counts(versions, self.clock.time, edge=edge)
+        snapshot = self.shared.metrics(f"s{number}.{space}.svc").counts(versions, self.clock.time, edge=edge)
         return {(series.version, series.pod, series.le) for series in snapshot.series}
 
 
@@ -110,7 +110,7 @@ def test_who_has_not_asked_for_long_is_not_read_along(office: Office) -> None:
 
 def test_nobody_gets_the_same_reading_twice_nor_an_old_one(office: Office) -> None:
     one, other = (RolloutQuery(f"s{k}.default.svc", ("1.0",), "100") for k in (1, 2))
-    board = office.desk.readings(one)
+    board = office.shared.readings(one)
     for want in (one, other):
         board.snapshot(want)
     first = board.snapshot(one).at
@@ -132,7 +132,7 @@ def test_a_prometheus_that_hangs_is_asked_once_and_all_go_on_when_it_is_back() -
         with pytest.raises(MetricsDown, match=r"no answer in 0\.3 s"):
             office.ask(number)
         with pytest.raises(MetricsDown):
-            office.desk.metrics("s.default.svc").history("1.0", office.clock.time, seconds=10, step=1)
+            office.shared.metrics("s.default.svc").history("1.0", office.clock.time, seconds=10, step=1)
     assert len(office.prometheus.reads) == 1
     office.prometheus.open.set()
 

@@ -78,6 +78,10 @@ def test_what_a_metric_leaves_out_is_the_profiles() -> None:
         ({"metrics": [{"name": "errors", "tight": {"ratio": 9, "points": 0}}]}, "metric errors: ratios"),
         ({"metrics": [{"name": "slow", "tight": {"ratio": 2, "points": 3}}]}, "metric slow: points"),
         ({"metrics": [{"name": "slow", "stated": {"ratio": 2, "points": 0.2}}]}, "no number of requests"),
+        (
+            {"profile": "fast", "metrics": [{"name": n, "use": "watched"} for n in ("errors", "slow")]},
+            "with the profile fast: at least one metric must be required",
+        ),
     ],
 )
 def test_what_does_not_go_with_the_profile_is_refused(policy: dict[str, Any], words: str) -> None:

@@ -65,9 +65,16 @@ BAD: dict[str, tuple[Document, str]] = {
         {"policy": {"metrics": [{"name": "errors", "tolerated": MARGIN, "stated": MARGIN}]}},
         "no number of requests",
     ),
+    "nothing to prove": (
+        {"policy": {"metrics": [{"name": n, "use": "off"} for n in ("errors", "slow", "lowconf")]}},
+        "at least one metric must be required",
+    ),
     "an unknown metric": ({"policy": {"metrics": [{"name": "vibes"}]}}, "metrics"),
     "one metric twice": ({"policy": {"metrics": [{"name": "slow"}, {"name": "slow"}]}}, "slow"),
-    "a Gateway API route without a gateway": ({"routing": {"style": "gatewayAPI"}}, "name it in gateways"),
+    "a Gateway API route without a gateway": (
+        {"routing": {"style": "gatewayAPI"}},
+        "name a Gateway, or mesh, in gateways",
+    ),
     "every host inside the mesh": ({"routing": {"hosts": ["*"]}}, "name the hosts"),
     "a timeout that no try fits into": ({"routing": {"timeout": "1s"}}, "no try could end"),
     "an empty match": ({"routing": {"match": [{}]}}, "leave match out"),
@@ -254,6 +261,13 @@ SPECS = st.fixed_dictionaries(
                         optional={"tolerated": MARGINS, "tight": MARGINS, "stated": MARGINS},
                     ),
                     max_size=2,
+                )
+                | st.lists(
+                    st.fixed_dictionaries(
+                        {"name": st.sampled_from(["errors", "slow", "lowconf", "feedback", "shadow"])},
+                        optional={"use": st.sampled_from(["required", "watched", "off"])},
+                    ),
+                    unique_by=lambda metric: metric["name"],
                 ),
             },
         ),

@@ -13,6 +13,7 @@ from mesh.cluster import istio as cluster_istio
 from mesh.errors import InvalidMesh
 from mesh.model import Mesh, Split, Version, Weights, subset_name
 from mesh.policy import Policy, Retries
+from mesh.ports import Ports
 from mesh.routing import HeaderMatch, RouteMatch, Routing, Style
 from tests.mesh.cluster.routers import STYLES, at, rule, rules, targets, weights
 from tests.mesh.cluster.routers import routing as shape
@@ -28,10 +29,25 @@ def checker() -> Iterator[KubeApi]:
         yield server
 
 
-def mesh(split: Split | None = None, *versions: str, policy: Policy | None = None) -> Mesh:
+SERVED = Ports.of(
+    {
+        "spec": {
+            "ports": [
+                {"name": "grpc", "port": 9000, "targetPort": "grpc", "appProtocol": "grpc"},
+                {"name": "http", "port": 8080, "targetPort": "http", "nodePort": 30000},
+                {"name": "http-other", "port": 9090},
+            ]
+        }
+    }
+)
+
+
+def mesh(
+    split: Split | None = None, *versions: str, policy: Policy | None = None, ports: Ports | None = None
+) -> Mesh:
     names = versions or ("1.0", "1.1")
     known = tuple(Version(name) for name in names)
-    return Mesh("bert", "default", known, split or at(20), policy or Policy())
+    return Mesh("bert", "default", known, split or at(20), policy or Policy(), ports=ports or Ports())
 
 
 def render(given_mesh: Mesh, routing: Routing) -> list[Document]:
@@ -50,7 +66,25 @@ def hosts_reached(found: Document) -> set[str]:
     return {name.get("subset") or name.get("host") or name["name"] for name in names}
 
 
+def called_by_grpc(found: Document) -> bool:
+    return all(
+        "application/grpc" in str(match) for match in found.get("matches") or found.get("match") or [{}]
+    )
+
+
+def ports_reached(found: Document) -> set[int]:
+    """Return the ports that a rule's requests and their copies go to, those that are not named as 0."""
+    ends = [target.get("destination", target) for target in targets(found)]
+    ends += [found["mirror"]] if "mirror" in found else []
+    ends += [
+        each["requestMirror"]["backendRef"] for each in found.get("filters", ()) if "requestMirror" in each
+    ]
+    named = [end.get("port", 0) for end in ends]
+    return {port if isinstance(port, int) else port["number"] for port in named}
+
+
 NAMES = st.from_regex(r"[a-z0-9]{1,3}([.-][a-z0-9]{1,3}){0,2}", fullmatch=True)
+NAMES |= st.sampled_from(["1.0", "1.0-grpc", "grpc-1.0"])
 
 
 @st.composite
@@ -59,7 +93,8 @@ def meshes(draw: st.DrawFn) -> Mesh:
     weight = draw(st.integers(0, 100))
     mirror = draw(st.integers(0, 100)) if weight < 100 else 0
     policy = Policy(timeout_s=draw(st.floats(0.01, 60)), retries=Retries(attempts=draw(st.integers(0, 3))))
-    return mesh(Split(names[0], names[1], Weights(weight), mirror), *names, policy=policy)
+    ports = draw(st.sampled_from([Ports(), SERVED]))
+    return mesh(Split(names[0], names[1], Weights(weight), mirror), *names, policy=policy, ports=ports)
 
 
 MATCHES = st.builds(
@@ -93,11 +128,54 @@ def test_every_document_is_valid_to_the_letter(checker: KubeApi, given_mesh: Mes
 def test_weights_add_up_and_pins_reach_one_version(given_mesh: Mesh, routing: Routing) -> None:
     found = route(given_mesh, routing)
     assert sum(weights(found)) == (1_000_000 if given_mesh.split.mirror else 100)
+    names = [each["name"] for each in rules(found)]
+    assert len(set(names)) == len(names)
     for each in rules(found):
-        if each["name"].startswith("pin-"):
-            version = subset_name(each["name"].removeprefix("pin-"))
+        name = each["name"].removeprefix("grpc-")
+        if name.startswith("pin-"):
+            version = subset_name(name.removeprefix("pin-"))
             [host] = hosts_reached(each)
             assert host.split(".")[0] in (version, f"bert-{version}")
+
+
+@settings(max_examples=40)
+@given(meshes(), routings())
+def test_every_destination_names_a_port_of_the_service_that_speaks_as_the_request_does(
+    given_mesh: Mesh, routing: Routing
+) -> None:
+    ports = given_mesh.ports
+    for each in rules(route(given_mesh, routing)):
+        if "route" in each or "backendRefs" in each:
+            refused = each["name"] in {"pod-only", "unknown-version"}
+            by_grpc = ports.grpc is not None and called_by_grpc(each) and not refused
+            assert ports_reached(each) == {ports.grpc if by_grpc else ports.http}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_request_by_grpc_is_split_pinned_and_copied_as_any_other(style: Style) -> None:
+    for routing in (shape(style), shape(style, cohort_header="x-cohort")):
+        names = [each["name"] for each in rules(route(mesh(at(20, mirror=5), ports=SERVED), routing))]
+        plain = [each["name"] for each in rules(route(mesh(at(20, mirror=5)), routing))]
+        assert [name for name in names if not name.startswith("grpc-")] == plain
+        # Of rules that match the first one is taken, so what is narrower comes first.
+        for name in plain:
+            if name not in {"pod-only", "unknown-version"}:
+                assert names.index(f"grpc-{name}") == names.index(name) - 1
+    assert weights(route(mesh(at(20), ports=SERVED), shape(style))) == [80, 20]
+    assert [
+        target["weight"]
+        for target in targets(rule(route(mesh(at(20), ports=SERVED), shape(style)), "grpc-split"))
+    ] == [80, 20]
+
+
+def test_the_gateway_api_takes_the_rule_with_more_headers_so_a_refusal_says_grpc_too() -> None:
+    found = route(mesh(at(20), ports=SERVED), shape(Style.GATEWAY_API, cohort_header="x-cohort"))
+    counts = {
+        each["name"]: max(len(match.get("headers", ())) for match in each["matches"]) for each in rules(found)
+    }
+    assert counts["unknown-version"] == counts["grpc-cohort-canary"] == 2
+    names = [each["name"] for each in rules(found)]
+    assert names.index("unknown-version") < names.index("grpc-cohort-canary")
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -227,9 +305,20 @@ def test_what_the_gateway_api_cannot_answer_itself_is_a_path_that_no_pod_has(nam
 
 
 def test_a_service_is_valid_to_kubernetes_and_selects_one_version() -> None:
-    for document in gateway_api.services(mesh(), 80):
-        kubernetes_validate.validate(document, "1.37.0", strict=True)
-    assert document["spec"]["selector"] == {"app": "bert", "version": "1.1"}
+    for ports in (Ports(), SERVED):
+        for document in gateway_api.services(mesh(ports=ports)):
+            kubernetes_validate.validate(document, "1.37.0", strict=True)
+        assert document["spec"]["selector"] == {"app": "bert", "version": "1.1"}
+
+
+def test_the_services_of_the_versions_have_the_ports_of_the_service_that_clients_call() -> None:
+    [service, _] = gateway_api.services(mesh(ports=SERVED))
+    assert {(each["name"], each["port"], each.get("targetPort")) for each in service["spec"]["ports"]} == {
+        ("grpc", 9000, "grpc"),
+        ("http", 8080, "http"),
+        ("http-other", 9090, None),
+    }
+    assert "nodePort" not in str(service), "it is the other Service's"
 
 
 @pytest.mark.parametrize("name", ["b" * 58, "b" * 57 + ".1"])
@@ -245,6 +334,14 @@ def test_more_versions_than_a_route_can_pin_are_refused() -> None:
     assert render(mesh(at(20), *names), shape(Style.GATEWAY_API, header_pin=False))
 
 
+def test_callers_inside_the_mesh_meet_the_same_route_as_those_at_the_gateway() -> None:
+    found = route(mesh(), shape(Style.GATEWAY_API, gateways=("ingress/public", "mesh"), hosts=("a.example",)))
+    assert found["spec"]["parentRefs"] == [
+        {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public", "namespace": "ingress"},
+        {"group": "", "kind": "Service", "name": "bert"},
+    ]
+
+
 def test_the_gateway_api_needs_a_gateway() -> None:
-    with pytest.raises(InvalidMesh, match="name it in gateways"):
+    with pytest.raises(InvalidMesh, match="name a Gateway, or mesh, in gateways"):
         Routing(style=Style.GATEWAY_API)

@@ -35,8 +35,10 @@ def test_an_http_route_is_that_of_its_gateways_and_of_callers_of_the_service_if_
         False,
         ("*",),
     )
-    document["spec"]["parentRefs"].append({"group": "", "kind": "Service", "name": "bert"})
-    assert parents_of(document).sidecars
+    inside = http_route(mesh(), routing(Style.GATEWAY_API, hosts=("a.example",), gateways=("public", "mesh")))
+    both = parents_of(inside, "corp.example")
+    assert (both.gateways, both.hosts) == (((STANDARD, "default", "public"),), ("a.example",))
+    assert (both.sidecars, both.inside) == (True, ("bert.default.svc.corp.example",))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """The router over the Kubernetes API."""
 
+import json
 import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from mesh.routing import Style
 from tests.mesh.cluster.routers import STYLES, at, kind_of, router, rule, rules, targets, weights
 from tests.support.kubeapi import Fault, KubeApi
 from tests.support.kubeapi.known import OWN
+from tests.support.kubeapi.samples import untyped
 
 Document = dict[str, Any]
 
@@ -228,6 +232,38 @@ def test_an_object_that_lost_its_managed_fields_in_a_backup_is_still_ours(api: K
     assert router(api).apply(at(5)).split == at(5)
 
 
+SERVICE = {
+    "metadata": {"name": "bert", "uid": "5f0c"},
+    "spec": {"ports": [{"name": "http", "port": 80}]},
+}
+
+
+def owners_of(api: KubeApi, kind: str, name: str) -> list[tuple[str, str]]:
+    found = api.get(kind, name)["metadata"].get("ownerReferences", ())
+    return [(each["kind"], each["uid"]) for each in found]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_is_made_goes_with_the_service(api: KubeApi, style: Style) -> None:
+    here = replace(router(api, style), live_service=lambda: SERVICE)
+    here.apply(at(5))
+    assert owners_of(api, kind_of(style), "bert") == [("Service", "5f0c")]
+    if style is not Style.SUBSETS:
+        assert owners_of(api, "Service", "bert-v1-1") == [("Service", "5f0c")]
+    assert not here.apply(at(5)).changed
+    here.apply(at(20))
+    assert owners_of(api, kind_of(style), "bert") == [("Service", "5f0c")]
+
+
+def test_what_was_there_before_stays_without_the_service(api: KubeApi) -> None:
+    api.create(foreign_route(Style.SUBSETS), manager="helm")
+    here = replace(router(api, adopt=True), live_service=lambda: SERVICE)
+    here.apply(at(5))
+    here.apply(at(20))
+    assert owners_of(api, "VirtualService", "bert") == []
+    assert owners_of(api, "DestinationRule", "bert") == [("Service", "5f0c")]
+
+
 def test_a_deleted_route_is_written_anew(api: KubeApi) -> None:
     here = router(api)
     here.apply(at(5))
@@ -313,6 +349,18 @@ def test_an_api_that_is_busy_is_down_for_now(api: KubeApi, code: int) -> None:
     api.fail(Fault(code=code))
     with pytest.raises(ApiDown, match=str(code)):
         router(api).split()
+
+
+def test_a_webhook_that_is_away_is_not_told_as_an_api_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = 'Internal error occurred: failed calling webhook "validation.istio.io": connection refused'
+    monkeypatch.setattr("mesh.cluster.api.READ", lambda _: json.dumps({"message": said}).encode())
+    client = SimpleNamespace(
+        configuration=SimpleNamespace(host="https://api"),
+        param_serialize=lambda *_, **__: (),
+        call_api=lambda **__: SimpleNamespace(status=500),
+    )
+    with pytest.raises(ApiDown, match=r"takes no write, for a webhook .*validation\.istio\.io.*istiod"):
+        ClusterApi(untyped(client)).request("PATCH", "/apis/networking.istio.io/v1")
 
 
 def test_an_answer_cut_short_is_an_api_that_is_down(api: KubeApi) -> None:

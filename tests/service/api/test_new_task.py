@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 
 from service.api.app import wrap
 from service.cache.answers import AnswerCache, Rules
-from service.cache.breaker import Breaker
 from service.cache.store import GuardedStore
 from service.pod.assembly import Pod, build
 from service.shadow.comparer import CanaryAnswer, StableAnswer
@@ -26,7 +25,7 @@ from tests.service.shadow.test_comparer import Office
 def pod(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pod]:
     monkeypatch.setitem(ENDPOINTS, ENDPOINT.name, ENDPOINT)
     pod = build(tiny.settings())
-    guard = GuardedStore(MemoryStore(), Breaker(pod.clock), pod.telemetry)
+    guard = GuardedStore(MemoryStore(), pod.clock, pod.telemetry)
     pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
     pod.load()
     yield pod
@@ -73,7 +72,7 @@ def test_tensors_ask_for_it_over_rest_and_over_grpc(client: FlaskClient, pod: Po
 
 def test_a_canarys_answers_to_it_are_compared() -> None:
     office = Office()
-    office.desk.put(StableAnswer("a", "1.0", Number(1)))
-    office.desk.put(CanaryAnswer("a", "1.1", Mean(), Query("好"), Number(2), "id", "trace"))
-    office.desk.turn(0.0)
+    office.comparer.put(StableAnswer("a", "1.0", Number(1)))
+    office.comparer.put(CanaryAnswer("a", "1.1", Mean(), Query("好"), Number(2), "id", "trace"))
+    office.comparer.turn(0.0)
     assert [row["sentence"] for row in office.shown()] == ["1 and 2"]

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from observability.names import FOUND_PATTERN
 from service.batching.deadline import Deadline
 from service.cache.answers import AnswerCache, CacheStatus, Rules, key
-from service.cache.breaker import Breaker
 from service.cache.store import GuardedStore, Store, Value
 from service.engine import Array, Item
 from service.errors import Overloaded, StoreDown
@@ -35,12 +34,14 @@ LOCAL = Rules(ttl_s=60, local_bytes=1 << 20)
 
 @dataclass
 class MemoryStore:
-    """A store that can be taken away."""
+    """A store that can be taken away, or take nothing any more."""
 
     values: dict[str, bytes] = field(default_factory=dict)
     ttls: dict[str, float] = field(default_factory=dict)
     away: bool = False
+    full: bool = False
     calls: int = 0
+    writes: int = 0
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         self._call()
@@ -48,6 +49,9 @@ class MemoryStore:
 
     def put(self, values: Mapping[str, Value]) -> None:
         self._call()
+        self.writes += 1
+        if self.full:
+            raise StoreDown(MemoryError("full"))
         self.values |= {name: value.content for name, value in values.items()}
         self.ttls |= {name: value.ttl_s for name, value in values.items()}
 
@@ -106,7 +110,7 @@ def cache_over(
     store: Store | None, clock: Clock | None = None, observer: Counts | None = None, rules: Rules = RULES
 ) -> AnswerCache:
     counts, ticks = observer or Counts(), clock or Clock()
-    guard = GuardedStore(store, Breaker(ticks), counts) if store else None
+    guard = GuardedStore(store, ticks, counts) if store else None
     return AnswerCache(guard, rules, observer=counts, random=Random(1), clock=ticks)
 
 
@@ -193,6 +197,22 @@ def test_only_what_is_not_there_is_computed_and_answers_keep_their_places(tiny_r
     assert [vector(answer)[0] for answer in answers] == [2.0, 1.0, 2.0]
 
 
+@pytest.mark.parametrize("rules", [RULES, LOCAL])
+def test_what_was_computed_is_told_apart_from_what_was_there(tiny_reader: Reader, rules: Rules) -> None:
+    store = MemoryStore()
+    ask(predictor(tiny_reader, store, number=1.0)[0], "一")
+    made, _ = predictor(tiny_reader, store, number=2.0, rules=rules)
+    query = [Query(text) for text in ("一", "不", "不")]
+    asked = [made.predict(Features(), query, soon()).computed for _ in range(2)]
+    assert [[vector(answer)[0] for answer in computed] for computed in asked] == [[2.0], []]
+
+
+def test_without_a_cache_every_answer_is_computed(tiny_reader: Reader) -> None:
+    made, _ = predictor(tiny_reader, None, rules=None)
+    outcome = made.predict(Features(), [Query("一"), Query("不")], soon())
+    assert outcome.computed == outcome.answers
+
+
 def test_every_key_has_a_time_to_live(tiny_reader: Reader) -> None:
     store = MemoryStore()
     ask(predictor(tiny_reader, store)[0], "一", "不")
@@ -226,6 +246,20 @@ def test_a_store_that_is_away_costs_a_few_calls_and_heals_by_itself(tiny_reader:
     assert engine.computed == 20
     store.away = False
     assert ask(made, "一")[0] is CacheStatus.ERROR
+    clock.now += 1.0
+    assert [ask(made, "一")[0] for _ in range(2)] == [CacheStatus.MISS, CacheStatus.HIT]
+
+
+def test_a_store_that_reads_and_takes_nothing_is_written_to_a_few_times_and_heals_by_itself(
+    tiny_reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, clock = MemoryStore(full=True), Clock()
+    made, engine = predictor(tiny_reader, store, clock=clock)
+    assert {ask(made, "一")[0] for _ in range(20)} == {CacheStatus.MISS}
+    assert (store.writes, engine.computed) == (3, 20)
+    sentence = "cache takes no writes, new answers are not kept there: MemoryError: full"
+    assert caplog.messages == [sentence] * 3
+    store.full = False
     clock.now += 1.0
     assert [ask(made, "一")[0] for _ in range(2)] == [CacheStatus.MISS, CacheStatus.HIT]
 
@@ -377,4 +411,4 @@ def test_answers_from_the_pod_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("status", CacheStatus)
 def test_what_the_judge_leaves_out_is_what_was_found(status: CacheStatus) -> None:
-    assert bool(re.fullmatch(FOUND_PATTERN, status.value)) == status.found
+    assert bool(re.fullmatch(FOUND_PATTERN, status.value)) == (status in {CacheStatus.LOCAL, CacheStatus.HIT})

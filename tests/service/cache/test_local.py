@@ -43,3 +43,17 @@ def test_an_entry_is_counted_with_about_the_memory_that_it_takes() -> None:
     finally:
         tracemalloc.stop()
     assert 0.8 < local.taken_bytes / taken < 1.25
+
+
+def test_small_answers_that_come_and_go_take_no_more_memory_than_they_may() -> None:
+    room = 1 << 20
+    tracemalloc.start()
+    try:
+        local = LocalAnswers(room)
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(10_000):
+            local.put({KEY.format(number): bytes(20)})
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * room < taken <= room

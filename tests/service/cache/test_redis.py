@@ -1,5 +1,6 @@
 """Redis as a store, against a real one, and against one that speaks nonsense."""
 
+import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,42 @@ def test_the_message_about_an_unusable_url_keeps_its_password() -> None:
     with pytest.raises(SettingsError) as refused:
         RedisStore("redis://me:hunter2@c/x", 1)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:ge/heim@c/0",
+        "redis://u:ge#heim@c:6379",
+        "rediss://u:ge?heim@c/0",
+        "redis://c/x?password=geheim",
+        "redis+sentinel://c/?sentinel_password=geheim",
+        "redis://u:geheim@c/0?nonsense=1",
+    ],
+)
+def test_no_part_of_a_password_is_in_the_message_wherever_it_stands(url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        RedisStore(url, PATIENT_S)
+    assert not {"ge", "heim", "'ge'"} & set(re.findall(r"\w+", str(refused.value)))
+    assert "geheim" not in str(refused.value)
+
+
+def test_a_word_of_tls_that_there_is_not_is_refused_with_a_sentence() -> None:
+    with pytest.raises(SettingsError, match="needed: mend it"):
+        RedisStore("rediss://c?ssl_cert_reqs=nonsense", PATIENT_S)
+
+
+def test_a_socket_is_reached_by_its_path(tmp_path: Path) -> None:
+    path = str(tmp_path / "redis.sock")
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as pool:
+        listener.bind(path)
+        listener.listen()
+        asked = pool.submit(RedisStore(f"unix://{path}?db=0", PATIENT_S).get, ["a"])
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(b"$1\r\nx\r\n")
+            assert asked.result() == [b"x"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -22,7 +22,6 @@ import modelstore
 from modelstore import ModelVersion
 from service.api.app import wrap
 from service.cache.answers import AnswerCache, Rules
-from service.cache.breaker import Breaker
 from service.cache.store import GuardedStore
 from service.engine import Engine
 from service.engine.pace import heavy
@@ -86,7 +85,7 @@ class Bench:
 def bench_for(models: Path, **changes: object) -> Bench:
     given = {"model": "tiny:1.0", "models_dir": models, "cache_dir": models.parent / "cache"}
     pod = build(Settings(**(given | changes)))  # type: ignore[arg-type] # the tests name real fields
-    guard = GuardedStore(MemoryStore(), Breaker(monotonic), pod.telemetry)
+    guard = GuardedStore(MemoryStore(), monotonic, pod.telemetry)
     pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
     pod.load()
     return Bench(pod, Swapper(pod, lambda _folder: PLENTY), models)

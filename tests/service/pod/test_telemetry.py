@@ -13,7 +13,6 @@ from bertmesh.local.ports import free_ports
 from observability.logs import JsonFormatter
 from service.api.app import wrap
 from service.cache.answers import AnswerCache, Rules
-from service.cache.breaker import Breaker
 from service.cache.store import GuardedStore
 from service.pod.assembly import build
 from tests.service.cache.test_answers import MemoryStore
@@ -42,7 +41,7 @@ def spans_of(
     def serve() -> None:
         pod = build(tiny.settings(version="1.1"))
         if cached:
-            guard = GuardedStore(MemoryStore(), Breaker(pod.clock), pod.telemetry)
+            guard = GuardedStore(MemoryStore(), pod.clock, pod.telemetry)
             pod.cache = AnswerCache(guard, Rules(), observer=pod.telemetry, random=Random(1))
         pod.load()
         use(wrap(pod))

@@ -44,7 +44,7 @@ def test_clients_that_stay_connected_and_never_look_at_readiness_lose_no_request
     with running_pod(tiny, tmp_path, DRAIN_S="0.5") as pod, ThreadPoolExecutor(CLIENTS) as pool:
 
         def work(_: int) -> Counter[object]:
-            """Ask until nobody takes a connection any more; whoever is told to close connects anew."""
+            """Ask until nobody takes a connection any more; whoever is told to close connects again."""
             seen: Counter[object] = Counter()
             with connected(pod) as connection:
                 while True:

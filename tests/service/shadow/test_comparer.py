@@ -67,16 +67,18 @@ class FakeTally:
 
 @dataclass
 class Office:
-    """A desk with its surroundings."""
+    """A comparer with its surroundings."""
 
     texts: bool = False
     bounds: Bounds = BOUNDS
     board: FakeBoard = field(default_factory=FakeBoard)
     tally: FakeTally = field(default_factory=FakeTally)
-    desk: Comparer = field(init=False)
+    comparer: Comparer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.desk = Comparer(self.board, self.tally, lambda: 1000.0, "bert-1.1-0", self.texts, self.bounds)
+        self.comparer = Comparer(
+            self.board, self.tally, lambda: 1000.0, "bert-1.1-0", self.texts, self.bounds
+        )
 
     def shown(self, canary: str = "1.1") -> list[dict[str, Any]]:
         return [orjson.loads(each.document) for each in self.board.worst.get(canary, [])]
@@ -97,11 +99,11 @@ def test_in_whatever_order_notes_and_copies_arrive_all_are_compared_once(
 ) -> None:
     office = Office()
     for at, case in enumerate(cases):
-        office.desk.put(case)
+        office.comparer.put(case)
         if arriving == "one by one":
-            office.desk.turn(at / 100)
+            office.comparer.turn(at / 100)
     for at in range(20):
-        office.desk.turn(1 + at / 4)
+        office.comparer.turn(1 + at / 4)
     assert office.tally.counts == {"compared": 3, "disagreed": 0}
     assert office.board.notes == {}
 
@@ -112,9 +114,9 @@ def test_the_worst_are_kept_in_whatever_order_they_come(apart: list[float], rand
     for order in (apart, random.sample(apart, len(apart))):
         office = Office(bounds=Bounds())
         for number, each in enumerate(order):
-            office.desk.put(note(str(number), 0.0))
-            office.desk.put(copy(str(number), each))
-            office.desk.turn(0.0)
+            office.comparer.put(note(str(number), 0.0))
+            office.comparer.put(copy(str(number), each))
+            office.comparer.turn(0.0)
         kept.append([row["severity"] for row in office.shown()])
     assert kept[0] == kept[1]
     assert len(kept[0]) == min(WORST, len(apart))
@@ -124,22 +126,22 @@ def test_the_worst_are_kept_in_whatever_order_they_come(apart: list[float], rand
 def test_what_waits_is_bounded_and_what_finds_no_room_is_counted(kinds: list[str]) -> None:
     office = Office()
     for number, kind in enumerate(kinds):
-        office.desk.put(note(f"n{number}") if kind == "n" else copy(f"c{number}"))
+        office.comparer.put(note(f"n{number}") if kind == "n" else copy(f"c{number}"))
     notes, copies = kinds.count("n"), kinds.count("c")
     assert office.tally.counts["dropped stable"] == max(0, notes - BOUNDS.waiting)
     assert office.tally.counts["dropped canary"] == max(0, copies - BOUNDS.waiting)
-    while office.desk.turn(0.0) == 0.0:
+    while office.comparer.turn(0.0) == 0.0:
         pass
     assert len(office.board.notes) == min(notes, BOUNDS.waiting)
 
 
 def test_a_copy_whose_note_never_comes_is_let_go_and_counted() -> None:
     office = Office()
-    office.desk.put(copy("a"))
+    office.comparer.put(copy("a"))
     due: float | None = 0.0
     turns = 0
     while due is not None:
-        due = office.desk.turn(due)
+        due = office.comparer.turn(due)
         turns += 1
     assert office.tally.counts == {"unmatched": 1}
     assert turns < 20
@@ -147,18 +149,18 @@ def test_a_copy_whose_note_never_comes_is_let_go_and_counted() -> None:
 
 def test_a_canary_that_fails_where_the_stable_answers_disagrees() -> None:
     office = Office()
-    office.desk.put(note("a"))
-    office.desk.put(copy("a", None))
-    office.desk.turn(0.0)
+    office.comparer.put(note("a"))
+    office.comparer.put(copy("a", None))
+    office.comparer.turn(0.0)
     assert office.tally.counts == {"compared": 1, "disagreed": 1}
     assert office.shown()[0]["sentence"] == "the canary failed where the stable answered"
 
 
 def test_where_the_stable_failed_nothing_is_compared() -> None:
     office = Office()
-    office.desk.put(copy("a", None))
+    office.comparer.put(copy("a", None))
     for at in range(10):
-        office.desk.turn(float(at))
+        office.comparer.turn(float(at))
     assert office.tally.counts == {"unmatched": 1}
 
 
@@ -166,9 +168,9 @@ def test_where_the_stable_failed_nothing_is_compared() -> None:
 def test_texts_are_kept_only_where_somebody_said_so(wanted: str) -> None:
     texts = bool(wanted)
     office = Office(texts=texts)
-    office.desk.put(note("a", 0.1))
-    office.desk.put(copy("a", 0.9))
-    office.desk.turn(0.0)
+    office.comparer.put(note("a", 0.1))
+    office.comparer.put(copy("a", 0.9))
+    office.comparer.turn(0.0)
     [example] = office.shown()
     assert example["text"] == (QUERY.text if texts else "")
     assert example["about"].startswith("12 characters, sha256 ")
@@ -180,28 +182,28 @@ def test_texts_are_kept_only_where_somebody_said_so(wanted: str) -> None:
 
 def test_an_example_is_small_however_long_the_text_is() -> None:
     office = Office(texts=True)
-    office.desk.put(note("a", 0.1))
+    office.comparer.put(note("a", 0.1))
     long = copy("a", 0.9)
-    office.desk.put(
+    office.comparer.put(
         replace(long, query=Query("很" * 8000, "长" * 8000), request_id="i" * 128, trace_id="t" * 32)
     )
-    office.desk.turn(0.0)
+    office.comparer.turn(0.0)
     assert len(office.board.worst["1.1"][0].document) < 4096
 
 
 def test_without_redis_notes_are_dropped_and_copies_wait_for_it() -> None:
     office = Office()
     office.board.down = True
-    office.desk.put(note("a"))
-    office.desk.put(note("b"))
-    office.desk.put(copy("b"))
-    due = office.desk.turn(0.0)
+    office.comparer.put(note("a"))
+    office.comparer.put(note("b"))
+    office.comparer.put(copy("b"))
+    due = office.comparer.turn(0.0)
     assert due is not None
     assert due > 0.1
     assert office.tally.counts == {"dropped stable": 2}
     office.board.down = False
-    office.desk.put(note("b"))
-    office.desk.turn(due)
+    office.comparer.put(note("b"))
+    office.comparer.turn(due)
     assert office.tally.counts == {"dropped stable": 2, "compared": 1, "disagreed": 0}
 
 
@@ -209,6 +211,6 @@ def test_without_redis_notes_are_dropped_and_copies_wait_for_it() -> None:
 def test_a_note_that_nobody_can_read_is_not_compared(content: bytes) -> None:
     office = Office()
     office.board.notes["a"] = b"1.0\n" + content
-    office.desk.put(copy("a"))
-    office.desk.turn(0.0)
+    office.comparer.put(copy("a"))
+    office.comparer.turn(0.0)
     assert office.tally.counts == {}

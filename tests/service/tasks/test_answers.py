@@ -211,3 +211,15 @@ def test_a_pod_counts_answers_and_those_it_is_unsure_of_by_route(tiny: Tiny) -> 
     assert 'bertmesh_answers_total{model_version="1.1",route="mirror"} 2.0' in shown
     low = 'bertmesh_low_confidence_total{model_version="1.1",route="primary"}'
     assert f"{low} {float(sum(text[0]['score'] < FLOOR for text in answered))}" in shown
+
+
+def test_an_answer_that_was_kept_is_not_counted_again(tiny: Tiny) -> None:
+    pod = build(tiny.settings(version="1.1", cache_local_bytes=1 << 20))
+    pod.load()
+    client = wrap(pod).test_client()
+    texts = ["中国的首都是[MASK]。", "北[MASK]", "[MASK]京"]
+    for count in (2, 2, 3):
+        client.post("/fill-mask", json={"text": texts[:count]})
+    shown = client.get("/metrics").text.splitlines()
+    pod.close()
+    assert 'bertmesh_answers_total{model_version="1.1",route="primary"} 3.0' in shown

@@ -72,7 +72,7 @@ def test_a_bad_canary_ends_a_waiting_start_with_3(api: KubeApi, tmp_path: Path) 
         assert result.exit_code == 3, result.output
         explained = work.run("explain")
     assert "roll_back (" in explained.output
-    assert r'destination_service=~"bert\\.default' in explained.output
+    assert r"|bert\\.default" in explained.output
 
 
 def test_waiting_ends_in_time_with_4(work: Busy) -> None:
@@ -188,10 +188,11 @@ def test_start_makes_a_model_rollout_where_there_is_none_and_says_who_began(work
     document = yaml.safe_load(shown.output)
     assert document["spec"]["policy"] == {"profile": "fast", "steps": [{"weight": 20}]}
     assert document["spec"]["shadow"] == {"percent": 30, "duringPercent": 10}
+    assert document["metadata"]["annotations"]["bertmesh.dev/command"].startswith("start id=")
     assert not work.api.all("ModelRollout")
     made = work.run(*words)
     assert made.exit_code == 0, made.output
-    assert "admin: 1.0 -> 1.1 at 20 -> 100 %" in made.output
+    assert "admin: 1.0 -> 1.1 at 20 -> 95 -> 100 %" in made.output
     again = work.run("start", "1.2", "bert")
     assert "a rollout of '1.1' is in progress" in again.output
 

@@ -34,10 +34,12 @@ def test_each_rollouts_own_query_is_shown_and_the_one_that_all_share(work: Busy)
     work.api.create(rollout("other", service="other", policy=SLOW))
     wait_until(lambda: len(list(wants(work.api.all("ModelRollout")))) == 2, "both are under way")
     queries = json.loads(work.run("explain", "bert", "-o", "json").output)["queries"]
-    own = 'destination_service=~"bert\\\\.default\\\\.svc\\\\.cluster\\\\.local"'
-    assert own in queries["counters"]
+    names = [
+        f"{name}\\\\.default\\\\.svc\\\\.cluster\\\\.local" for name in ("bert-v1-0", "bert-v1-1", "bert")
+    ]
+    assert f'destination_service=~"{"|".join(names)}"' in queries["counters"]
     both = next(query for name, query in queries.items() if name.startswith("counters, as the operator asks"))
-    assert "bert\\\\.default\\\\.svc\\\\.cluster\\\\.local|other\\\\.default" in both
+    assert f"{names[-1]}|other-v1-0\\\\.default" in both
 
 
 def test_a_rollout_whose_state_cannot_be_read_asks_for_nothing() -> None:
