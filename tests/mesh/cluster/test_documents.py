@@ -159,7 +159,7 @@ def test_a_request_by_grpc_is_split_pinned_and_copied_as_any_other(style: Style)
         assert [name for name in names if not name.startswith("grpc-")] == plain
         # Of rules that match the first one is taken, so what is narrower comes first.
         for name in plain:
-            if name not in {"pod-only", "unknown-version"}:
+            if name not in {"asked", "pod-only", "unknown-version"}:
                 assert names.index(f"grpc-{name}") == names.index(name) - 1
     assert weights(route(mesh(at(20), ports=SERVED), shape(style))) == [80, 20]
     assert [
