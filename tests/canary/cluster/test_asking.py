@@ -209,6 +209,19 @@ def test_without_a_gateway_our_own_sidecar_alone_can_be_asked(world: World) -> N
     assert "the route's hosts do not name bert.default.svc.cluster.local" in with_one.silent[0]
 
 
+def test_callers_of_a_service_that_is_an_http_routes_parent_need_no_host_of_it(world: World) -> None:
+    world.route = document(at(20), Style.GATEWAY_API, "mesh")
+    nobody = free_port()
+    changes = {
+        "sidecar": lambda: True,
+        "domain": "invalid",
+        "live_service": lambda: {"spec": {"ports": [{"name": "http", "port": nobody}]}},
+    }
+    found = world.ask(at(20), **changes)
+    [silent] = found.silent
+    assert silent.startswith(f"our own sidecar does not answer at bert.default.svc.invalid port {nobody}")
+
+
 def test_a_request_with_a_versions_header_reaches_that_version_or_not(world: World) -> None:
     world.model.does.headers = {"x-model-version": "1.1"}
     assert world.asker().reach("1.1").answered is True

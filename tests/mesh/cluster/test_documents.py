@@ -328,11 +328,20 @@ def test_a_name_too_long_for_a_service_is_refused(name: str) -> None:
         gateway_api.service_name("bert", name)
 
 
-def test_more_versions_than_a_route_can_pin_are_refused() -> None:
-    names = [f"1.{i}" for i in range(15)]
+@pytest.mark.parametrize(
+    ("ports", "cohort", "most"),
+    [(Ports(), None, 12), (Ports(), "x-cohort", 10), (SERVED, None, 5), (SERVED, "x-cohort", 3)],
+)
+def test_more_versions_than_a_route_can_pin_are_refused(ports: Ports, cohort: str | None, most: int) -> None:
+    def rendered(count: int, *, header_pin: bool = True) -> list[Document]:
+        names = [f"1.{i}" for i in range(count)]
+        shaped = shape(Style.GATEWAY_API, cohort_header=cohort, header_pin=header_pin)
+        return render(mesh(at(20), *names, ports=ports), shaped)
+
+    assert rendered(most)
     with pytest.raises(InvalidMesh, match="16 rules at most"):
-        render(mesh(at(20), *names), shape(Style.GATEWAY_API))
-    assert render(mesh(at(20), *names), shape(Style.GATEWAY_API, header_pin=False))
+        rendered(most + 1)
+    assert rendered(most + 1, header_pin=False)
 
 
 def test_callers_inside_the_mesh_meet_the_same_route_as_those_at_the_gateway() -> None:
