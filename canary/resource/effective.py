@@ -1,10 +1,9 @@
 """What a profile says, in a ModelRollout's words: for the reference page, and for who asks what holds."""
 
 from collections.abc import Iterator, Mapping
-from typing import get_args
 
 from canary.judge.policy import Profile
-from canary.resource.fields import Percent, json_name
+from canary.resource.fields import json_name
 from canary.resource.policy import PolicySpec
 from mesh import duration
 
@@ -19,7 +18,7 @@ def _values(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, info in PolicySpec.model_fields.items():
         value = getattr(profile, name, None)
         if isinstance(value, float | int):
-            percent = Percent in (info.annotation, *get_args(info.annotation))
+            percent = (info.description or "").startswith("Per cent")
             words = f"{value} %" if percent else f"{value:,}"
             yield json_name(name), duration.text(value) if name.endswith("_s") else words
     yield "shadow.duration", duration.text(profile.shadow.duration_s)

@@ -65,6 +65,9 @@ def test_an_autoscaler_that_has_scaled_is_no_finding(api: KubeApi) -> None:
     assert codes(look(api)) == []
 
 
+BERT = {"host": "bert", "subset": "v1-0", "port": {"number": 80}}
+
+
 def test_a_route_that_helm_and_the_controller_write_is_found_by_its_managers(api: KubeApi) -> None:
     fill(api, World())
     route: dict[str, Any] = {
@@ -74,7 +77,7 @@ def test_a_route_that_helm_and_the_controller_write_is_found_by_its_managers(api
         "spec": {
             "hosts": ["bert.example.org"],
             "gateways": ["models/public"],
-            "http": [{"route": [{"destination": {"host": "bert", "subset": "v1-0"}, "weight": 100}]}],
+            "http": [{"route": [{"destination": BERT, "weight": 100}]}],
         },
     }
     api.apply(route, "bertmesh-controller")

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from bertmesh.demo.facts import WeightPeriod, failures, misplaced, seen_in, split_p
+from bertmesh.demo.facts import WeightPeriod, failures, seen_in, split_p, strangers
 from bertmesh.demo.traffic import Traffic
 from canary.rollout.model import Phase
 from tests.local.conftest import flowing
@@ -25,7 +25,8 @@ def test_a_good_canary_is_promoted_step_by_step_without_a_failed_request(
     p = split_p(splits)
     assert p is not None
     assert p > 1e-4
-    assert misplaced(splits) == 0
+    assert [split.stable for split in splits if split.weight == 100] == [0]
+    assert not strangers({stable, "1.1-reviews"}, traffic.answers())
 
 
 def test_an_undo_brings_the_former_version_back_at_once_without_a_failed_request(

@@ -13,6 +13,8 @@ from typing import Any
 
 from mesh.model import Endpoint
 
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass
 class Behaviour:
@@ -26,15 +28,15 @@ class Behaviour:
 
 
 class FakePod:
-    """One pod of one version, on a port of its own."""
+    """One pod of one version, on a port of its own unless ``address`` names one."""
 
-    def __init__(self, version: str, name: str = "") -> None:
+    def __init__(self, version: str, name: str = "", address: tuple[str, int] = (LOOPBACK, 0)) -> None:
         """Start to listen."""
         self.version = version
         self.name = name or f"bert-{version}-a"
         self.does = Behaviour()
         self.seen: list[Mapping[str, str]] = []
-        self._server = _Server(self)
+        self._server = _Server(self, address)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
@@ -46,7 +48,7 @@ class FakePod:
     @property
     def endpoint(self) -> Endpoint:
         """Its address."""
-        return Endpoint(self.name, "127.0.0.1", self.port)
+        return Endpoint(self.name, LOOPBACK, self.port)
 
     def kill(self) -> None:
         """End as a killed process does: nobody listens, and open connections break."""
@@ -74,10 +76,10 @@ class _Server(ThreadingHTTPServer):
     # Many connections may come at the same moment.
     request_queue_size = 128
 
-    def __init__(self, pod: FakePod) -> None:
+    def __init__(self, pod: FakePod, address: tuple[str, int]) -> None:
         self.pod = pod
         self._connections: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(address, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()

@@ -192,7 +192,7 @@ def test_start_makes_a_model_rollout_where_there_is_none_and_says_who_began(work
     assert not work.api.all("ModelRollout")
     made = work.run(*words)
     assert made.exit_code == 0, made.output
-    assert "admin: 1.0 -> 1.1 at 20 -> 95 -> 100 %" in made.output
+    assert "admin: 1.0 -> 1.1 at 20 -> 100 %" in made.output
     again = work.run("start", "1.2", "bert")
     assert "a rollout of '1.1' is in progress" in again.output
 
@@ -210,7 +210,7 @@ def test_start_does_not_fight_who_applies_the_spec(work: Busy) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["start", "9.9"], "there is no Deployment bert-9.9"),
+        (["start", "9.9"], "there is no Deployment with the labels app=bert, version=9.9"),
         (["start", "9.9"], "spec.canary is 9.9 now, so it begins as soon as that is mended"),
         (["start", "1.0"], "'1.0' is the stable version already"),
         (["start", "1.1", "--stable", "1.2"], "the stable version is '1.0', not '1.2'"),

@@ -1,0 +1,152 @@
+"""Istio's metrics from an Envoy that has not Istio's filters.
+
+Istio's build of Envoy counts requests in a filter of its own, `istio.stats`. Here an EnvoyFilter merges stats
+loggers, which upstream's Envoy has, into every connection manager that istiod configures; they count the same
+requests under the same name, with what istiod says of a cluster and an endpoint as raw labels. Prometheus'
+relabelling makes Istio's labels of these. (https://istio.io/latest/docs/reference/config/metrics/)
+
+Where the labels come from is therefore real: a request is counted for the first Service that istiod names in
+the cluster's metadata, as with Istio's own proxy. Not to be had: what the two ends of a connection tell each
+other of themselves (`source_*` at a server, peers' names of plain HTTP).
+"""
+
+from typing import Any, Final
+
+from mesh.envoy.shapes import extension, typed
+from observability.names import CACHE_HEADER, CACHE_LABEL, ROUTE_HEADER, ROUTE_LABEL
+from tests.cluster.control_plane import ISTIO_NAMESPACE, Document
+
+MANAGER: Final = "envoy.filters.network.http_connection_manager"
+SCRAPE_S: Final = 0.5
+METRICS: Final = "istio_requests_total|istio_request_duration_milliseconds_(?:bucket|sum|count)"
+# What istiod writes into the metadata of an endpoint: name;namespace;app;version;cluster, and into that of a
+# cluster: a list of the Services behind it, in JSON.
+WORKLOAD_LABEL, SERVICES_LABEL = "raw_workload", "raw_services"
+RAW: Final = {
+    WORKLOAD_LABEL: "%METADATA(UPSTREAM_HOST:istio:workload)%",
+    SERVICES_LABEL: "%METADATA(CLUSTER:istio:services)%",
+}
+# The sidecar of the pod that answers knows its own name; its app and version are labels of the pod, which
+# whoever scrapes it knows.
+AT_POD: Final = {
+    WORKLOAD_LABEL: "%ENVIRONMENT(ISTIO_META_WORKLOAD_NAME)%;%ENVIRONMENT(POD_NAMESPACE)%;;;",
+    SERVICES_LABEL: RAW[SERVICES_LABEL],
+}
+WORKLOAD_FIELDS: Final = (
+    "destination_workload",
+    "destination_workload_namespace",
+    "destination_app",
+    "destination_version",
+)
+SERVICE_FIELDS: Final = {
+    "destination_service": "host",
+    "destination_service_name": "name",
+    "destination_service_namespace": "namespace",
+}
+# Where requests leave a proxy, and where they come to the pod that answers them.
+CONTEXTS: Final = {"GATEWAY": "source", "SIDECAR_OUTBOUND": "source", "SIDECAR_INBOUND": "destination"}
+
+
+def envoy_filter() -> Document:
+    """Return the EnvoyFilter, for all proxies of the mesh: no `istio.stats`, but loggers that count."""
+    return {
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": {"name": "stats-of-upstream-envoy", "namespace": ISTIO_NAMESPACE},
+        "spec": {
+            "configPatches": [
+                *(_merged(context, reporter) for context, reporter in CONTEXTS.items()),
+                *(_removed(context) for context in CONTEXTS),
+            ]
+        },
+    }
+
+
+def scrape(job: str, targets: list[str]) -> Document:
+    """Return the scrape configuration of proxies whose admin ports are at ``targets`` (host:port)."""
+    return {
+        "job_name": job,
+        "scrape_interval": f"{SCRAPE_S * 1000:.0f}ms",
+        "scrape_timeout": f"{SCRAPE_S * 1000:.0f}ms",
+        "metrics_path": "/stats/prometheus",
+        "static_configs": [{"targets": targets}],
+        "metric_relabel_configs": relabelling(),
+    }
+
+
+def relabelling() -> list[Document]:
+    """Return the rules that make Istio's names and labels of what Envoy says, and drop all other metrics."""
+    return [
+        _rule(["__name__"], f"envoy_({METRICS})", "__name__"),
+        {"action": "keep", "source_labels": ["__name__"], "regex": METRICS},
+        *(_field_of_workload(number, label) for number, label in enumerate(WORKLOAD_FIELDS)),
+        *(_field_of_service(key, label) for label, key in SERVICE_FIELDS.items()),
+        *(_unknown(label) for label in (*WORKLOAD_FIELDS, *SERVICE_FIELDS)),
+        *(_rule([label], "-", label, "") for label in (ROUTE_LABEL, CACHE_LABEL)),
+        {"action": "labeldrop", "regex": f"{WORKLOAD_LABEL}|{SERVICES_LABEL}"},
+    ]
+
+
+def _field_of_workload(number: int, label: str) -> Document:
+    return _rule([WORKLOAD_LABEL], f"(?:[^;]*;){{{number}}}([^;]*);.*", label)
+
+
+def _field_of_service(key: str, label: str) -> Document:
+    # Up to the first closing brace: the first Service of the list.
+    return _rule([SERVICES_LABEL], rf'[^}}]*"{key}":"([^"]*)".*', label)
+
+
+def _unknown(label: str) -> Document:
+    return _rule([label], "|-", label, "unknown")
+
+
+def _rule(sources: list[str], regex: str, target: str, replacement: str = "$1") -> Document:
+    return {"source_labels": sources, "regex": regex, "target_label": target, "replacement": replacement}
+
+
+def _merged(context: str, reporter: str) -> Document:
+    value = {"typed_config": _manager(access_log=[_logger(reporter)])}
+    return _patch("NETWORK_FILTER", context, {}, {"operation": "MERGE", "value": value})
+
+
+def _removed(context: str) -> Document:
+    return _patch("HTTP_FILTER", context, {"subFilter": {"name": "istio.stats"}}, {"operation": "REMOVE"})
+
+
+def _patch(kind: str, context: str, within: Document, patch: Document) -> Document:
+    filters = {"filter": {"name": MANAGER, **within}}
+    match = {"context": context, "listener": {"filterChain": filters}}
+    return {"applyTo": kind, "match": match, "patch": patch}
+
+
+def _manager(**fields: Any) -> Document:  # noqa: ANN401 - any JSON
+    return typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", **fields)
+
+
+def _logger(reporter: str) -> Document:
+    labels = {
+        "reporter": reporter,
+        "source_workload": "%ENVIRONMENT(ISTIO_META_WORKLOAD_NAME)%",
+        "request_protocol": "http",
+        "response_code": "%RESPONSE_CODE%",
+        "response_flags": "%RESPONSE_FLAGS%",
+        "connection_security_policy": "unknown",
+        ROUTE_LABEL: f"%REQ({ROUTE_HEADER})%",
+        CACHE_LABEL: f"%RESP({CACHE_HEADER})%",
+        **(AT_POD if reporter == "destination" else RAW),
+    }
+    tags = [{"name": name, "value_format": value} for name, value in labels.items()]
+    requests = {"stat": {"name": "istio_requests_total", "tags": tags}, "value_fixed": 1}
+    durations = {
+        "stat": {"name": "istio_request_duration_milliseconds", "tags": tags},
+        "unit": "Milliseconds",
+        "value_format": "%DURATION%",
+    }
+    config = typed(
+        "extensions.access_loggers.stats.v3.Config",
+        # One scope for all of them: the metrics of all listeners are the same metrics.
+        stats_scope={"sharing_name": "istio"},
+        counters=[requests],
+        histograms=[durations],
+    )
+    return extension("envoy.access_loggers.stats", config)
