@@ -21,17 +21,26 @@ def python_of(name: str, cache: Path, requirements: Path) -> Path | None:
             print(f"{name} cannot be installed: {error}", file=sys.stderr)
             return None
         done.touch()
+    _share(folder)
     return folder / "bin" / "python"
 
 
 def _install(folder: Path, requirements: Path) -> None:
-    """Install apart; what the project has they share, torch above all."""
+    """Install apart, beside what the project has."""
     _run([sys.executable, "-m", "venv", str(folder)])
+    _share(folder)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    _run([*pip, "--disable-pip-version-check", "-r", str(requirements)])
+
+
+def _share(folder: Path) -> None:
+    """Let the environment see this checkout's packages, torch above all.
+
+    Each time: the cache outlives the checkout that installed it.
+    """
     (site,) = folder.glob("lib/python*/site-packages")
     ours = next(path for path in sys.path if path.endswith("site-packages"))
     (site / "project.pth").write_text(f"{ours}{os.linesep}", encoding="utf-8")
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    _run([*pip, "--disable-pip-version-check", "-r", str(requirements)])
 
 
 def _run(command: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ _NO_FLAGS: Final = {
 
 def source_loggers(mesh: Mesh) -> list[Config]:
     """Return what counts a request once, as the client saw it end (for the connection manager)."""
-    return [_logger(_labels(mesh, "source"))]
+    return [stats_logger(_labels(mesh, "source"))]
 
 
 def destination_loggers(mesh: Mesh) -> list[Config]:
@@ -37,10 +37,10 @@ def destination_loggers(mesh: Mesh) -> list[Config]:
     broken = {**labels, "response_code": "503", "response_flags": "UC"}
     given_up = {**labels, "response_code": "0", "response_flags": "DC"}
     return [
-        _logger(labels, status("GE", 100)),
-        _logger(broken, all_of(status("EQ", 0), flagged("UC", "UR", "UPE"))),
-        _logger(given_up, all_of(status("EQ", 0), flagged("UT"))),
-        _logger(given_up, all_of(status("EQ", 0), _NO_FLAGS)),
+        stats_logger(labels, status("GE", 100)),
+        stats_logger(broken, all_of(status("EQ", 0), flagged("UC", "UR", "UPE"))),
+        stats_logger(given_up, all_of(status("EQ", 0), flagged("UT"))),
+        stats_logger(given_up, all_of(status("EQ", 0), _NO_FLAGS)),
     ]
 
 
@@ -64,7 +64,11 @@ def _labels(mesh: Mesh, reporter: str) -> dict[str, str]:
     }
 
 
-def _logger(labels: dict[str, str], only: Config | None = None) -> Config:
+def stats_logger(labels: dict[str, str], only: Config | None = None) -> Config:
+    """Return an access logger that counts requests and their durations by Istio's names, with these labels.
+
+    All of an Envoy's loggers share their metrics. What the filter ``only`` leaves out is not counted.
+    """
     tags = [{"name": name, "value_format": value} for name, value in labels.items()]
     requests = {"stat": {"name": "istio_requests_total", "tags": tags}, "value_fixed": 1}
     durations = {
@@ -74,7 +78,7 @@ def _logger(labels: dict[str, str], only: Config | None = None) -> Config:
     }
     config = typed(
         "extensions.access_loggers.stats.v3.Config",
-        # One scope for all of them: the metrics of source and destination are the same metrics.
+        # One scope for all of them.
         stats_scope={"sharing_name": "istio"},
         counters=[requests],
         histograms=[durations],

@@ -25,6 +25,7 @@ _HTTP_WHEN = {
     404: "There is nothing under this path.",
     405: "The path does not take this method; the header Allow lists those that it takes.",
     413: "The body is larger than 1 MiB.",
+    416: "The header Range asks for bytes that the file does not have; Content-Range says how many it has.",
 }
 
 _HEAD = """\

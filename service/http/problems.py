@@ -26,6 +26,10 @@ HTTP_PROBLEMS: dict[int, tuple[str, str]] = {
     404: ("not-found", "there is nothing at {path}; GET / lists what there is"),
     405: ("method-not-allowed", "{path} does not take {method}; allowed: {allow}"),
     413: ("body-too-large", "a body of more than {limit:,} bytes; send less, in several requests"),
+    416: (
+        "range-not-satisfiable",
+        "the range is not in this file; the header Content-Range says how long it is; ask within it",
+    ),
 }
 
 

@@ -12,13 +12,14 @@ other of themselves (`source_*` at a server, peers' names of plain HTTP).
 
 from typing import Any, Final
 
-from mesh.envoy.shapes import extension, typed
+from mesh.envoy.metrics import stats_logger
+from mesh.envoy.shapes import typed
+from mesh.local.prometheus import ISTIO
 from observability.names import CACHE_HEADER, CACHE_LABEL, ROUTE_HEADER, ROUTE_LABEL
 from tests.cluster.control_plane import ISTIO_NAMESPACE, Document
 
 MANAGER: Final = "envoy.filters.network.http_connection_manager"
 SCRAPE_S: Final = 0.5
-METRICS: Final = "istio_requests_total|istio_request_duration_milliseconds_(?:bucket|sum|count)"
 # What istiod writes into the metadata of an endpoint: name;namespace;app;version;cluster, and into that of a
 # cluster: a list of the Services behind it, in JSON.
 WORKLOAD_LABEL, SERVICES_LABEL = "raw_workload", "raw_services"
@@ -77,8 +78,8 @@ def scrape(job: str, targets: list[str]) -> Document:
 def relabelling() -> list[Document]:
     """Return the rules that make Istio's names and labels of what Envoy says, and drop all other metrics."""
     return [
-        _rule(["__name__"], f"envoy_({METRICS})", "__name__"),
-        {"action": "keep", "source_labels": ["__name__"], "regex": METRICS},
+        _rule(["__name__"], f"envoy_({ISTIO})", "__name__"),
+        {"action": "keep", "source_labels": ["__name__"], "regex": ISTIO},
         *(_field_of_workload(number, label) for number, label in enumerate(WORKLOAD_FIELDS)),
         *(_field_of_service(key, label) for label, key in SERVICE_FIELDS.items()),
         *(_unknown(label) for label in (*WORKLOAD_FIELDS, *SERVICE_FIELDS)),
@@ -135,18 +136,4 @@ def _logger(reporter: str) -> Document:
         CACHE_LABEL: f"%RESP({CACHE_HEADER})%",
         **(AT_POD if reporter == "destination" else RAW),
     }
-    tags = [{"name": name, "value_format": value} for name, value in labels.items()]
-    requests = {"stat": {"name": "istio_requests_total", "tags": tags}, "value_fixed": 1}
-    durations = {
-        "stat": {"name": "istio_request_duration_milliseconds", "tags": tags},
-        "unit": "Milliseconds",
-        "value_format": "%DURATION%",
-    }
-    config = typed(
-        "extensions.access_loggers.stats.v3.Config",
-        # One scope for all of them: the metrics of all listeners are the same metrics.
-        stats_scope={"sharing_name": "istio"},
-        counters=[requests],
-        histograms=[durations],
-    )
-    return extension("envoy.access_loggers.stats", config)
+    return stats_logger(labels)

@@ -129,8 +129,8 @@ def test_what_stands_in_the_way_of_a_rollout_is_said(work: Busy) -> None:
     work.cluster.apply(canary="9.9")
     wait_until(lambda: bool(warnings(work.api)), "the operator looks at it")
     reading = rollouts(work.api, "default").read()[0]
-    said = "bert.default is not ready: there is no Deployment with the labels app=bert, version=9.9"
-    assert said in reading.warning
+    missing = "there is no Deployment with the labels app=bert, version=9.9"
+    assert f"bert.default is not ready: {missing}" in reading.warning
     work.api.edit("ModelRollout", "bert", {"spec": {"canary": None, "suspend": True}})
     wait_until(lambda: "suspended by its spec" in warnings(work.api), "the operator reads the spec again")
 

@@ -177,7 +177,7 @@ def test_of_two_replicas_one_writes_and_the_other_takes_over_when_it_stops(clust
         wait_until(lambda: cluster.condition("Ready")["status"] == "True")
         with running(cluster) as (second, _):
             cluster.api.edit("ModelRollout", "bert", {"spec": {"canary": "9.9"}})
-            wait_until(lambda: "bert-9.9" in cluster.condition("Ready")["message"])
+            wait_until(lambda: "version=9.9" in cluster.condition("Ready")["message"])
             assert (first.elector.holds(0), second.elector.holds(0)) == (True, False)
             stop.set()
             wait_until(lambda: second.elector.holds(0))
