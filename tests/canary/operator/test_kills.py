@@ -12,7 +12,7 @@ from tests.support.kubeapi import Fault
 
 
 class Deadly(FencedApi):
-    """An API that kills whoever uses it at every twelfth write, before or after it."""
+    """An API that kills whoever uses it at every tenth write, before or after it."""
 
     writes = 0
     kills = 0
@@ -21,11 +21,11 @@ class Deadly(FencedApi):
         if method == "GET":
             return super().request(method, path, **rest)  # type: ignore[arg-type] # handed on
         Deadly.writes += 1
-        if Deadly.writes % 24 == 12:
+        if Deadly.writes % 20 == 10:
             Deadly.kills += 1
             raise Killed
         answer = super().request(method, path, **rest)  # type: ignore[arg-type] # handed on
-        if Deadly.writes % 24 == 0:
+        if Deadly.writes % 20 == 0:
             Deadly.kills += 1
             raise Killed
         return answer
