@@ -27,6 +27,8 @@ _HTTP_WHEN = {
     413: "The body is larger than 1 MiB.",
     416: "The header Range asks for bytes that the file does not have; Content-Range says how many it has.",
 }
+_METHODS_AND_RANGES = (405, 416)
+"""What gRPC does not have, and no operation's description lists."""
 
 _HEAD = """\
 # Errors
@@ -80,7 +82,10 @@ GRPC_BY_TYPE = {"not-found": "UNIMPLEMENTED"}
 def problem_types() -> tuple[ProblemType, ...]:
     """Return all types that a client may see, by status and name."""
     found = {ProblemType("internal", 500, "The pod failed unexpectedly; its log has the cause.")}
-    found |= {ProblemType(slug, status, _HTTP_WHEN[status]) for status, (slug, _) in HTTP_PROBLEMS.items()}
+    found |= {
+        ProblemType(slug, status, _HTTP_WHEN[status], status in _METHODS_AND_RANGES)
+        for status, (slug, _) in HTTP_PROBLEMS.items()
+    }
     for error in _subclasses(ServiceError):
         if "slug" in vars(error):
             http_only = issubclass(error, HttpError)

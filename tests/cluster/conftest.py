@@ -24,6 +24,7 @@ from tests.support.processes import Prometheus, prometheus_binary
 PROGRAMS: Final = {
     "control_plane": ("kube-apiserver", "kube-controller-manager", "etcd"),
     "mesh": ("pilot-discovery",),
+    "ingress": ("pilot-agent",),
     "sidecars": ("pilot-agent",),
     "istioctl": ("istioctl",),
 }

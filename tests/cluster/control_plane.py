@@ -113,13 +113,14 @@ class ControlPlane:
         """Return a client of the package kubernetes, as administrator, that does not try again."""
         return connect(kubeconfig=str(self.kubeconfig))
 
-    def token(self, account: str, namespace: str) -> str:
-        """Return a token of a service account, as its pods get one.
+    def token(self, account: str, namespace: str, *, audience: str = "") -> str:
+        """Return a token of a service account, as its pods get one; by default for the API server.
 
         Raises:
             CommandFailed: there is no such account.
         """
-        return self.kubectl("create", "token", account, "--namespace", namespace).strip()
+        given = [f"--audience={audience}"] if audience else []
+        return self.kubectl("create", "token", account, "--namespace", namespace, *given).strip()
 
     def kubeconfig_of(self, account: str, namespace: str) -> Path:
         """Write a kubeconfig with the rights of a service account, and return it.

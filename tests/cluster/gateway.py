@@ -1,25 +1,28 @@
-"""The Envoy of the wheel as an ingress gateway that istiod configures, and a Prometheus that scrapes it."""
+"""Istio's ingress gateway: pilot-agent with the Envoy of the wheel, and a Prometheus that scrapes it."""
 
+import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import urllib3
 
-from mesh.envoy.shapes import Config, address, duration, extension, typed
-from mesh.local.binaries import find_envoy
-from mesh.local.files import write_yaml
-from tests.cluster.control_plane import ISTIO_NAMESPACE, ControlPlane
+from tests.cluster.control_plane import ISTIO_NAMESPACE, ControlPlane, Document
+from tests.cluster.istio import Files, proxy_config
 from tests.cluster.namespaces import attached
 from tests.cluster.telemetry import envoy_filter, scrape
-from tests.support.processes import Prometheus, answers, prometheus_server, running
+from tests.support.processes import Prometheus, answers, prometheus_server, running, wait_until
 
 NAME: Final = "istio-ingressgateway"
 LABELS: Final = {"app": NAME, "istio": "ingressgateway"}
+# No endpoint may have this address: istiod would take that endpoint's labels for the gateway's.
 ADDRESS: Final = "10.244.0.2"
-ADMIN_PORT: Final = 15000
-XDS: Final = "xds"
+STATUS_PORT: Final = 15021
+METRICS_PORT: Final = 15090
+AGENT_TIMEOUT_S: Final = 20
 REJECTS: Final = "pilot_total_xds_rejects"
 
 
@@ -37,12 +40,21 @@ class Gateway:
     """A running gateway: an address of its own, where it listens on the ports that Gateways name."""
 
     plane: ControlPlane
+    inside: tuple[str, ...]
+    """The words that run a command in the gateway's network namespace."""
     address: str = ADDRESS
 
     @property
-    def admin(self) -> str:
-        """Return the host and port of Envoy's admin interface."""
-        return f"{self.address}:{ADMIN_PORT}"
+    def metrics(self) -> str:
+        """Return the host and port where Prometheus scrapes Envoy."""
+        return f"{self.address}:{METRICS_PORT}"
+
+    def admin(self, path: str) -> Document:
+        """Return what Envoy's admin interface answers, which only the gateway itself can ask."""
+        words = [*self.inside, str(self.plane.programs["pilot-agent"]), "request", "GET", path]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=AGENT_TIMEOUT_S)
+        found: Document = json.loads(done.stdout)
+        return found
 
     def call(
         self, host: str, path: str = "/", *, port: int = 80, headers: Mapping[str, str] | None = None
@@ -58,14 +70,17 @@ class Gateway:
 
     def listens(self, port: int) -> bool:
         """Return whether Envoy has a listener on ``port``."""
-        found = urllib3.request("GET", f"http://{self.admin}/listeners?format=json", retries=False).json()
-        addresses = [each["local_address"]["socket_address"] for each in found.get("listener_statuses", [])]
+        found = self.admin("listeners?format=json").get("listener_statuses", [])
+        addresses = [
+            each["local_address"]["socket_address"]
+            for each in found
+            if "socket_address" in each["local_address"]
+        ]
         return port in {each["port_value"] for each in addresses}
 
-    def routes(self, host: str) -> list[Config]:
+    def routes(self, host: str) -> list[Document]:
         """Return the routes that Envoy has for ``host``, first come first served."""
-        url = f"http://{self.admin}/config_dump?resource=dynamic_route_configs"
-        configs = urllib3.request("GET", url, retries=False).json().get("configs", [])
+        configs = self.admin("config_dump?resource=dynamic_route_configs").get("configs", [])
         hosts = [each for config in configs for each in config["route_config"].get("virtual_hosts", [])]
         return [route for each in hosts if host in each["domains"] for route in each["routes"]]
 
@@ -83,26 +98,27 @@ def gateway(plane: ControlPlane) -> Iterator[Gateway]:
 
     ``plane`` must have an istiod. At the end none of what istiod sent may have been refused by a proxy.
     """
-    plane.apply(envoy_filter())
-    bootstrap = plane.folder / "gateway.yaml"
-    write_yaml(bootstrap, _bootstrap(plane))
-    here = Gateway(plane)
-    with attached(plane.network, "gateway", here.address) as inside:
-        # With hot restart on, Envoy ends when the process that started it does.
+    metadata = {"name": NAME, "namespace": ISTIO_NAMESPACE}
+    plane.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, envoy_filter())
+    folder = plane.folder / "gateway"
+    _write_identity(plane, folder)
+    with attached(plane.network, "gateway", ADDRESS) as inside:
+        here = Gateway(plane, tuple(inside))
+        # pilot-agent looks for all that a pod would have mounted below the folder that it is started in.
         words = [
             *inside,
-            str(find_envoy()),
-            "-c",
-            str(bootstrap),
-            "--disable-hot-restart",
-            "--concurrency",
-            "1",
-            "--log-level",
-            "warning",
+            "env",
+            "-C",
+            str(folder),
+            "sh",
+            "-ec",
+            'mount --bind hosts /etc/hosts; exec "$@"',
+            "gateway",
         ]
-        ready = answers(f"http://{here.admin}/ready")
-        environment = {"ISTIO_META_WORKLOAD_NAME": NAME}
-        with running("gateway", words, folder=plane.logs, ready=ready, environment=environment):
+        words += [str(plane.programs["pilot-agent"]), "proxy", "router"]
+        words += [f"--domain={ISTIO_NAMESPACE}.svc.cluster.local", "--proxyLogLevel=warning"]
+        ready = answers(f"http://{here.address}:{STATUS_PORT}/healthz/ready")
+        with running("gateway", words, folder=plane.logs, ready=ready, environment=_environment(plane)):
             yield here
             assert rejects(plane) == 0, "a proxy has refused what istiod sent: see the logs of both"
 
@@ -111,7 +127,9 @@ def gateway(plane: ControlPlane) -> Iterator[Gateway]:
 def prometheus(here: Gateway) -> Iterator[Prometheus]:
     """Run a Prometheus that knows the gateway's requests by Istio's names and labels."""
     folder = here.plane.folder / "prometheus"
-    with prometheus_server(folder, {"scrape_configs": [scrape("istio", [here.admin])]}, port=9090) as server:
+    with prometheus_server(
+        folder, {"scrape_configs": [scrape("istio", [here.metrics])]}, port=9090
+    ) as server:
         yield server
 
 
@@ -123,50 +141,49 @@ def rejects(plane: ControlPlane) -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(REJECTS))
 
 
-def _bootstrap(plane: ControlPlane) -> Config:
-    assert plane.istiod is not None
-    ads = {
-        "api_type": "DELTA_GRPC",
-        "transport_api_version": "V3",
-        "grpc_services": [{"envoy_grpc": {"cluster_name": XDS}}],
+def _write_identity(plane: ControlPlane, folder: Path) -> None:
+    """Write what a gateway's pod finds in its volumes."""
+    files = {
+        "hosts": f"127.0.0.1 localhost\n{plane.network.node} istiod.{ISTIO_NAMESPACE}.svc\n",
+        "var/run/secrets/tokens/istio-token": plane.token(NAME, ISTIO_NAMESPACE, audience="istio-ca"),
+        "var/run/secrets/istio/root-cert.pem": _root_certificate(plane),
+        "etc/istio/pod/labels": "".join(f'{name}="{value}"\n' for name, value in LABELS.items()),
     }
-    from_ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    for name in ("etc/istio/proxy", "var/lib/istio/data", "var/run/secrets/workload-spiffe-uds"):
+        (folder / name).mkdir(parents=True)
+
+
+def _root_certificate(plane: ControlPlane) -> str:
+    """Return what istiod writes into every namespace, once it has."""
+    name = "istio-ca-root-cert"
+
+    def found() -> list[Document]:
+        listed = plane.kubectl("get", "configmaps", "--namespace", ISTIO_NAMESPACE, "--output=json")
+        return [each for each in json.loads(listed)["items"] if each["metadata"]["name"] == name]
+
+    wait_until(lambda: bool(found()), f"istiod writes the ConfigMap {name}")
+    text: str = found()[0]["data"]["root-cert.pem"]
+    return text
+
+
+def _environment(plane: ControlPlane) -> Mapping[str, str]:
+    """Return what Istio's injection template gives a gateway."""
+    config = proxy_config(Files(plane.programs["pilot-discovery"].parent))
     return {
-        "node": _node(),
-        "admin": {"address": address("0.0.0.0", ADMIN_PORT)},  # noqa: S104 - in a namespace of its own
-        "dynamic_resources": {"ads_config": ads, "cds_config": from_ads, "lds_config": from_ads},
-        "static_resources": {"clusters": [_istiod(plane.network.node, plane.istiod.xds_port)]},
-        "stats_flush_interval": duration(1),
-    }
-
-
-def _node() -> Config:
-    metadata: dict[str, Any] = {
-        "ISTIO_VERSION": "1.31.0",
-        "NAMESPACE": ISTIO_NAMESPACE,
-        "NAME": NAME,
-        "WORKLOAD_NAME": NAME,
+        "PROXY_CONFIG": json.dumps(config),
+        **config["proxyMetadata"],
+        "CA_ADDR": config["discoveryAddress"],
+        "PILOT_CERT_PROVIDER": "istiod",
+        "TRUST_DOMAIN": "cluster.local",
+        "POD_NAME": NAME,
+        "POD_NAMESPACE": ISTIO_NAMESPACE,
+        "INSTANCE_IP": ADDRESS,
         "SERVICE_ACCOUNT": NAME,
-        "CLUSTER_ID": "Kubernetes",
-        "MESH_ID": "cluster.local",
-        "LABELS": LABELS,
-    }
-    # No endpoint may have this address: istiod would take that endpoint's labels for the gateway's.
-    name = f"router~{ADDRESS}~{NAME}.{ISTIO_NAMESPACE}~{ISTIO_NAMESPACE}.svc.cluster.local"
-    return {"id": name, "cluster": f"{NAME}.{ISTIO_NAMESPACE}", "metadata": metadata}
-
-
-def _istiod(host: str, port: int) -> Config:
-    http2 = typed(
-        "extensions.upstreams.http.v3.HttpProtocolOptions",
-        explicit_http_config={"http2_protocol_options": {}},
-    )
-    options = extension("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", http2)
-    endpoint = {"endpoint": {"address": address(host, port)}}
-    return {
-        "name": XDS,
-        "type": "STATIC",
-        "connect_timeout": duration(1),
-        "typed_extension_protocol_options": {options["name"]: options["typed_config"]},
-        "load_assignment": {"cluster_name": XDS, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "ISTIO_META_CLUSTER_ID": "Kubernetes",
+        "ISTIO_META_MESH_ID": "cluster.local",
+        "ISTIO_META_WORKLOAD_NAME": NAME,
+        "ISTIO_META_INTERCEPTION_MODE": "REDIRECT",
     }

