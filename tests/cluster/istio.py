@@ -172,7 +172,7 @@ def _arguments(plane: ControlPlane, ports: Istiod) -> list[str]:
     return [
         "discovery",
         f"--kubeconfig={plane.kubeconfig}",
-        f"--httpAddr=:{HTTP_PORT}",
+        f"--httpAddr={plane.network.node}:{HTTP_PORT}",
         f"--httpsAddr=:{ports.webhook_port}",
         f"--grpcAddr=:{ports.xds_port}",
         f"--secureGRPCAddr=:{ports.secure_xds_port}",
