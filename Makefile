@@ -122,7 +122,7 @@ contracts: setup-all ## Who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache bench-losses
-bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
+bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (7 to 22 minutes)
 	$(BIN)/python -m benchmarks.judge --write
 bench-judge-quick: setup-all ## The same with few runs (a minute)
 	$(BIN)/python -m benchmarks.judge --quick

@@ -106,7 +106,7 @@ def test_the_chart_is_installed_with_its_default_values(release: Release) -> Non
     stored = json.loads(
         release.plane.kubectl("get", kinds, "--namespace", release.namespace, "--output=json")
     )
-    assert {each["kind"] for each in stored["items"]} >= {"Gateway", "EnvoyFilter", "Telemetry"}
+    assert {each["kind"] for each in stored["items"]} >= {"Gateway", "PeerAuthentication", "Telemetry"}
 
 
 def test_what_the_operator_writes_is_what_envoy_splits_by(
