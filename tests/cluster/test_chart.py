@@ -17,7 +17,6 @@ from tests.cluster.stand_ins import StandIns, stand_ins
 from tests.support.helm import helm
 from tests.support.processes import Prometheus, answers, running, wait_until
 
-HOST: Final = "bert.localhost"
 METRICS_PORT: Final = 9091
 CANARY: Final = {
     "models": [
@@ -114,7 +113,7 @@ def test_what_the_operator_writes_is_what_envoy_splits_by(
 ) -> None:
     def split() -> dict[str, int]:
         release.pods.settle()
-        return ingress.weights(HOST)
+        return ingress.weights(f"{RELEASE}.{release.namespace}.localhost")
 
     release.upgrade(CANARY)
     with operator(release, counters):
