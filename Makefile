@@ -79,12 +79,8 @@ test: setup-all browser helm lint types contracts ## Lint, types, import contrac
 
 .PHONY: test-cluster
 # Their mark keeps them out of `make test` (pyproject.toml). They need root, and Go 1.26 where the programs are not yet.
-test-cluster: setup-all helm iptables ## Tests on a real API server and its controllers (root; builds them once, 10 minutes)
-	$(BIN)/python -m pytest -m "cluster and not istiod" tests/cluster
-.PHONY: test-istiod
-# Written and never run: neither istiod nor a proxy of its was built in time. `make test-cluster` takes them in when they pass.
-test-istiod: setup-all helm iptables ## The same with istiod, Envoy as its gateway, and sidecars (another 10 minutes to build)
-	$(BIN)/python -m pytest -m istiod tests/cluster
+test-cluster: setup-all helm iptables ## Tests on a real API server and istiod, with sidecars (root; the first time builds them, 26 minutes)
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 .PHONY: iptables
 # The node of these tests balances Services with it, and Istio's redirection is made with it.
@@ -122,7 +118,7 @@ contracts: setup-all ## Who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: bench-judge bench-judge-quick bench-serving bench-inside bench-cache bench-losses
-bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (about 7 minutes)
+bench-judge: setup-all ## How often each canary rule is wrong: ours, Flagger's, Argo's, Kayenta's (7 to 22 minutes)
 	$(BIN)/python -m benchmarks.judge --write
 bench-judge-quick: setup-all ## The same with few runs (a minute)
 	$(BIN)/python -m benchmarks.judge --quick

@@ -37,16 +37,11 @@ READ: Final = pytest.StashKey[dict[Path, int]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the programs: it is slow, too.
-
-    What needs istiod has a mark of its own: it was written and has not run yet.
-    """
+    """Mark what needs the programs: it is slow, too."""
     for item in items:
         if item.get_closest_marker("cluster") or _uses(item) & PROGRAMS.keys():
             item.add_marker("cluster")
             item.add_marker("slow")
-            if "mesh" in _uses(item):
-                item.add_marker("istiod")
 
 
 @pytest.hookimpl(wrapper=True)

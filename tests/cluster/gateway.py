@@ -13,7 +13,7 @@ import urllib3
 from tests.cluster.control_plane import ISTIO_NAMESPACE, ControlPlane, Document
 from tests.cluster.istio import Files, proxy_config
 from tests.cluster.namespaces import attached
-from tests.cluster.telemetry import envoy_filter, scrape
+from tests.cluster.telemetry import scrape
 from tests.support.processes import Prometheus, answers, prometheus_server, running, wait_until
 
 NAME: Final = "istio-ingressgateway"
@@ -99,7 +99,7 @@ def gateway(plane: ControlPlane) -> Iterator[Gateway]:
     ``plane`` must have an istiod. At the end none of what istiod sent may have been refused by a proxy.
     """
     metadata = {"name": NAME, "namespace": ISTIO_NAMESPACE}
-    plane.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, envoy_filter())
+    plane.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
     folder = plane.folder / "gateway"
     _write_identity(plane, folder)
     with attached(plane.network, "gateway", ADDRESS) as inside:

@@ -13,6 +13,7 @@ import yaml
 from mesh.local.binaries import find_envoy
 from tests.cluster.control_plane import ISTIO_NAMESPACE, ControlPlane, Document, Istiod, Network
 from tests.cluster.process import Process
+from tests.cluster.telemetry import envoy_filter
 from tests.support.helm import helm
 from tests.support.processes import answers
 
@@ -69,6 +70,7 @@ def istio(plane: ControlPlane, ports: Istiod | None = None) -> Iterator[ControlP
     process = Process("istiod", words, plane.logs, lambda: ready() and guards(plane), _environment())
     with process.started():
         plane.processes["istiod"] = process
+        plane.apply(envoy_filter())  # before any proxy comes
         yield replace(plane, istiod=ports)
 
 

@@ -57,7 +57,11 @@ def envoy_filter() -> Document:
         "spec": {
             "configPatches": [
                 *(_merged(context, reporter) for context, reporter in CONTEXTS.items()),
-                *(_removed(context) for context in CONTEXTS),
+                *(
+                    _removed(kind, context)
+                    for context in CONTEXTS
+                    for kind in ("HTTP_FILTER", "NETWORK_FILTER")
+                ),
             ]
         },
     }
@@ -107,16 +111,17 @@ def _rule(sources: list[str], regex: str, target: str, replacement: str = "$1") 
 
 def _merged(context: str, reporter: str) -> Document:
     value = {"typed_config": _manager(access_log=[_logger(reporter)])}
-    return _patch("NETWORK_FILTER", context, {}, {"operation": "MERGE", "value": value})
+    return _patch("NETWORK_FILTER", context, {"name": MANAGER}, {"operation": "MERGE", "value": value})
 
 
-def _removed(context: str) -> Document:
-    return _patch("HTTP_FILTER", context, {"subFilter": {"name": "istio.stats"}}, {"operation": "REMOVE"})
+def _removed(kind: str, context: str) -> Document:
+    stats = {"name": "istio.stats"}
+    within = {"name": MANAGER, "subFilter": stats} if kind == "HTTP_FILTER" else stats
+    return _patch(kind, context, within, {"operation": "REMOVE"})
 
 
 def _patch(kind: str, context: str, within: Document, patch: Document) -> Document:
-    filters = {"filter": {"name": MANAGER, **within}}
-    match = {"context": context, "listener": {"filterChain": filters}}
+    match = {"context": context, "listener": {"filterChain": {"filter": within}}}
     return {"applyTo": kind, "match": match, "patch": patch}
 
 

@@ -17,7 +17,6 @@ from tests.cluster.stand_ins import StandIns, stand_ins
 from tests.support.helm import helm
 from tests.support.processes import Prometheus, answers, running, wait_until
 
-HOST: Final = "bert.localhost"
 METRICS_PORT: Final = 9091
 CANARY: Final = {
     "models": [
@@ -106,7 +105,7 @@ def test_the_chart_is_installed_with_its_default_values(release: Release) -> Non
     stored = json.loads(
         release.plane.kubectl("get", kinds, "--namespace", release.namespace, "--output=json")
     )
-    assert {each["kind"] for each in stored["items"]} >= {"Gateway", "EnvoyFilter", "Telemetry"}
+    assert {each["kind"] for each in stored["items"]} >= {"Gateway", "PeerAuthentication", "Telemetry"}
 
 
 def test_what_the_operator_writes_is_what_envoy_splits_by(
@@ -114,7 +113,7 @@ def test_what_the_operator_writes_is_what_envoy_splits_by(
 ) -> None:
     def split() -> dict[str, int]:
         release.pods.settle()
-        return ingress.weights(HOST)
+        return ingress.weights(f"{RELEASE}.{release.namespace}.localhost")
 
     release.upgrade(CANARY)
     with operator(release, counters):

@@ -89,12 +89,25 @@ def of_etc(folder: Path, image: Image) -> list[Mount]:
 
 def of_volumes(
     container: Document, volumes: Mapping[str, Volume], environment: Mapping[str, str]
-) -> Iterator[Mount]:
-    """Yield the mounts that a container asks for.
+) -> list[Mount]:
+    """Return the mounts that a container asks for.
+
+    A place for a mount within another one is made in the other's volume, which may be for reading only.
 
     Raises:
         MountFailed: there is no such volume.
     """
+    found = list(_asked_for(container, volumes, environment))
+    for outer in found:
+        for inner in found:
+            if inner.target.startswith(f"{outer.target}/") and Path(inner.source).is_dir():
+                Path(outer.source, inner.target[len(outer.target) + 1 :]).mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def _asked_for(
+    container: Document, volumes: Mapping[str, Volume], environment: Mapping[str, str]
+) -> Iterator[Mount]:
     for each in container.get("volumeMounts", ()):
         volume = volumes.get(each["name"])
         if volume is None:

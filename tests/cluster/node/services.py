@@ -84,7 +84,11 @@ class Services:
                 targets |= {pod for pod, _ in pods}
                 lines += _balanced(address, port, pods)
         # A pod that reaches itself by its Service must see the node as the sender, or would not answer it.
-        hairpins = [f"-A {CHAIN}-BACK -s {pod} -d {pod} -j MASQUERADE" for pod in sorted(targets)]
+        # The node needs none, and its open connections would break: they began before they were tracked.
+        hairpins = [
+            f"-A {CHAIN}-BACK -s {pod} -d {pod} -j MASQUERADE"
+            for pod in sorted(targets - {self.network.node})
+        ]
         return "\n".join(
             ["*nat", f":{CHAIN} - [0:0]", f":{CHAIN}-BACK - [0:0]", *lines, *hairpins, "COMMIT", ""]
         )
