@@ -11,6 +11,9 @@ from typing import Final
 
 import pytest
 
+from mesh.cluster.api import ClusterApi
+from mesh.cluster.router import ClusterRouter
+from mesh.routing import Routing, Style
 from tests.cluster.control_plane import ControlPlane, Network
 from tests.cluster.gateway import Gateway, gateway, prometheus
 from tests.cluster.istio import istio
@@ -18,8 +21,10 @@ from tests.cluster.kubernetes import kubernetes
 from tests.cluster.namespaces import NoNamespace, own_network
 from tests.cluster.node import Node
 from tests.cluster.programs import ProgramMissing, Shelf
+from tests.cluster.stand_ins import StandIns, stand_ins
+from tests.cluster.two_versions import VERSIONS, service
 from tests.support.helm import HelmMissing, helm, kubectl
-from tests.support.processes import Prometheus, prometheus_binary
+from tests.support.processes import Prometheus, prometheus_binary, wait_until
 
 PROGRAMS: Final = {
     "control_plane": ("kube-apiserver", "kube-controller-manager", "etcd"),
@@ -135,6 +140,34 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A Kubernetes namespace of the test's own."""
     with control_plane.namespace() as name:
         yield name
+
+
+@pytest.fixture
+def host(namespace: str) -> str:
+    """The name by which a gateway lets requests in."""
+    return f"{namespace}.example.org"
+
+
+@pytest.fixture
+def router(mesh: ControlPlane, namespace: str, host: str) -> ClusterRouter:
+    """Writes the route of the Service `bert`."""
+    routing = Routing(style=Style.SUBSETS, gateways=("bert", "mesh"), hosts=(host, "bert"))
+    api = ClusterApi(mesh.client())
+    return ClusterRouter(api, "bert", namespace, lambda: VERSIONS, routing=routing, holder="bert")
+
+
+@pytest.fixture
+def pods(mesh: ControlPlane, namespace: str, host: str) -> Iterator[StandIns]:
+    """Pods of its two versions."""
+    mesh.apply(*service(namespace, host))
+    with stand_ins(mesh, namespace) as made:
+
+        def settled() -> bool:
+            made.settle()
+            return len(made.pods) == len(VERSIONS)
+
+        wait_until(settled, "each version has a pod")
+        yield made
 
 
 def _uses(item: pytest.Item) -> set[str]:

@@ -13,12 +13,12 @@ import urllib3
 from tests.cluster.control_plane import ISTIO_NAMESPACE, ControlPlane, Document
 from tests.cluster.istio import Files, proxy_config
 from tests.cluster.namespaces import attached
+from tests.cluster.stand_ins import NODE, apply_node, ready
 from tests.cluster.telemetry import scrape
 from tests.support.processes import Prometheus, answers, prometheus_server, running, wait_until
 
 NAME: Final = "istio-ingressgateway"
 LABELS: Final = {"app": NAME, "istio": "ingressgateway"}
-# No endpoint may have this address: istiod would take that endpoint's labels for the gateway's.
 ADDRESS: Final = "10.244.0.2"
 STATUS_PORT: Final = 15021
 METRICS_PORT: Final = 15090
@@ -68,6 +68,21 @@ class Gateway:
             answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data
         )
 
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Keep it from istiod until the block ends; requests come and go as before."""
+        assert self.plane.istiod is not None
+        port = str(self.plane.istiod.secure_xds_port)
+        ways = (("OUTPUT", "--dport"), ("INPUT", "--sport"))
+        rules = [[chain, "-p", "tcp", direction, port, "-j", "DROP"] for chain, direction in ways]
+        for rule in rules:
+            subprocess.run([*self.inside, "iptables", "-A", *rule], check=True)
+        try:
+            yield
+        finally:
+            for rule in rules:
+                subprocess.run([*self.inside, "iptables", "-D", *rule], check=True)
+
     def listens(self, port: int) -> bool:
         """Return whether Envoy has a listener on ``port``."""
         found = self.admin("listeners?format=json").get("listener_statuses", [])
@@ -100,6 +115,7 @@ def gateway(plane: ControlPlane) -> Iterator[Gateway]:
     """
     metadata = {"name": NAME, "namespace": ISTIO_NAMESPACE}
     plane.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    _present(plane)
     folder = plane.folder / "gateway"
     _write_identity(plane, folder)
     with attached(plane.network, "gateway", ADDRESS) as inside:
@@ -117,8 +133,8 @@ def gateway(plane: ControlPlane) -> Iterator[Gateway]:
         ]
         words += [str(plane.programs["pilot-agent"]), "proxy", "router"]
         words += [f"--domain={ISTIO_NAMESPACE}.svc.cluster.local", "--proxyLogLevel=warning"]
-        ready = answers(f"http://{here.address}:{STATUS_PORT}/healthz/ready")
-        with running("gateway", words, folder=plane.logs, ready=ready, environment=_environment(plane)):
+        up = answers(f"http://{here.address}:{STATUS_PORT}/healthz/ready")
+        with running("gateway", words, folder=plane.logs, ready=up, environment=_environment(plane)):
             yield here
             assert rejects(plane) == 0, "a proxy has refused what istiod sent: see the logs of both"
 
@@ -139,6 +155,20 @@ def rejects(plane: ControlPlane) -> int:
     url = f"http://{plane.network.node}:{plane.istiod.monitoring_port}/metrics"
     lines = urllib3.request("GET", url, retries=False).data.decode().splitlines()
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(REJECTS))
+
+
+def _present(plane: ControlPlane) -> None:
+    """Make the gateway known as the pod that it is on a cluster, and the Service that leads to it."""
+    apply_node(plane)
+    metadata = {"name": NAME, "namespace": ISTIO_NAMESPACE}
+    labels = {**LABELS, "sidecar.istio.io/inject": "false"}
+    container = {"name": "istio-proxy", "image": "istio/proxyv2"}
+    spec = {"nodeName": NODE, "serviceAccountName": NAME, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}}
+    ports = [{"name": "http2", "port": 80, "targetPort": 80}]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
+    plane.apply({**pod, "spec": spec}, {**service, "spec": {"selector": LABELS, "ports": ports}})
+    plane.apply_status({**pod, "status": ready(ADDRESS)})
 
 
 def _write_identity(plane: ControlPlane, folder: Path) -> None:

@@ -65,7 +65,7 @@ class StandIns:
         self._bind(name)
         version = pod["metadata"]["labels"].get("version", "")
         self.pods[name] = FakePod(version, name, (address, port))
-        self._set_status(name, _ready(address))
+        self._set_status(name, ready(address))
 
     def _run(self, name: str, pod: Document) -> None:
         [container] = pod["spec"]["containers"]
@@ -108,9 +108,7 @@ class StandIns:
 def stand_ins(plane: ControlPlane, namespace: str) -> Iterator[StandIns]:
     """Stand in for pods until the block ends."""
     made = StandIns(plane, namespace)
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
-    plane.apply(node)
-    plane.apply_status({**node, "status": {"conditions": _conditions("Ready")}})
+    apply_node(plane)
     try:
         yield made
     finally:
@@ -119,12 +117,20 @@ def stand_ins(plane: ControlPlane, namespace: str) -> Iterator[StandIns]:
             made.delete(name)
 
 
+def apply_node(plane: ControlPlane) -> None:
+    """Make the Node that exists in name only."""
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
+    plane.apply(node)
+    plane.apply_status({**node, "status": {"conditions": _conditions("Ready")}})
+
+
 def _port(pod: Document) -> int | None:
     ports = (port for each in pod["spec"]["containers"] for port in each.get("ports", ()))
     return next((port["containerPort"] for port in ports if port.get("name") == PORT), None)
 
 
-def _ready(address: str) -> Document:
+def ready(address: str) -> Document:
+    """Return the status of a pod that runs at an address."""
     conditions = _conditions("PodScheduled", "Initialized", "ContainersReady", "Ready")
     return {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": conditions}
 

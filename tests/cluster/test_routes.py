@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,67 +12,10 @@ from mesh.cluster.errors import ApiDown
 from mesh.cluster.router import ClusterRouter
 from mesh.model import Split, Weights
 from mesh.routing import Routing, Style
-from tests.cluster.control_plane import CommandFailed, ControlPlane, Document
+from tests.cluster.control_plane import CommandFailed, ControlPlane
 from tests.cluster.gateway import Gateway, rejects
-from tests.cluster.stand_ins import StandIns, stand_ins
-from tests.support.kubeapi.samples import deployment
+from tests.cluster.two_versions import VERSIONS, service
 from tests.support.processes import Prometheus, wait_until
-
-VERSIONS: Final = ("1.0", "1.1")
-
-
-def service(namespace: str, host: str) -> list[Document]:
-    """Return a Service of two versions with a pod each, and a Gateway that lets ``host`` in."""
-    port = {"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}
-    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [f"./{host}"]}
-    found = [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "bert"},
-            "spec": {"selector": {"app": "bert"}, "ports": [port]},
-        },
-        {
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "Gateway",
-            "metadata": {"name": "bert"},
-            "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]},
-        },
-        *(named_port(deployment(f"bert-{version}")) for version in VERSIONS),
-    ]
-    return [{**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in found]
-
-
-def named_port(document: Document) -> Document:
-    """Return a Deployment whose port is called `http`."""
-    [container] = document["spec"]["template"]["spec"]["containers"]
-    container["ports"] = [{"name": "http", "containerPort": 8080}]
-    return document
-
-
-@pytest.fixture
-def host(namespace: str) -> str:
-    return f"{namespace}.example.org"
-
-
-@pytest.fixture
-def router(mesh: ControlPlane, namespace: str, host: str) -> ClusterRouter:
-    routing = Routing(style=Style.SUBSETS, gateways=("bert", "mesh"), hosts=(host, "bert"))
-    api = ClusterApi(mesh.client())
-    return ClusterRouter(api, "bert", namespace, lambda: VERSIONS, routing=routing, holder="bert")
-
-
-@pytest.fixture
-def pods(mesh: ControlPlane, namespace: str, host: str) -> Iterator[StandIns]:
-    mesh.apply(*service(namespace, host))
-    with stand_ins(mesh, namespace) as made:
-
-        def settled() -> bool:
-            made.settle()
-            return len(made.pods) == len(VERSIONS)
-
-        wait_until(settled, "each version has a pod")
-        yield made
 
 
 def answered(ingress: Gateway, host: str, requests: int) -> Counter[str]:
