@@ -7,8 +7,10 @@ from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 LOCAL = "tests/local/"
 
-# How long an example takes is the machine's business.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes is the machine's business, and a run finds what the run before found.
+settings.register_profile(
+    "any machine", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 

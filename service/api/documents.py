@@ -48,7 +48,7 @@ class ProblemDocument(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What was seen, what was needed, and what to do.")
-    instance: str
+    instance: str | None = Field(None, description="The path, unless it is very long.")
     request_id: str
     errors: list[dict[str, str]] | None = Field(None, description="The fields at fault, one by one.")
     index: int | None = Field(None, description="Which of several texts is at fault, from 0.")

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from bertmesh.local.ports import free_port
 from service.api.app import wrap
+from service.api.documents import ProblemDocument
 from service.api.pages import WEB
 from service.errors import SettingsError
 from service.pod.assembly import Pod, build
@@ -69,6 +70,7 @@ def test_a_long_path_is_told_by_its_beginning(client: FlaskClient) -> None:
         document["detail"] == f"there is nothing at {path[:200]}… (301 characters); GET / lists what there is"
     )
     assert path not in str(document)
+    ProblemDocument.model_validate(document)
     assert problem(client.get(path[:200]), 404, "not-found")["instance"] == path[:200]
 
 
