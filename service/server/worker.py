@@ -15,6 +15,8 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers import gthread
 
+from service.server.listener import turn_away
+
 LIMIT_S = 5.0
 """For the headers and the body together, and once more for the answer: 1 MiB at 1.7 Mbit/s."""
 
@@ -108,6 +110,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn has no type
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
+                turn_away(listener)
                 while self._accepts_one_more(listener):
                     pass
                 listener.close()
