@@ -57,6 +57,8 @@ class Network:
     """The bridge's address, and the node's: pods route by it, and webhooks and proxies find istiod there."""
     prefix_length: int = 16
     """Of the pods' network, 10.244.0.0/16."""
+    pods: str = "10.244.0.0/16"
+    """The network of both."""
     infrastructure: str = "10.244.0.0/24"
     """Addresses for what is no pod (gateway, Prometheus); pods get those above it."""
     services: str = "10.96.0.0/16"

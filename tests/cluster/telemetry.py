@@ -10,6 +10,9 @@ the cluster's metadata, as with Istio's own proxy. Not to be had: what the two e
 other of themselves (`source_*` at a server, peers' names of plain HTTP).
 """
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 from mesh.envoy.metrics import stats_logger
@@ -33,6 +36,9 @@ AT_POD: Final = {
     WORKLOAD_LABEL: "%ENVIRONMENT(ISTIO_META_WORKLOAD_NAME)%;%ENVIRONMENT(POD_NAMESPACE)%;;;",
     SERVICES_LABEL: RAW[SERVICES_LABEL],
 }
+POD_LABELS: Final = {"app": "pod_app", "version": "pod_version"}
+MERGED_PORT: Final = 15020
+# Where pilot-agent tells what the sidecar and the application count; it is never redirected.
 WORKLOAD_FIELDS: Final = (
     "destination_workload",
     "destination_workload_namespace",
@@ -79,6 +85,35 @@ def scrape(job: str, targets: list[str]) -> Document:
     }
 
 
+def scrape_pods(job: str, targets: Path) -> Document:
+    """Return the scrape configuration of pods' sidecars, which `write_pods` lists in the file ``targets``."""
+    return {
+        **scrape(job, []),
+        "static_configs": [],
+        "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}],
+        "metric_relabel_configs": [*relabelling(), *map(_of_pod, POD_LABELS), _dropped(*POD_LABELS.values())],
+    }
+
+
+def write_pods(targets: Path, pods: Iterable[Document]) -> None:
+    """List the pods that have an address for `scrape_pods`, with the labels that a PodMonitor gives."""
+    found = [
+        {
+            "targets": [f"{pod['status']['podIP']}:{MERGED_PORT}"],
+            "labels": {
+                "pod": pod["metadata"]["name"],
+                "namespace": pod["metadata"]["namespace"],
+                **{name: pod["metadata"]["labels"].get(label, "") for label, name in POD_LABELS.items()},
+            },
+        }
+        for pod in pods
+        if pod["status"].get("podIP")
+    ]
+    written = targets.with_suffix(".new.json")
+    written.write_text(json.dumps(found), encoding="utf-8")
+    written.replace(targets)
+
+
 def relabelling() -> list[Document]:
     """Return the rules that make Istio's names and labels of what Envoy says, and drop all other metrics."""
     return [
@@ -88,8 +123,17 @@ def relabelling() -> list[Document]:
         *(_field_of_service(key, label) for label, key in SERVICE_FIELDS.items()),
         *(_unknown(label) for label in (*WORKLOAD_FIELDS, *SERVICE_FIELDS)),
         *(_rule([label], "-", label, "") for label in (ROUTE_LABEL, CACHE_LABEL)),
-        {"action": "labeldrop", "regex": f"{WORKLOAD_LABEL}|{SERVICES_LABEL}"},
+        _dropped(WORKLOAD_LABEL, SERVICES_LABEL),
     ]
+
+
+def _of_pod(label: str) -> Document:
+    """Return the rule that fills in a label of the pod where it is the pod that answered."""
+    return _rule(["reporter", POD_LABELS[label]], "destination;(.+)", f"destination_{label}")
+
+
+def _dropped(*labels: str) -> Document:
+    return {"action": "labeldrop", "regex": "|".join(labels)}
 
 
 def _field_of_workload(number: int, label: str) -> Document:

@@ -113,7 +113,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus_server(
-    folder: Path, configuration: Mapping[str, object], port: int | None = None
+    folder: Path, configuration: Mapping[str, object], port: int | None = None, *, host: str = "127.0.0.1"
 ) -> Iterator[Prometheus]:
     """Run a Prometheus on a configuration; its data are in ``folder`` and go with it."""
     port = port or free_port()
@@ -123,10 +123,10 @@ def prometheus_server(
         str(prometheus_binary()),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address={host}:{port}",
         "--log.level=warn",
     ]
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
     try:
         with running("prometheus", words, folder=folder, ready=answers(f"{url}/-/ready")) as child:
             yield Prometheus(url, child)
