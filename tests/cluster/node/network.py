@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.control_plane import Network
+from tests.cluster.node.errors import CommandFailed
 from tests.cluster.node.tools import run
 
 
@@ -78,6 +79,9 @@ class Link:
             f"route add default via {network.node}",
         ]
         await run("ip", "netns", "add", self.namespace)
+        with suppress(CommandFailed):
+            # The kernel takes the pods of a node that has ended away in its own time; this one was another's.
+            await run("ip", "link", "delete", self.veth)
         await run("ip", "-batch", "-", given="\n".join(outside))
         await run("ip", "-n", self.namespace, "-batch", "-", given="\n".join(inside))
         for name, value in sysctls.items():
