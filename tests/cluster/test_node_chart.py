@@ -1,9 +1,6 @@
 """The chart's pods as processes, with Istio's sidecars in all of them and STRICT mTLS between."""
 
-import json
-import subprocess
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import urllib3
@@ -12,7 +9,7 @@ from tests.chart.harness import CHART, RELEASE
 from tests.cluster.control_plane import ControlPlane, Document
 from tests.cluster.gateway import rejects
 from tests.cluster.node import Node
-from tests.support.helm import helm
+from tests.cluster.release import pods_of, run_helm
 from tests.support.processes import wait_until
 
 REQUEST = """
@@ -29,30 +26,15 @@ except OSError as error:
 """
 
 
-def install(plane: ControlPlane, namespace: str, *words: str, values: Mapping[str, Any]) -> str:
-    """Run Helm until all that it made is ready; return what it prints."""
-    where = ["--namespace", namespace, "--kubeconfig", str(plane.kubeconfig), "--timeout", "600s"]
-    done = subprocess.run(
-        [str(helm()), *words, *where, *(["--values", "-"] if values else [])],
-        input=json.dumps(values),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"HOME": str(plane.folder), "PATH": ""},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def release(mesh: ControlPlane, sidecars: Node) -> Iterator[str]:
     assert sidecars.alive
     with mesh.namespace() as namespace:
         friend = f"cluster.local/ns/{namespace}/sa/friend"
         values = {"mesh": {"authorization": {"clients": [friend]}}}
-        install(mesh, namespace, "install", RELEASE, str(CHART), "--wait", values=values)
+        run_helm(mesh, namespace, "install", RELEASE, str(CHART), "--wait", values=values)
         yield namespace
-        install(mesh, namespace, "uninstall", RELEASE, "--ignore-not-found", "--wait", values={})
+        run_helm(mesh, namespace, "uninstall", RELEASE, "--ignore-not-found", "--wait")
         # The chart keeps it; the next release may be another's.
         mesh.kubectl("delete", "crd", "modelrollouts.bertmesh.dev")
 
@@ -69,13 +51,6 @@ def client(plane: ControlPlane, namespace: str, name: str) -> str:
         "wait", "--for=condition=Ready", f"pod/{name}", f"--namespace={namespace}", "--timeout=120s"
     )
     return f"{namespace}/{name}"
-
-
-def pods_of(plane: ControlPlane, namespace: str, component: str) -> list[Document]:
-    """Return the release's pods of a component."""
-    words = ("--namespace", namespace, "--selector", f"app.kubernetes.io/component={component}")
-    found: list[Document] = json.loads(plane.kubectl("get", "pods", *words, "--output", "json"))["items"]
-    return found
 
 
 def test_a_release_serves_its_mesh_and_nobody_else(mesh: ControlPlane, sidecars: Node, release: str) -> None:
@@ -98,7 +73,7 @@ def test_a_release_serves_its_mesh_and_nobody_else(mesh: ControlPlane, sidecars:
 
 
 def test_the_releases_own_test_passes(mesh: ControlPlane, release: str) -> None:
-    told = install(mesh, release, "test", RELEASE, values={})
+    told = run_helm(mesh, release, "test", RELEASE)
     assert "Phase:          Succeeded" in told
 
 

@@ -1,7 +1,5 @@
 """Rollouts on the whole mesh: pods with sidecars under STRICT, Istio's gateway, Prometheus, and traffic."""
 
-import json
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,8 +16,8 @@ from tests.chart.harness import CHART, RELEASE
 from tests.cluster.control_plane import ControlPlane, Document
 from tests.cluster.gateway import Gateway
 from tests.cluster.node import Node
+from tests.cluster.release import pods_of, run_helm
 from tests.cluster.telemetry import scrape, scrape_pods, write_pods
-from tests.support.helm import helm
 from tests.support.processes import prometheus_server, wait_until
 
 PORT: Final = 9090
@@ -97,24 +95,7 @@ class Town:
 
     def helm(self, *words: str, values: Mapping[str, Any] | None = None) -> None:
         """Run Helm to its end."""
-        where = ["--namespace", self.namespace, "--kubeconfig", str(self.plane.kubeconfig), "--timeout=600s"]
-        done = subprocess.run(
-            [str(helm()), *words, *where, *([] if values is None else ["--values", "-"])],
-            input=json.dumps(values),
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"HOME": str(self.plane.folder), "PATH": ""},
-        )
-        assert done.returncode == 0, done.stderr
-
-    def pods(self, component: str) -> list[Document]:
-        """Return the release's pods of a component."""
-        words = ("--namespace", self.namespace, "--selector", f"app.kubernetes.io/component={component}")
-        found: list[Document] = json.loads(self.plane.kubectl("get", "pods", *words, "--output=json"))[
-            "items"
-        ]
-        return found
+        run_helm(self.plane, self.namespace, *words, values=values)
 
     def status(self) -> Document:
         """Return the ModelRollout's status."""
@@ -164,7 +145,7 @@ def town(mesh: ControlPlane, sidecars: Node, ingress: Gateway) -> Iterator[Town]
 
         def list_pods() -> None:
             while not over.wait(1.0):
-                write_pods(targets, here.pods("model"))
+                write_pods(targets, pods_of(mesh, namespace, "model"))
 
         lister = threading.Thread(target=list_pods, daemon=True)
         lister.start()

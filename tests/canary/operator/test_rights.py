@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def ask_gateways(cluster: Cluster) -> None:
         kind = "VirtualService" if version == ISTIO else "HTTPRoute"
         route = {"apiVersion": version, "kind": kind, "metadata": {"namespace": "default"}, "spec": parents}
         with ThreadPoolExecutor(1) as workers:
-            asker = ProxyAsker(api, "bert", "default", lambda: route, workers, ("default",))  # noqa: B023
+            asker = ProxyAsker(api, "bert", "default", partial(dict, route), workers, ("default",))
             assert asker.ask(Split("1.0")).silent
 
 
