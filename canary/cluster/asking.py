@@ -194,8 +194,7 @@ class ProxyAsker:
 
     def _around(self, places: Iterable[str], selector: Mapping[str, str]) -> Surroundings:
         labels = ",".join(f"{key}={value}" for key, value in selector.items())
-        known = list(places)
-        pods = [pod for place in known for pod in self._list("/api/v1", place, "pods", labels)]
+        pods = [pod for place in places for pod in self._list("/api/v1", place, "pods", labels)]
         near = {pod["metadata"]["namespace"] for pod in pods}
         services = [each for place in near for each in self._list("/api/v1", place, "services")]
         slices = [each for place in near for each in self._list(SLICES, place, "endpointslices")]
@@ -212,7 +211,6 @@ class ProxyAsker:
         if answer.code == NOT_FOUND:
             return []
         items: list[Document] = answer.checked(f"list {plural}", "see the answer").get("items", [])
-        # Items of a list carry no kind.
         return items
 
     def _own_door(self, inside: Sequence[str]) -> Door:

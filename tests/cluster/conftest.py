@@ -108,17 +108,13 @@ def mesh(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def node(control_plane: ControlPlane) -> Iterator[Node]:
     """A node that runs all pods; other modules may stand in for pods themselves."""
-    with Node(control_plane) as here:
-        yield here
-        assert here.alive
+    yield from _node(control_plane)
 
 
 @pytest.fixture(scope="module")
 def sidecars(mesh: ControlPlane) -> Iterator[Node]:
     """A node whose pods get Istio's sidecars where their labels ask for them."""
-    with Node(mesh) as here:
-        yield here
-        assert here.alive
+    yield from _node(mesh)
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +164,12 @@ def pods(mesh: ControlPlane, namespace: str, host: str) -> Iterator[StandIns]:
 
         wait_until(settled, "each version has a pod")
         yield made
+
+
+def _node(plane: ControlPlane) -> Iterator[Node]:
+    with Node(plane) as here:
+        yield here
+        assert here.alive
 
 
 def _uses(item: pytest.Item) -> set[str]:

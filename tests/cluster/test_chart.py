@@ -1,9 +1,9 @@
 """The chart on a real API server with Istio's webhooks, by Helm, and its operator's routes in Envoy."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,8 +13,8 @@ import pytest
 from tests.chart.harness import CHART, RELEASE
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.gateway import Gateway
+from tests.cluster.release import run_helm
 from tests.cluster.stand_ins import StandIns, stand_ins
-from tests.support.helm import helm
 from tests.support.processes import Prometheus, answers, running, wait_until
 
 METRICS_PORT: Final = 9091
@@ -36,39 +36,20 @@ class Release:
     pods: StandIns
 
     def helm(self, *words: str, values: Mapping[str, Any] | None = None) -> None:
-        """Run Helm until its end, hooks included."""
-        given = ["--values", "-"] if values is not None else []
-        where = [
-            "--namespace",
-            self.namespace,
-            "--kubeconfig",
-            str(self.plane.kubeconfig),
-            "--timeout",
-            "120s",
-        ]
-        command = [str(helm()), *words, *where, *given]
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={"HOME": str(self.plane.folder), "PATH": ""},
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(values or {}))
-            process.stdin.close()
-            wait_until(lambda: self._has_ended(process), f"helm {' '.join(words)} has ended")
-            assert process.returncode == 0, process.stdout.read()
+        """Run Helm until its end, hooks included, and stand in for the pods meanwhile."""
+        with ThreadPoolExecutor(1) as aside:
+            running = aside.submit(run_helm, self.plane, self.namespace, *words, values=values)
+
+            def has_ended() -> bool:
+                self.pods.settle()
+                return running.done()
+
+            wait_until(has_ended, f"helm {' '.join(words)} has ended")
+            running.result()
 
     def upgrade(self, values: Mapping[str, Any]) -> None:
         """Install or upgrade the release."""
         self.helm("upgrade", "--install", RELEASE, str(CHART), values=values)
-
-    def _has_ended(self, process: "subprocess.Popen[str]") -> bool:
-        self.pods.settle()
-        return process.poll() is not None
 
     def status(self) -> Mapping[str, Any]:
         """Return the ModelRollout's status."""

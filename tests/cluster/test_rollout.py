@@ -84,7 +84,6 @@ class Town:
     """A release in the mesh, with a Prometheus that sees its pods and the gateway."""
 
     plane: ControlPlane
-    node: Node
     gateway: Gateway
     namespace: str
 
@@ -133,6 +132,7 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(mesh: ControlPlane, sidecars: Node, ingress: Gateway) -> Iterator[Town]:
+    assert sidecars.alive
     targets = mesh.folder / "pods.json"
     write_pods(targets, [])
     jobs = [scrape("gateway", [ingress.metrics]), scrape_pods("pods", targets)]
@@ -141,7 +141,7 @@ def town(mesh: ControlPlane, sidecars: Node, ingress: Gateway) -> Iterator[Town]
         mesh.namespace() as namespace,
         prometheus_server(mesh.folder / "town", {"scrape_configs": jobs}, port=PORT, host=mesh.network.node),
     ):
-        here = Town(mesh, sidecars, ingress, namespace)
+        here = Town(mesh, ingress, namespace)
 
         def list_pods() -> None:
             while not over.wait(1.0):
