@@ -72,6 +72,8 @@ class Panel:
         self._bad = np.zeros((runs, pods + 1))
         self._safe = np.zeros((3, runs, len(SAFE)))
         self._opened = np.full(runs, -1)
+        nothing = np.zeros((runs, pods))
+        self._waiting, self._waiting_since = (nothing, nothing), np.zeros(runs)
         self._since = np.zeros(runs)
         self._ticks = 0
         self._fresh_at = 0.0
@@ -97,6 +99,7 @@ class Panel:
 
     def observe(self, at: float, tick: Counts) -> None:
         """Take in a fresh tick."""
+        heard, tick = tick.pods_n.sum(axis=1), self._joined(at, tick)
         self._ticks += 1
         first = self.step > self._opened
         self._opened = np.maximum(self._opened, self.step)
@@ -108,7 +111,7 @@ class Panel:
         self._accuse(tick, np.log(mass), phi, np.minimum(phi_s, self.profile.phi_max), incident)
         self._clear(tick, n_c, x_c, phi, first, incident)
         self.spread.observe(tick.stable_n, tick.stable_x, n_c, x_c, ~incident)
-        self._listen(at, tick.stable_n, n_c)
+        self._listen(at, tick.stable_n, heard)
         self._fresh_at = at
 
     def judge(self, at: float) -> Ints:
@@ -132,6 +135,19 @@ class Panel:
         self.step = np.where(which, self.step + 1, self.step)
         self.step = np.minimum(self.step, len(self._soaks) - 1)
         self._since = np.where(which, at, self._since)
+
+    def _joined(self, at: float, tick: Counts) -> Counts:
+        """Let the canary's counts wait for the stable's (see `canary.judge.evidence.Waiting`)."""
+        waits = (tick.stable_n == 0)[:, None]
+        kept = (at - self._waiting_since <= self.profile.no_data_s)[:, None]
+        waited = [np.where(kept, each, 0.0) for each in self._waiting]
+        pods_n, pods_x = waited[0] + tick.pods_n, waited[1] + tick.pods_x
+        some = waited[0].any(axis=1) & waits[:, 0]
+        self._waiting_since = np.where(some, self._waiting_since, at)
+        self._waiting = np.where(waits, pods_n, 0.0), np.where(waits, pods_x, 0.0)
+        return Counts(
+            tick.stable_n, tick.stable_x, np.where(waits, 0.0, pods_n), np.where(waits, 0.0, pods_x)
+        )
 
     def _accuse(self, tick: Counts, mass: Floats, phi: Floats, phi_s: Floats, incident: Bools) -> None:
         pods_n, pods_x = tick.pods_n, tick.pods_x

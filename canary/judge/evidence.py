@@ -1,7 +1,7 @@
 """The running evidence about one metric: small, incremental, O(1) a tick, and plain data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Self
 
@@ -10,7 +10,7 @@ from canary.judge.incident import StableWatch
 from canary.judge.policy import Margin, Metric, Profile
 from canary.judge.stage import Stage
 from canary.judge.statistics import HARM_GRID, SAFE_GRID, add, grow, log_harm, log_safe, mean
-from canary.measure.counts import MAX_PERCENT, Counts, Pair, Tick, better_half
+from canary.measure.counts import MAX_PERCENT, Counts, Pair, PodCounts, Tick, better_half, total
 
 HARM_CAP: Final = 2.5
 BREAKER_CAP: Final = 7.0
@@ -62,6 +62,39 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What was counted of the canary's pods, by their names, while nothing was counted of the stable.
+
+    Proxies tell durations some seconds at once, and each pod is scraped at its own time: the two sides of a
+    comparison may never come in the same tick. ``since`` is in Unix seconds.
+    """
+
+    pods: Mapping[str, Counts] = field(default_factory=dict)
+    since: float = 0.0
+
+    def joined(self, metric: Metric, tick: Tick, limit_s: float) -> tuple[Tick, Self]:
+        """Return the tick with what has waited, at most for ``limit_s`` seconds, and what waits from then on.
+
+        Where nothing is counted of the stable, the tick has nothing of the canary either: that waits.
+        """
+        none = type(self)()
+        waited = self if tick.at - self.since <= limit_s else none
+        came = {p.pod: p.metrics.get(metric.name, Counts()) for p in tick.grown(metric.skip_young_s)}
+        pods = {
+            pod: waited.pods.get(pod, Counts()) + came.get(pod, Counts()) for pod in (*waited.pods, *came)
+        }
+        if not total(metric.name, tick.stable).requests:
+            waits = any(counts.requests for counts in pods.values())
+            since = waited.since if waited.pods else tick.at
+            return replace(tick, canary=()), type(self)(pods, since) if waits else none
+        if not waited.pods:
+            return tick, none
+        return replace(
+            tick, canary=tuple(PodCounts(pod, {metric.name: n}, math.inf) for pod, n in pods.items())
+        ), none
+
+
+@dataclass(frozen=True)
 class Context:
     """What a tick is weighed by: the policy, the weight step, the change-point mass.
 
@@ -86,6 +119,7 @@ class MetricEvidence:
     watch: StableWatch = field(default_factory=StableWatch)
     step: Sample = field(default_factory=Sample)
     rollout: Sample = field(default_factory=Sample)
+    waiting: Waiting = field(default_factory=Waiting)
 
     @property
     def fair(self) -> tuple[HarmCase, ...]:
@@ -109,6 +143,9 @@ class MetricEvidence:
 
     def observe(self, metric: Metric, tick: Tick, context: Context) -> Self:
         """Return the evidence after a fresh tick that may convict or clear the canary."""
+        waiting = Waiting()
+        if metric.tolerated.ratio and not context.stage.alone:  # else nothing is compared with the stable
+            tick, waiting = self.waiting.joined(metric, tick, context.profile.no_data_s)
         pair = _pair(metric, tick, context.stage)
         watched = self if context.stage.alone else self._watch(tick.at, pair, context.profile)
         weighing = Weighing(metric, context, self, incident=watched.watch.incident)
@@ -119,6 +156,7 @@ class MetricEvidence:
             safety=weighing.safety(self.safety, pair),
             step=self.step.plus(pair, tick.seconds),
             rollout=self.rollout.plus(pair, tick.seconds),
+            waiting=waiting,
         )
 
     def at_new_step(self) -> Self:
