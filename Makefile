@@ -82,6 +82,10 @@ test: setup-all browser helm lint types contracts ## Lint, types, import contrac
 test-cluster: setup-all helm iptables ## Tests on a real API server and istiod, with sidecars (root; the first time builds them, 26 minutes)
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
+.PHONY: run-cluster
+run-cluster: setup-all helm iptables ## The main job on a real API server, istiod, gateway and sidecars, by `helm install` (root)
+	@$(BIN)/python -m tests.cluster.demo
+
 .PHONY: iptables
 # The node of these tests balances Services with it, and Istio's redirection is made with it.
 iptables:

@@ -67,14 +67,14 @@ class CorruptState(BertmeshError):
 class ActStuck(BertmeshError):
     """An act of the demo did not come to its end."""
 
-    def __init__(self, title: str, limit_s: float, log: Path) -> None:
+    def __init__(self, title: str, limit_s: float, log: str) -> None:
         super().__init__(f"{title}: no end after {limit_s:.0f} s (the controller's log: {log})")
 
 
 class ControllerSilent(BertmeshError):
     """The controller has stored nothing yet."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: str) -> None:
         super().__init__(f"the controller has not stored its state (its log: {log})")
 
 

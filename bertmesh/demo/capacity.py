@@ -1,7 +1,7 @@
 """Measures what the mesh carries: clients that never pause, for some seconds."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from statistics import median
@@ -16,7 +16,12 @@ ENOUGH = 60
 
 
 def measure_capacity(
-    gateway: str, sentences: Sequence[str], *, seed: int, clock: Callable[[], float] = time.monotonic
+    gateway: str,
+    sentences: Sequence[str],
+    *,
+    seed: int,
+    headers: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Capacity:
     """Return what ``CLIENTS`` clients of ``gateway`` (a URL) got that always send the next request at once.
 
@@ -30,7 +35,7 @@ def measure_capacity(
         return spent >= LONGEST_S or (spent >= SECONDS and len(answers) >= ENOUGH)
 
     def ask(number: int) -> None:
-        sender = Sender(gateway, sentences, Random(seed + number))
+        sender = Sender(gateway, sentences, Random(seed + number), headers or {})
         while not over():
             answer = sender.send(*sender.request())
             if clock() - begin >= WARM_S and not answer.failed:

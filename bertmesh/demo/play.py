@@ -1,26 +1,20 @@
 """Plays one act of the demo: starts the rollout, watches it, and kills the controller if the act says so."""
 
-import os
-import signal
 import time
 from uuid import uuid4
 
-from bertmesh.demo.acts import PROFILE, Act, ActResult
+from bertmesh.demo.acts import Act, ActResult
 from bertmesh.demo.facts import WeightPeriod
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.proofs import OnFile, Succession, verdict_on, waited_s
 from bertmesh.demo.screen import Screen
 from bertmesh.demo.traffic import Traffic
-from bertmesh.demo.watch import Watch
+from bertmesh.demo.venue import Venue
 from bertmesh.errors import ActStuck, RolloutRefused
-from bertmesh.local.home import Home
-from canary.local.client import Client
-from canary.local.store import FileStore
-from canary.rollout.commands import Order, Start
+from canary.rollout.commands import Order
 from canary.rollout.model import Rollout
 from canary.rollout.state import State
 
-BY = "demo"
 POLL_S = 0.1
 ANSWER_WITHIN_S = 60.0
 KILL_AT_WEIGHT = 20
@@ -33,14 +27,13 @@ SLOWER_AFTER_S = 45.0
 class Stagehand:
     """Plays one act."""
 
-    def __init__(self, home: Home, traffic: Traffic, needs: Needs, screen: Screen, act: Act) -> None:
-        self._home = home
+    def __init__(self, venue: Venue, traffic: Traffic, needs: Needs, screen: Screen, act: Act) -> None:
+        self._venue = venue
         self._traffic = traffic
         self._needs = needs
         self._screen = screen
         self._act = act
-        self._watch = Watch(home, act.canary)
-        self._client = Client(home.rollout)
+        self._written: list[int] = []
         self._begin = time.time()
         self._shown = 0
         self._killed: tuple[float, float, OnFile] | None = None
@@ -56,8 +49,8 @@ class Stagehand:
         """
         self._screen.line(f"\n[bold]{self._act.title}[/bold]")
         if self._act.spec:
-            self._home.add_versions({self._act.canary: self._act.spec})
-        self._shown = self._watch.state().entries
+            self._venue.add_version(self._act.canary, self._act.spec)
+        self._shown = self._look().entries
         self._begin = time.time()
         takes = 1
         while (rollout := self._take(last=takes == TAKES)) is None:
@@ -67,11 +60,11 @@ class Stagehand:
 
     def _take(self, *, last: bool) -> Rollout | None:
         """Play once; return the rollout that has ended, or None if it was broken off."""
-        self._watch.written.clear()
+        self._written.clear()
         self._start()
         self._killed, broken_off, begin = None, False, time.time()
         while True:
-            state = self._watch.state()
+            state = self._look()
             self._show(state)
             rollout = state.rollout
             if rollout and rollout.canary == self._act.canary:
@@ -85,17 +78,26 @@ class Stagehand:
             time.sleep(POLL_S)
 
     def _start(self) -> None:
-        start = Start(uuid4().hex, BY, time.time(), self._act.canary, profile=PROFILE.name, policy=PROFILE)
-        answer = self._client.send(start, within_s=ANSWER_WITHIN_S)
+        answer = self._venue.start(self._act.canary, ANSWER_WITHIN_S)
         if not answer.ok:
             raise RolloutRefused(answer.message)
+
+    def _look(self) -> State:
+        """Return the state, and note the canary's weight in the routes.
+
+        The weight is read first: what was written follows from what had been stored before.
+        """
+        weight = self._venue.weight(self._act.canary)
+        if self._written[-1:] != [weight]:
+            self._written.append(weight)
+        return self._venue.state()
 
     def _stop_if_stuck(self, begin: float) -> None:
         """Give up after what the act takes at the rate at which requests were really answered."""
         spent = time.time() - begin
         limit = self._needs.limit_s(self._traffic.pace.chosen)
         if spent > limit and spent > self._needs.limit_s(len(self._traffic.answers(begin)) / spent):
-            raise ActStuck(self._act.title, spent, self._home.log("controller"))
+            raise ActStuck(self._act.title, spent, self._venue.log)
 
     def _senseless(self, state: State, rollout: Rollout) -> str:
         """Return why nothing can be proved by what was usual when the rollout began, or nothing."""
@@ -106,8 +108,8 @@ class Stagehand:
         return ""
 
     def _break_off(self, why: str) -> bool:
-        order = Order(uuid4().hex, BY, time.time(), "abort")
-        taken_back = self._client.send(order, within_s=ANSWER_WITHIN_S).ok
+        order = Order(uuid4().hex, "demo", time.time(), "abort")
+        taken_back = self._venue.client.send(order, within_s=ANSWER_WITHIN_S).ok
         if taken_back:
             self._screen.line(f"         {why}: once more in {AGAIN_AFTER_S:.0f} s, by what is usual then")
         return taken_back
@@ -124,28 +126,24 @@ class Stagehand:
         return wanted and state.live_since is not None and time.time() - state.live_since > KILL_AFTER_S
 
     def _kill_controller(self) -> None:
-        pid = self._home.processes()["controller"].pid
-        if pid is None:
-            return
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:  # it has ended by itself; its successor will do
+        killed = self._venue.kill_controller()
+        if killed is None:
             return
         killed_at = time.time()
-        before = OnFile.of(self._watch.state())
-        self._screen.line(f"{killed_at - self._begin:6.1f} s  kill -9 {pid}: the controller is gone")
-        self._killed = killed_at, self._await_successor(pid), before
+        before = OnFile.of(self._look())
+        self._screen.line(f"{killed_at - self._begin:6.1f} s  kill -9 {killed}: the controller is gone")
+        self._killed = killed_at, self._await_successor(killed), before
 
-    def _await_successor(self, killed: int) -> float:
+    def _await_successor(self, killed: str) -> float:
         """Return when another controller than ``killed`` gave its first sign of life."""
-        store, begin = FileStore(self._home.rollout), time.time()
-        while (beat := store.last_beat()) is None or beat["pid"] == killed:
+        begin = time.time()
+        while (since := self._venue.successor(killed)) is None:
             self._stop_if_stuck(begin)
             time.sleep(POLL_S)
-        return float(beat["at"])
+        return since
 
     def _outcome(self, rollout: Rollout, takes: int) -> ActResult:
-        end, told = time.time(), OnFile.of(self._watch.state())
+        end, told = time.time(), OnFile.of(self._look())
         return ActResult(
             act=self._act,
             stable=rollout.stable,
@@ -156,7 +154,7 @@ class Stagehand:
             stages=tuple(WeightPeriod(it.weight, it.since, it.until or end) for it in rollout.passed),
             answers=self._traffic.answers(self._begin, end),
             history=told.history,
-            written=tuple(self._watch.written),
+            written=tuple(self._written),
             succession=Succession(*self._killed, told) if self._killed else None,
             takes=takes,
         )

@@ -2,23 +2,27 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
 
 from rich.console import Console
 
-from bertmesh.demo.acts import ACTS, PROFILE, ActResult
+from bertmesh.demo.acts import ACTS, Act, ActResult
 from bertmesh.demo.capacity import measure_capacity
+from bertmesh.demo.local import LocalVenue
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.play import Stagehand
 from bertmesh.demo.report import print_report
 from bertmesh.demo.screen import Screen
 from bertmesh.demo.sentences import review_sentences
 from bertmesh.demo.traffic import Traffic
+from bertmesh.demo.venue import Venue
 from bertmesh.errors import MeshNotRunning, MeshRunning
 from bertmesh.local.detached import end_mesh, start_detached
 from bertmesh.local.home import Home, MeshInfo
+from canary.local.client import Client
 from mesh.local.deadline import Deadline
 
 HISTORY_S, HISTORY_REQUESTS, HISTORY_LIMIT_S = 10.0, 200, 120.0
@@ -35,29 +39,50 @@ def run_demo(home: Home, *, rate: float | None, seed: int, stay: bool, console: 
         DetachedStartFailed: the mesh could not be started.
     """
     _set_aside(home)
-    sentences = review_sentences()
     begin = time.monotonic()
     console.print(f"starting the local mesh in {home.root} ...")
     info = start_detached(home, ["up", "--home", str(home.root)])
     try:
         start_s = time.monotonic() - begin
         console.print(f"ready after {start_s:.1f} s: {info.gateway}")
-        if rate is None:
-            capacity = measure_capacity(info.gateway, sentences, seed=seed)
-            console.print(capacity.words(), soft_wrap=True)
-            rate = capacity.rate
-        traffic = Traffic(info.gateway, sentences, rate=rate, random=Random(seed))
-        traffic.start()
-        try:
-            outcomes = _play_all(home, traffic, Needs.of(PROFILE, start_s), console)
-        finally:
-            traffic.stop()
-        kept = print_report(outcomes, traffic.answers(), traffic.pace, console)
+        venue = LocalVenue(home, info.gateway, Client(home.rollout))
+        kept = play_acts(venue, start_s=start_s, rate=rate, seed=seed, console=console)
     except BaseException:
         console.print(end_mesh(home))
         raise
     _finish(home, info, stay=stay, console=console)
     return kept
+
+
+def play_acts(
+    venue: Venue,
+    *,
+    start_s: float,
+    rate: float | None,
+    seed: int,
+    console: Console,
+    acts: Sequence[Act] = ACTS,
+) -> bool:
+    """Play acts under traffic and print the report; return whether every promise was kept.
+
+    ``start_s`` is how long pods take to start; ``rate`` as for `run_demo`.
+
+    Raises:
+        NoSentences: there is nothing to send.
+        ActStuck, RolloutRefused, ControllerSilent: an act could not be played.
+    """
+    sentences = review_sentences()
+    if rate is None:
+        capacity = measure_capacity(venue.gateway, sentences, seed=seed, headers=venue.headers)
+        console.print(capacity.words(), soft_wrap=True)
+        rate = capacity.rate
+    traffic = Traffic(venue.gateway, sentences, rate=rate, random=Random(seed), headers=venue.headers)
+    traffic.start()
+    try:
+        outcomes = _play_all(venue, traffic, Needs.of(venue.profile, start_s), console, acts)
+    finally:
+        traffic.stop()
+    return print_report(outcomes, traffic.answers(), traffic.pace, console)
 
 
 def _set_aside(home: Home) -> None:
@@ -72,7 +97,9 @@ def _set_aside(home: Home) -> None:
         home.root.rename(home.root.with_name(f"{home.root.name}.{stamp}"))
 
 
-def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> list[ActResult]:
+def _play_all(
+    venue: Venue, traffic: Traffic, needs: Needs, console: Console, acts: Sequence[Act]
+) -> list[ActResult]:
     rate = traffic.pace.chosen
     with Screen(console) as screen:
         screen.line(
@@ -82,7 +109,7 @@ def _play_all(home: Home, traffic: Traffic, needs: Needs, console: Console) -> l
         )
         time.sleep(HISTORY_S)
         Deadline(HISTORY_LIMIT_S).wait(lambda: len(traffic.answers()) >= HISTORY_REQUESTS)
-        return [Stagehand(home, traffic, needs, screen, act).play() for act in ACTS]
+        return [Stagehand(venue, traffic, needs, screen, act).play() for act in acts]
 
 
 def _finish(home: Home, info: MeshInfo, *, stay: bool, console: Console) -> None:

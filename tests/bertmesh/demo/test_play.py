@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from bertmesh.demo import play
+from bertmesh.demo import local, play
 from bertmesh.demo.acts import PROFILE, Act
+from bertmesh.demo.local import LocalVenue
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.play import SLOWER_AFTER_S, TAKES, Stagehand
 from bertmesh.demo.screen import Screen
@@ -49,7 +50,9 @@ class Theatre:
         self.home.tell_processes({"controller": ProcessInfo(self.child.pid, 1)})
         fake = SimpleNamespace(time=lambda: self.stage.clock.time, sleep=self.sleep)
         monkeypatch.setattr(play, "time", fake)
-        monkeypatch.setattr(play, "Client", lambda where: Client(where, now=fake.time, sleep=fake.sleep))
+        monkeypatch.setattr(local, "time", fake)
+        client = Client(self.home.rollout, now=fake.time, sleep=fake.sleep)
+        self.venue = LocalVenue(self.home, "http://nowhere", client)
 
     def sleep(self, _seconds: float) -> None:
         state = self.stage.state
@@ -68,7 +71,7 @@ class Theatre:
                 yield Response(self.stage.clock.time, 0.01, "fill-mask", 200, version)
 
     def stagehand(self, act: Act, needs: Needs = USUAL) -> Stagehand:
-        return Stagehand(self.home, self.traffic, needs, Screen(Console(file=self.text)), act)
+        return Stagehand(self.venue, self.traffic, needs, Screen(Console(file=self.text)), act)
 
 
 @pytest.fixture
