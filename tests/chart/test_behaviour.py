@@ -310,7 +310,7 @@ def test_a_password_is_made_once_and_no_secret_is_rendered() -> None:
     job = render().one("Job", "bert-secret")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     mine = {"redis": {"auth": {"existingSecret": "mine"}}}
-    assert [each["metadata"]["name"] for each in render(mine).all("Job")] == ["bert-farewell"]
+    assert [each["metadata"]["name"] for each in render(mine).all("Job")] == ["bert-farewell", "bert-ready"]
 
 
 def test_further_objects_are_rendered_from_text_and_from_mappings() -> None:

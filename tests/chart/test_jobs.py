@@ -82,6 +82,46 @@ def begun(api: KubeApi, *finalizers: str) -> None:
     api.create({**rollout, "metadata": {**rollout["metadata"], "finalizers": list(finalizers)}})
 
 
+def conditions(api: KubeApi, status: str, message: str) -> None:
+    ready = {"type": "Ready", "status": status, "reason": "R", "message": message}
+    stamp = {"lastTransitionTime": "2026-01-01T00:00:00Z"}
+    api.edit_status("ModelRollout", "bert", {"conditions": [{**ready, **stamp}]}, namespace=NAMESPACE)
+
+
+def test_an_installation_waits_until_the_route_is_made(api: KubeApi, tmp_path: Path) -> None:
+    begun(api)
+    conditions(api, "False", "there is no Deployment")
+    threading.Timer(0.7, conditions, (api, "True", "the route holds what the controller wants")).start()
+    done = run(api, tmp_path, granted(api, "bert-ready"), "cluster.py", *arguments("bert-ready"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ModelRollout bert is ready: the route holds what the controller wants\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "said"),
+    [
+        ("False", "there is no Deployment bert-v1-0", "there is no Deployment bert-v1-0"),
+        ("", "", "its controller has not said anything yet"),
+    ],
+)
+def test_an_installation_without_a_route_says_why(
+    api: KubeApi, tmp_path: Path, status: str, message: str, said: str
+) -> None:
+    begun(api)
+    if status:
+        conditions(api, status, message)
+    token = granted(api, "bert-ready")
+    done = run(api, tmp_path, token, "cluster.py", *arguments("bert-ready"), BERTMESH_PATIENCE_S="0.2")
+    assert done.returncode == 1
+    assert done.stderr == f"ModelRollout bert is not ready after 0.2 s: {said}\n"
+
+
+def test_without_a_controller_nobody_waits_for_it() -> None:
+    names = {job["metadata"]["name"] for job in render({"controller": {"enabled": False}}).all("Job")}
+    assert "bert-ready" not in names
+    assert "bert-farewell" in names
+
+
 def test_the_farewell_waits_for_the_controller(api: KubeApi, tmp_path: Path) -> None:
     begun(api, "bertmesh.dev/traffic")
 

@@ -81,6 +81,11 @@ class Cluster:
         found: dict[str, Any] | None = answer.json() if answer.status == 200 else None
         return found
 
+    def say_ready(self, name: str) -> None:
+        """Say what a controller says once it has made the route."""
+        ready = {**DONE, "type": "Ready", "reason": "Serving", "message": "the route is made"}
+        self.api.edit_status("ModelRollout", name, {"conditions": [ready]}, namespace=NAMESPACE)
+
     def run_jobs(self, stop: threading.Event) -> None:
         """Do as the Job controller does, with the scripts of the chart."""
         while not stop.wait(0.05):
@@ -88,6 +93,8 @@ class Cluster:
                 name = job["metadata"]["name"]
                 if "status" not in job:
                     [container] = job["spec"]["template"]["spec"]["containers"]
+                    if container["args"][0] == "ready":
+                        self.say_ready(container["args"][1])
                     self.api.grant(name, [self.api.get("Role", name, NAMESPACE)])
                     done = run_script(self.api, self.folder, name, "cluster.py", *container["args"])
                     assert done.returncode == 0, done.stderr
@@ -157,7 +164,7 @@ def test_a_release_is_installed_upgraded_in_mid_rollout_and_uninstalled(tmp_path
         done = cluster.helm("uninstall", RELEASE)
         assert "[CustomResourceDefinition] modelrollouts.bertmesh.dev" in done.stdout  # is kept
         assert cluster.rollout() is None
-        assert cluster.ran == ["bert-secret", "bert-secret", "bert-secret", "bert-farewell"]
+        assert cluster.ran == ["bert-secret", "bert-ready", "bert-secret", "bert-secret", "bert-farewell"]
         assert not cluster.api.has("Deployment", "bert-v1-0", NAMESPACE)
         assert cluster.api.has("Secret", "bert-redis", NAMESPACE)
 

@@ -1,6 +1,7 @@
 """What the chart's jobs ask of the Kubernetes API, with the standard library alone.
 
 secret NAME HOST        make a Secret with a random password for Redis, unless it is there
+ready NAME              wait until the ModelRollout says that its route is made, or why not
 farewell NAME           delete the ModelRollout while its controller still runs, and wait until it is gone
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 ACCOUNT = Path(os.environ.get("BERTMESH_ACCOUNT_DIR", "/var/run/secrets/kubernetes.io/serviceaccount"))
 API = os.environ.get("BERTMESH_API_URL", "https://kubernetes.default.svc")
 PATIENCE_S = float(os.environ.get("BERTMESH_PATIENCE_S", "90"))
+READY_WITHIN_S = float(os.environ.get("BERTMESH_PATIENCE_S", "240"))
 NOT_FOUND, CONFLICT = 404, 409
 GOOD = 300
 
@@ -65,6 +67,23 @@ def make_secret(name: str, host: str) -> str:
     return f"Secret {name} made"
 
 
+def ready(name: str) -> str:
+    """Wait until the route is made: before that nobody is answered at the gateway."""
+    path = f"/apis/bertmesh.dev/v1alpha1/namespaces/{namespace()}/modelrollouts/{name}"
+    end, seen = time.monotonic() + READY_WITHIN_S, "its controller has not said anything yet"
+    while time.monotonic() < end:
+        status, answer = ask("GET", path)
+        if status >= GOOD:
+            seen = f"the API says {status}: {answer.get('message')}"
+        for condition in answer.get("status", {}).get("conditions", ()):
+            if condition["type"] == "Ready":
+                if condition["status"] == "True":
+                    return f"ModelRollout {name} is ready: {condition['message']}"
+                seen = condition["message"]
+        time.sleep(0.5)
+    sys.exit(f"ModelRollout {name} is not ready after {READY_WITHIN_S:g} s: {seen}")
+
+
 def farewell(name: str) -> str:
     """Delete the ModelRollout; its controller first sends all traffic to the stable version."""
     path = f"/apis/bertmesh.dev/v1alpha1/namespaces/{namespace()}/modelrollouts/{name}"
@@ -85,6 +104,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["secret", name, host]:
             print(make_secret(name, host))
+        case ["ready", name]:
+            print(ready(name))
         case ["farewell", name]:
             print(farewell(name))
         case _:
