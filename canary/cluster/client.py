@@ -1,8 +1,8 @@
 """The client of a cluster: reads a ModelRollout's status, and leaves orders in its annotation.
 
 One way for all orders: the annotation `bertmesh.dev/command`, written only onto the resourceVersion that was
-read. The operator stores its answer with its state and takes the annotation away; an abort may replace
-another order that still waits.
+read; nothing else is touched, for the spec belongs to who applies it. The operator stores its answer with its
+state and takes the annotation away; an abort may replace another order that still waits.
 """
 
 import time
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from canary.cluster.annotation import COMMAND, written
 from canary.cluster.api import ModelRollouts
+from canary.cluster.by_hand import overridden, standing
 from canary.cluster.errors import (
     Contended,
     NotUsable,
@@ -19,7 +20,7 @@ from canary.cluster.errors import (
     OrderOvertaken,
     OrderPending,
 )
-from canary.cluster.store import decode
+from canary.cluster.store import Notes, decode
 from canary.controller.client import RolloutClient
 from canary.errors import CanaryError
 from canary.resource.spec import GROUP, KIND
@@ -109,7 +110,7 @@ class ClusterClient(RolloutClient):
             "observed_generation": observed,
             "pending": metadata.get("annotations", {}).get(COMMAND),
             "problem": ready["message"] if hindered else None,
-            "suspended": bool(self.document["spec"].get("suspend")),
+            "suspended": bool(self.spec().get("suspend")),
         }
 
     def gone(self, waited_s: float) -> CanaryError | None:
@@ -118,9 +119,9 @@ class ClusterClient(RolloutClient):
         return OperatorGone(self.place, silent_s) if silent_s > GONE_AFTER_S else None
 
     def send(
-        self, command: Command, *, within_s: float | None = None, spec: Mapping[str, Any] | None = None
+        self, command: Command, *, within_s: float | None = None, wanted: Mapping[str, str] | None = None
     ) -> OrderResult:
-        """Leave an order, together with a change of the spec, and wait for the answer.
+        """Leave an order, with what a start wants (`annotation.FIELDS`), and wait for the answer.
 
         Raises:
             OrderPending: another one is in the way.
@@ -129,9 +130,9 @@ class ClusterClient(RolloutClient):
             ClusterError: the API is down or refuses.
         """
         patience = ANSWER_WITHIN_S if within_s is None else within_s
-        deadline = self._now() + patience
-        self._leave(command, spec or self._of_spec(command), deadline)
-        answer = self.awaited(command, deadline)
+        deadline, text = self._now() + patience, written(command, wanted)
+        self._leave(command.verb, text, deadline)
+        answer = self.awaited(command, text, deadline)
         if answer is None:
             problem, fate = self.controller()["problem"], self._fate(command)
             raise (
@@ -141,8 +142,14 @@ class ClusterClient(RolloutClient):
             )
         return answer
 
-    def awaited(self, command: Command, deadline: float) -> OrderResult | None:
-        """Return the answer to an order that was left, or None at the ``deadline`` (Unix seconds).
+    def spec(self) -> Document:
+        """Return the spec as it holds, with what people ordered, of the resource as it was read last."""
+        spec: Document = self.document["spec"]
+        kept = self._kept()
+        return overridden(spec, standing(spec, kept[1].by_hand)) if kept else spec
+
+    def awaited(self, command: Command, text: str, deadline: float) -> OrderResult | None:
+        """Return the answer to an order left as ``text``, or None at the ``deadline`` (Unix seconds).
 
         Raises:
             OrderOvertaken: it is not there any more.
@@ -154,36 +161,30 @@ class ClusterClient(RolloutClient):
             if given is not None:
                 return given
             seen = self._annotation()
-            if seen != written(command):
+            if seen != text:
                 raise OrderOvertaken(self.place, command.verb, seen or "")
             if self._now() >= deadline:
                 return None
             self._sleep(POLL_S)
 
-    def _leave(self, command: Command, spec: Mapping[str, Any], deadline: float) -> None:
+    def _leave(self, verb: str, text: str, deadline: float) -> None:
         """Write the annotation onto the resource as it is, again and again if that changes meanwhile."""
         for _ in range(TRIES):
-            self._await_turn(command, deadline)
+            self._await_turn(verb, deadline)
             version = self.document["metadata"]["resourceVersion"]
-            head = {"resourceVersion": version, "annotations": {COMMAND: written(command)}}
-            if self._rollouts.patch(self.name, {"metadata": head, **({"spec": spec} if spec else {})}):
+            head = {"resourceVersion": version, "annotations": {COMMAND: text}}
+            if self._rollouts.patch(self.name, {"metadata": head}):
                 return
         raise Contended(self.place)
 
-    def _await_turn(self, command: Command, deadline: float) -> None:
+    def _await_turn(self, verb: str, deadline: float) -> None:
         """Read the resource until no other order waits in it; an abort waits for none."""
         self.read()
-        while command.verb != "abort" and (other := self._annotation()) is not None:
+        while verb != "abort" and (other := self._annotation()) is not None:
             if self._now() >= deadline:
                 raise OrderPending(self.place, other)
             self._sleep(POLL_S)
             self.read()
-
-    def _of_spec(self, command: Command) -> Mapping[str, Any]:
-        """Return what an order changes in the spec: a suspended rollout would be paused again at once."""
-        self.read()
-        suspended = command.verb == "resume" and self.document["spec"].get("suspend")
-        return {"suspend": False} if suspended else {}
 
     def _fate(self, command: Command) -> str:
         """Take an order back that nobody took up; an abort stays, for it is right whenever it is read."""
@@ -199,8 +200,12 @@ class ClusterClient(RolloutClient):
         return found
 
     def _decoded(self) -> State | None:
+        kept = self._kept()
+        return kept[0] if kept else None
+
+    def _kept(self) -> tuple[State, Notes] | None:
         judge = self.document.get("status", {}).get("judge")
-        return decode(self.place, judge)[0] if judge else None
+        return decode(self.place, judge) if judge else None
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

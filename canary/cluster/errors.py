@@ -96,16 +96,6 @@ class Contended(CanaryError):
         super().__init__(f"ModelRollout {name} changes too fast to be written: try again")
 
 
-class SpecOfOther(CanaryError):
-    """A field that somebody else applies."""
-
-    def __init__(self, name: str, owner: str, canary: str) -> None:
-        super().__init__(
-            f"spec.canary of ModelRollout {name} is applied by {owner!r}, which would put it back: set "
-            f"spec.canary to {canary} where that gets it from, or add --force"
-        )
-
-
 class Suspended(CanaryError):
     """A start while the spec says to stand still."""
 

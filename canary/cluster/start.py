@@ -1,27 +1,24 @@
-"""How a rollout begins on a cluster: by the ModelRollout's spec, with the name of who began it."""
+"""How people begin a rollout on a cluster: by an order, with their name."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
-from canary.cluster.annotation import COMMAND, written
-from canary.cluster.api import MANAGER, ModelRollouts
+from canary.cluster.annotation import COMMAND, wanted_of_spec
+from canary.cluster.api import ModelRollouts
 from canary.cluster.client import ClusterClient
-from canary.cluster.errors import SpecOfOther, Suspended
+from canary.cluster.errors import Suspended
 from canary.errors import BadCommand, RolloutInProgress
 from canary.resource.spec import API_VERSION, GROUP, KIND
 from canary.rollout.commands import OrderResult, Start
 
 Document = dict[str, Any]
-APPLY: Final = "Apply"
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What is to begin: ``profile`` and ``steps`` of None leave the policy as it is, and so do the shares.
 
-    ``service`` and ``stable`` are needed only where there is no ModelRollout yet. ``force`` changes a
-    spec.canary that somebody else applies.
+    ``service`` and ``stable`` are needed only where there is no ModelRollout yet.
     """
 
     canary: str
@@ -29,25 +26,21 @@ class Wanted:
     service: str | None = None
     profile: str | None = None
     steps: tuple[int, ...] | None = None
-    force: bool = False
     shadow: int | None = None
     shadow_during: int | None = None
 
     @property
-    def parts(self) -> Document:
-        """What is said of the policy and of copies of requests."""
-        shares = {"percent": self.shadow, "duringPercent": self.shadow_during}
-        shadow = {name: share for name, share in shares.items() if share is not None}
-        return {
-            **({"policy": self.policy} if self.policy else {}),
-            **({"shadow": shadow} if shadow else {}),
+    def words(self) -> dict[str, str]:
+        """What the order says, by `annotation.FIELDS`."""
+        steps = None if self.steps is None else ",".join(map(str, self.steps))
+        words = {
+            "canary": self.canary,
+            "profile": self.profile,
+            "steps": steps,
+            "shadow": self.shadow,
+            "shadowDuring": self.shadow_during,
         }
-
-    @property
-    def policy(self) -> Document:
-        """What is said of the policy."""
-        steps = [{"weight": weight} for weight in self.steps or ()]
-        return {**({"profile": self.profile} if self.profile else {}), **({"steps": steps} if steps else {})}
+        return {name: str(value) for name, value in words.items() if value is not None}
 
 
 def new_document(wanted: Wanted, name: str, namespace: str) -> Document:
@@ -62,28 +55,13 @@ def new_document(wanted: Wanted, name: str, namespace: str) -> Document:
             "--service and --stable"
         )
         raise BadCommand(message)
-    spec = {"service": wanted.service, "stable": wanted.stable, "canary": wanted.canary}
+    spec = {"service": wanted.service, "stable": wanted.stable, **wanted_of_spec("start", wanted.words)}
     return {
         "apiVersion": f"{GROUP}/{API_VERSION}",
         "kind": KIND,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {**spec, **wanted.parts},
+        "spec": spec,
     }
-
-
-def changes(wanted: Wanted, document: Mapping[str, Any]) -> Document:
-    """Return what of an existing spec has to change.
-
-    Raises:
-        SpecOfOther: somebody else applies spec.canary, and nothing forces us.
-    """
-    metadata, spec = document["metadata"], document["spec"]
-    owner = _applier(metadata)
-    if spec.get("canary") != wanted.canary and owner is not None and not wanted.force:
-        place = f"{metadata['namespace']}/{metadata['name']}"
-        raise SpecOfOther(place, owner, wanted.canary)
-    canary = {"canary": wanted.canary} if spec.get("canary") != wanted.canary else {}
-    return {**canary, **wanted.parts}
 
 
 def begin(
@@ -105,36 +83,28 @@ def begin(
     if wanted.stable not in {None, stable}:
         message = f"the stable version is {stable!r}, not {wanted.stable!r}: leave --stable out"
         raise BadCommand(message)
-    if client.document["spec"].get("suspend"):
+    spec = client.spec()
+    if spec.get("suspend"):
         raise Suspended(client.place)
-    spec = changes(wanted, client.document)
-    answer = client.send(command, within_s=within_s, spec=spec)
-    if answer.ok or "canary" not in spec:
-        return answer
-    later = f"spec.canary is {wanted.canary} now, so it begins as soon as that is mended"
-    return replace(answer, message=f"{answer.message}; {later}")
+    if wanted.canary == spec["stable"]:
+        message = (
+            f"spec.stable still names {wanted.canary!r}, though {stable!r} is stable now: set it to that "
+            "where it is applied, or go back by `bertmesh rollout undo`"
+        )
+        raise BadCommand(message)
+    return client.send(command, within_s=within_s, wanted=wanted.words)
 
 
-def create(rollouts: ModelRollouts, document: Document, command: Start) -> None:
+def create(rollouts: ModelRollouts, document: Document, text: str) -> None:
     """Create a ModelRollout that knows who began its first rollout.
 
     Raises:
         CanaryError: there is no such kind or namespace.
         ClusterError: the API is down or refuses.
     """
-    rollouts.create(ordered(document, command))
+    rollouts.create(ordered(document, text))
 
 
-def ordered(document: Document, command: Start) -> Document:
-    """Return a ModelRollout with the order that begins its rollout."""
-    metadata = {**document["metadata"], "annotations": {COMMAND: written(command)}}
-    return {**document, "metadata": metadata}
-
-
-def _applier(metadata: Mapping[str, Any]) -> str | None:
-    """Return who else holds spec.canary by server-side apply, as Helm and GitOps tools do."""
-    for entry in metadata.get("managedFields", ()):
-        theirs = "f:canary" in entry.get("fieldsV1", {}).get("f:spec", {})
-        if entry["operation"] == APPLY and theirs and entry["manager"] != MANAGER:
-            return str(entry["manager"])
-    return None
+def ordered(document: Document, text: str) -> Document:
+    """Return a ModelRollout with the order ``text`` that begins its rollout."""
+    return {**document, "metadata": {**document["metadata"], "annotations": {COMMAND: text}}}

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from canary.cluster.annotation import COMMAND
+from canary.cluster.by_hand import Override
 from canary.cluster.errors import StateTooLarge, StatusConflict
 from canary.errors import CanaryError
 from canary.resource.status import HISTORY_KEPT
@@ -37,7 +38,7 @@ class Notes:
     ``asked`` is the canary that the spec asked for last and that was begun: an ended rollout is not begun
     again. ``rollouts`` is how many had been begun then. ``stable`` is the stable version that the spec named
     when that was obeyed last. ``suspended`` says that the present pause is due to spec.suspend. ``spec`` is
-    the last good spec.
+    the last good spec, with what people ordered; ``by_hand`` is what they ordered, by the spec's fields.
     """
 
     stable: str = ""
@@ -45,6 +46,7 @@ class Notes:
     rollouts: int = 0
     suspended: bool = False
     spec: Mapping[str, Any] | None = None
+    by_hand: Mapping[str, Override] = field(default_factory=dict)
 
 
 NOTES: Final = TypeAdapter(Notes)

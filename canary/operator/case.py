@@ -1,11 +1,14 @@
 """A ModelRollout as the operator takes it up: its spec, and what stands in the way of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from canary.cluster import annotation
+from canary.cluster.by_hand import OF_START, Overrides, given, overridden, standing
 from canary.cluster.deployments import Deployments
 from canary.cluster.store import Notes
+from canary.errors import CanaryError
 from canary.judge.policy import Profile
 from canary.operator.intent import Begin, wanted
 from canary.resource.convert import mesh_policy_of, profile_of, routing_of
@@ -22,13 +25,68 @@ class Unusable(InvalidResource):
     """A spec that asks for something that this operator does not do."""
 
 
+class Refused(CanaryError):
+    """An order that would make the spec one that cannot be."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What people ordered that differs from the spec: what ``stands``, and what is ``asked`` for just now.
+
+    The latter holds once the order with that ``id`` is accepted.
+    """
+
+    stands: Overrides = field(default_factory=dict)
+    asked: Overrides | None = None
+    id: str = ""
+    resumes: bool = False
+
+    @property
+    def tried(self) -> Overrides:
+        """What holds if the order is accepted."""
+        return self.stands if self.asked is None else self.asked
+
+    def learned(self, state: State) -> Overrides:
+        """Return what holds after ``state``; a suspension is lifted though there may be nothing to resume."""
+        answer = state.answer_to(self.id)
+        return self.tried if answer and (answer.ok or self.resumes) else self.stands
+
+
+def by_hand(document: Document, kept: tuple[State, Notes] | None) -> ByHand:
+    """Return what people ordered: what is remembered, and what stands in the annotation."""
+    spec = document["spec"]
+    stands = standing(spec, kept[1].by_hand) if kept else {}
+    try:
+        note = annotation.note(document)
+    except annotation.UnknownCommand:
+        note = None  # told when it is heeded
+    state = kept[0] if kept else None
+    if note is None or not note.spec or (state and state.answer_to(note.id)):
+        return ByHand(stands)
+    resumes = note.verb == "resume"
+    if not resumes and state and state.active:
+        return ByHand(stands)  # it will be refused
+    others = {name: each for name, each in stands.items() if resumes or name not in OF_START}
+    return ByHand(stands, {**others, **given(spec, note.spec)}, note.id, resumes)
+
+
 @dataclass(frozen=True)
 class ResourceCase:
-    """A good spec with its policy; ``problem`` says what is wrong with a newer one that is not good."""
+    """A good spec with its policy, as people ordered it.
+
+    ``problem`` says what is wrong with a newer spec, ``refusal`` what is wrong with an order.
+    """
 
     spec: Spec
     profile: Profile
     problem: Obstacle | None = None
+    by_hand: ByHand = field(default_factory=ByHand)
+    refusal: str = ""
+
+    def check(self) -> None:
+        """Raise Refused if the order in the annotation cannot be taken."""
+        if self.refusal:
+            raise Refused(self.refusal)
 
 
 def read(document: Document) -> ResourceCase:
@@ -50,19 +108,34 @@ def read(document: Document) -> ResourceCase:
         raise InvalidResource(name, [str(error)]) from error
 
 
-def take_up(document: Document, notes: Notes | None) -> ResourceCase:
-    """Return what the resource asks for, or what the last good spec asked for, with the problem.
+def take_up(document: Document, kept: tuple[State, Notes] | None) -> ResourceCase:
+    """Return what the resource and people's orders ask for.
+
+    Where the spec is no good it is what the last good spec asked for, with the problem.
 
     Raises:
         InvalidResource: it cannot be done, and there is no former spec.
     """
+    orders = by_hand(document, kept)
     try:
-        return read(document)
+        return replace(_with(document, orders.tried), by_hand=orders)
     except InvalidResource as error:
-        if notes is None or notes.spec is None:
+        if orders.asked is not None:
+            usual = take_up({**document, "metadata": _without_order(document["metadata"])}, kept)
+            return replace(usual, refusal=str(error))
+        if kept is None or kept[1].spec is None:
             raise
-        former = read({"metadata": document["metadata"], "spec": notes.spec})
-        return ResourceCase(former.spec, former.profile, problem_of(error))
+        former = read({"metadata": document["metadata"], "spec": kept[1].spec})
+        return replace(former, problem=problem_of(error), by_hand=orders)
+
+
+def _with(document: Document, overrides: Overrides) -> ResourceCase:
+    return read({"metadata": document["metadata"], "spec": overridden(document["spec"], overrides)})
+
+
+def _without_order(metadata: Document) -> Document:
+    kept = {name: text for name, text in metadata["annotations"].items() if name != annotation.COMMAND}
+    return {**metadata, "annotations": kept}
 
 
 def problem_of(error: InvalidResource) -> Obstacle:

@@ -23,7 +23,7 @@ from canary.controller.ports import Review
 from canary.controller.world import World
 from canary.errors import CanaryError
 from canary.operator import intent
-from canary.operator.case import ResourceCase, beginning, obstacle
+from canary.operator.case import ResourceCase, beginning, by_hand, obstacle
 from canary.operator.telemetry import CountedMetrics
 from canary.operator.tools import Adapters
 from canary.resource.convert import mesh_policy_of, routing_of
@@ -56,7 +56,7 @@ class Engine:
     def __init__(self, tools: Adapters, document: Document, case: ResourceCase, notes: Notes | None) -> None:
         metadata = document["metadata"]
         self.namespace, self.name = metadata["namespace"], metadata["name"]
-        self.key = (metadata["uid"], metadata["generation"])
+        self._key = (metadata["uid"], metadata["generation"])
         self.case, self._tools = case, tools
         self.problem: Obstacle | None = case.problem
         self.events = Events(tools.api, document, tools.clock.now, tools.warn)
@@ -72,6 +72,13 @@ class Engine:
     def state(self) -> State:
         """The state as it is stored."""
         return self.controller.state
+
+    def fits(self, live: Document) -> bool:
+        """Whether the resource, with the state that this engine has stored, asks for what it was made for."""
+        metadata = live["metadata"]
+        if (metadata["uid"], metadata["generation"]) != self._key:
+            return False
+        return by_hand(live, (self.state, self.store.notes)).tried == self.case.by_hand.tried
 
     @property
     def quiet(self) -> bool:
@@ -173,6 +180,7 @@ class Engine:
             if asked is None:
                 return
             self.store.annotated = asked.id
+            self.case.check()
             command = intent.command(asked, self.case.spec, self.state, begin, now)
         except annotation.UnknownCommand as error:
             self.events.tell(COMMAND_REFUSED, str(error), warning=True)
@@ -206,7 +214,8 @@ class Engine:
             self.events.tell(POLICY_EDITED, changed.history[-1].sentence)
 
     def _learn(self, state: State, notes: Notes) -> Notes:
-        return notes if self.case.problem else intent.learned(self.case.spec, state, notes)
+        orders = self.case.by_hand.learned(state)
+        return notes if self.case.problem else intent.learned(self.case.spec, state, notes, orders)
 
     def _told(self, entry: Entry) -> None:
         self._tools.log(f"{self.namespace}/{self.name}: {entry.sentence}", warning=entry.alert)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from canary.cluster.annotation import Note
+from canary.cluster.by_hand import Overrides
 from canary.cluster.store import Notes
 from canary.errors import CanaryError
 from canary.judge.policy import Profile
@@ -67,7 +68,7 @@ def start(command: str, by: str, canary: str, begin: Begin, now: float) -> Start
     return Start(command, by, now, canary, profile=name, replicas=begin.replicas, policy=begin.profile)
 
 
-def learned(spec: Spec, state: State, notes: Notes) -> Notes:
+def learned(spec: Spec, state: State, notes: Notes, by_hand: Overrides) -> Notes:
     """Return the notes that go with a state; what was undone was asked for: it does not come back."""
     rollout, active = state.rollout, state.active
     undoing = active is not None and active.undo
@@ -83,6 +84,7 @@ def learned(spec: Spec, state: State, notes: Notes) -> Notes:
         rollouts=state.rollouts,
         suspended=paused and (notes.suspended or by_spec),
         spec=spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        by_hand=by_hand,
     )
 
 

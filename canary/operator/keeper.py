@@ -135,21 +135,19 @@ class RolloutKeeper:
         if live is None:
             return None
         known, judge = self._engine, live.get("status", {}).get("judge")
-        key = (live["metadata"]["uid"], live["metadata"]["generation"])
-        same = known is not None and known.key == key and known.store.judge == judge
-        if known is not None and same and not known.outdated:
+        if known is not None and known.store.judge == judge and known.fits(live) and not known.outdated:
             known.store.document = live
             return known
         try:
-            notes = decode(f"{self.namespace}/{self.name}", judge)[1] if judge else None
-            case = take_up(live, notes)
+            kept = decode(f"{self.namespace}/{self.name}", judge) if judge else None
+            case = take_up(live, kept)
         except StatusCorrupt as error:
             self._refuse(live, Obstacle("StateCorrupt", str(error)))
             raise
         except InvalidResource as error:
             self._refuse(live, problem_of(error))
             raise
-        self._engine = Engine(self._tools, live, case, notes)
+        self._engine = Engine(self._tools, live, case, kept[1] if kept else None)
         return self._engine
 
     def _refuse(self, live: Document, problem: Obstacle) -> None:

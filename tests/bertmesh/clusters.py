@@ -61,9 +61,19 @@ class Busy:
         """Give a command as kubectl hands it to its plugin."""
         return CliRunner().invoke(plugin, list(words), env={"KUBECONFIG": str(self.config), **(env or {})})
 
-    def until(self, phase: str) -> None:
-        """Wait for a phase."""
-        wait_until(lambda: self.cluster.phase == phase, lambda: f"{phase}, it is {self.cluster.phase}")
+    def until(self, phase: str, canary: str = "") -> None:
+        """Wait for a phase, perhaps of a certain canary's rollout."""
+
+        def there() -> bool:
+            status = self.cluster.status
+            return status.get("phase") == phase and canary in ("", status.get("canary"))
+
+        wait_until(there, lambda: f"{phase}, it is {self.cluster.status}")
+
+    def pass_time(self, seconds: float) -> None:
+        """Wait until so much time has passed in the cluster."""
+        end = self.cluster.clock.time + seconds
+        wait_until(lambda: self.cluster.clock.time > end, "time passes")
 
 
 @contextmanager

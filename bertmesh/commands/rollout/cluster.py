@@ -9,9 +9,10 @@ import click
 
 from bertmesh.commands.output import answered, written
 from bertmesh.commands.target import Target
+from canary.cluster import annotation
 from canary.cluster.client import ANSWER_WITHIN_S, ClusterClient
 from canary.cluster.errors import NoSuchModelRollout, OperatorSilent
-from canary.cluster.start import Wanted, begin, changes, create, new_document, ordered
+from canary.cluster.start import Wanted, begin, create, new_document, ordered
 from canary.controller.client import RolloutClient
 from canary.resource.spec import API_VERSION, GROUP, KIND
 from canary.rollout.commands import Start
@@ -38,17 +39,20 @@ def start_on_cluster(
     known = _existing(target, name, wanted)
     command, within_s = Start(*target.stamp(), wanted.canary), options["within_s"]
     if options["dry_run"]:
-        whole = ordered(_document(target, known, name, wanted), command)
+        whole = ordered(
+            _document(target, known, name, wanted), annotation.written(command, wanted.words if known else {})
+        )
         click.echo(written(whole, "json" if output == "json" else "yaml"))
         return None
     if known is not None:
         answered(known, begin(known, wanted, command, within_s=within_s), output)
         return known
     document = _document(target, None, name, wanted)
-    create(target.cluster.rollouts(), document, command)
+    text = annotation.written(command)
+    create(target.cluster.rollouts(), document, text)
     made = target.cluster.client(document["metadata"]["name"])
     patience = within_s or ANSWER_WITHIN_S
-    answer = made.awaited(command, time.time() + patience)
+    answer = made.awaited(command, text, time.time() + patience)
     if answer is None:
         raise OperatorSilent(made.place, patience, "it is made, and begins as soon as there is one")
     answered(made, answer, output)
@@ -75,6 +79,4 @@ def _document(
     if known is None:
         return new_document(wanted, name or wanted.service or "", namespace)
     head = {"apiVersion": f"{GROUP}/{API_VERSION}", "kind": KIND}
-    metadata = {"name": known.name, "namespace": namespace}
-    changed = changes(wanted, known.document)
-    return {**head, "metadata": metadata, **({"spec": changed} if changed else {})}
+    return {**head, "metadata": {"name": known.name, "namespace": namespace}}

@@ -49,7 +49,6 @@ timeout_option = click.option(
     help="Per cent of the stable's requests copied to it beside its weights.",
 )
 @click.option("--service", help="On a cluster, for a new ModelRollout: the Service that clients call.")
-@click.option("--force", is_flag=True, help="On a cluster: change a spec.canary that somebody else applies.")
 @click.option("--dry-run", is_flag=True, help="On a cluster: print what would be applied, and do nothing.")
 @wait_option
 @timeout_option
@@ -139,7 +138,7 @@ def _send(
 
 
 def _start_here(target: Target, output: str, name: str | None, options: Mapping[str, Any]) -> RolloutClient:
-    for word in ("service", "force", "dry_run"):
+    for word in ("service", "dry_run"):
         if options[word]:
             message = f"--{word.replace('_', '-')} is for clusters: add --context, --namespace or --cluster"
             raise click.UsageError(message)

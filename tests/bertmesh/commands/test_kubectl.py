@@ -53,7 +53,7 @@ def test_kubectl_applies_starts_shows_and_undoes(work: Busy, tmp_path: Path) -> 
     document = yaml.safe_dump(rollout(canary=None, policy=FAST))
     applied = run("apply", "--server-side", "--validate=false", "-f", "-", given=document)
     assert applied.returncode == 0, applied.stderr
-    started = run("bertmesh", "start", "1.1", "bert", "-n", "default", "--force", "--wait", "--timeout", "60")
+    started = run("bertmesh", "start", "1.1", "bert", "-n", "default", "--wait", "--timeout", "60")
     assert started.returncode == 0, started.stderr
     assert "advance (baked)" in started.stdout
     table = run("get", "mr").stdout.splitlines()

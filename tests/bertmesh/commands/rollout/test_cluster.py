@@ -21,7 +21,7 @@ from tests.canary.fakes import FakeClock
 from tests.canary.operator.clusters import FAST
 from tests.support.kubeapi import Fault, KubeApi
 from tests.support.kubeapi.known import mesh_api
-from tests.support.kubeapi.samples import rollout
+from tests.support.kubeapi.samples import deployment, rollout
 from tests.support.processes import wait_until
 
 SLOW = {
@@ -54,7 +54,7 @@ def test_a_good_canary_ends_a_waiting_start_with_0_and_undo_brings_the_old_one_b
     started = work.run("start", "1.1", "--wait", "--timeout", "60")
     assert started.exit_code == 0, started.output
     assert "advance (baked)" in started.output
-    assert work.api.get("ModelRollout", "bert")["spec"]["canary"] == "1.1"
+    assert "canary" not in work.api.get("ModelRollout", "bert")["spec"]  # it belongs to who applies it
     undone = work.run("undo", "--now", "--why", "users complain", "--wait", "--timeout", "60")
     assert undone.exit_code == 0, undone.output
     status = json.loads(work.run("status", "bert", "-o", "json").output)
@@ -108,8 +108,12 @@ def test_resume_also_lifts_a_suspension_by_the_spec(work: Busy) -> None:
     work.until("Paused")
     assert "spec.suspend is true" in work.run("status", "bert").output
     assert work.run("resume").exit_code == 0
-    assert work.api.get("ModelRollout", "bert")["spec"]["suspend"] is False
     work.until("Progressing")
+    assert work.api.get("ModelRollout", "bert")["spec"]["suspend"] is True  # it belongs to who applies it
+    work.api.edit("ModelRollout", "bert", {"spec": {"suspend": False}})
+    work.pass_time(5)
+    work.api.edit("ModelRollout", "bert", {"spec": {"suspend": True}})
+    work.until("Paused")
 
 
 def test_an_abort_comes_before_an_order_that_waits(work: Busy) -> None:
@@ -197,21 +201,43 @@ def test_start_makes_a_model_rollout_where_there_is_none_and_says_who_began(work
     assert "a rollout of '1.1' is in progress" in again.output
 
 
-def test_start_does_not_fight_who_applies_the_spec(work: Busy) -> None:
-    work.api.apply(rollout(canary="1.1", policy=FAST), "helm")
+def test_orders_and_who_applies_the_spec_take_turns_and_the_last_word_counts(work: Busy) -> None:
+    plain = {"profile": "fast"}
+    work.api.apply(rollout(canary="1.1", policy=plain), "helm")
     work.until("Promoted")
     assert work.run("watch").exit_code == 0  # which waits for the old pods to be let go
-    refused = work.run("start", "1.2")
-    assert "spec.canary of ModelRollout default/bert is applied by 'helm'" in refused.output
-    forced = work.run("start", "1.2", "--force", "--wait", "--timeout", "60")
-    assert forced.exit_code == 0, forced.output
+    ordered = work.run("start", "1.2", "--steps", "20", "--wait", "--timeout", "60")
+    assert ordered.exit_code == 0, ordered.output
+    assert "1.1 -> 1.2 at 20 -> 100 %" in ordered.output
+    work.api.apply(
+        rollout(stable="1.2", canary="1.1", policy=plain), "helm"
+    )  # refused if another wrote there
+    work.until("Promoted", "1.1")
+
+
+def test_a_spec_that_changes_ends_an_order(work: Busy) -> None:
+    idle(work, policy=SLOW)
+    assert work.run("start", "1.1").exit_code == 0
+    work.until("Progressing")
+    work.api.edit("ModelRollout", "bert", {"spec": {"notify": []}})  # which says nothing of a canary
+    work.until("Progressing")
+    work.api.edit("ModelRollout", "bert", {"spec": {"canary": "1.2"}})
+    work.until("RolledBack", "1.1")
+    work.until("Progressing", "1.2")
+
+
+def test_an_order_that_is_refused_leaves_nothing(work: Busy) -> None:
+    idle(work)
+    assert work.run("start", "9.9").exit_code == 1
+    work.api.create(deployment("bert-9.9"))
+    work.pass_time(60)
+    assert json.loads(work.run("status", "bert", "-o", "json").output)["rollout"] is None
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["start", "9.9"], "there is no Deployment with the labels app=bert, version=9.9"),
-        (["start", "9.9"], "spec.canary is 9.9 now, so it begins as soon as that is mended"),
         (["start", "1.0"], "'1.0' is the stable version already"),
         (["start", "1.1", "--stable", "1.2"], "the stable version is '1.0', not '1.2'"),
         (["start", "1.1", "--steps", "50,20"], "steps"),
