@@ -80,7 +80,11 @@ test: setup-all browser helm lint types contracts ## Lint, types, import contrac
 .PHONY: test-cluster
 # Their mark keeps them out of `make test` (pyproject.toml). They need root, and Go 1.26 where the programs are not yet.
 test-cluster: setup-all helm iptables ## Tests on a real API server and istiod, with sidecars (root; the first time builds them, 26 minutes)
-	$(BIN)/python -m pytest -m cluster tests/cluster
+	$(BIN)/python -m pytest -m "cluster and not scenarios" tests/cluster
+
+.PHONY: test-scenarios
+test-scenarios: setup-all helm iptables ## The chart's scenarios there: installed, tested, upgraded, removed, again (root; 10 minutes)
+	$(BIN)/python -m pytest -m scenarios tests/cluster
 
 .PHONY: run-cluster
 run-cluster: setup-all helm iptables ## The main job on a real API server, istiod, gateway and sidecars, by `helm install` (root)

@@ -1,5 +1,7 @@
 """`bertmesh operator`: the canary controller on Kubernetes."""
 
+from pathlib import Path
+
 import click
 
 from bertmesh.commands.options import stop_on_signals
@@ -15,6 +17,8 @@ from canary.operator.settings import OperatorSettings
               show_default=True, help="Where the mesh's metrics are.")  # fmt: skip
 @click.option("--gateway", default=OperatorSettings.gateway, show_default=True,
               help="Where golden sets go; {service}, {namespace}, {domain} are filled in.")  # fmt: skip
+@click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path),
+              help="A file with the token (JWT) that requests to the gateway need.")  # fmt: skip
 @click.option("--gateway-namespace", "gateway_namespaces", multiple=True,
               help="Look here for the pods of Istio's gateways, which are asked for their split; may be "
               "given several times, and left out means everywhere.")  # fmt: skip
@@ -33,6 +37,7 @@ def operator(  # noqa: PLR0913 - an argument an option
     all_namespaces: bool,
     prometheus: str,
     gateway: str,
+    token_file: Path | None,
     gateway_namespaces: tuple[str, ...],
     cluster_domain: str,
     lease_namespace: str | None,
@@ -56,6 +61,6 @@ def operator(  # noqa: PLR0913 - an argument an option
         raise click.UsageError(message)
     settings = OperatorSettings(
         prometheus, namespaces, where, metrics_port=metrics_port, metrics_bind=metrics_bind, gateway=gateway,
-        domain=cluster_domain, gateway_namespaces=gateway_namespaces, kubeconfig=kubeconfig,
+        domain=cluster_domain, token=token_file, gateway_namespaces=gateway_namespaces, kubeconfig=kubeconfig,
     )  # fmt: skip
     run(settings, stop_on_signals())

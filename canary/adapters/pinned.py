@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import urllib3
@@ -14,17 +15,22 @@ BATCH: Final = 4
 TIMEOUT_S: Final = 10.0
 HTTP_OK: Final = 200
 SERVER_ERROR: Final = 500
+TOKEN_WANTED: Final = (401, 403)
 PATH: Final = "/fill-mask"
 
 Tokens = tuple[str, ...]
 
 
 class PinnedCandidates:
-    """Fills masks through the gateway at ``url``; what goes wrong is no answer, never an error."""
+    """Fills masks through the gateway at ``url``; what goes wrong is no answer, never an error.
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+    Where requests need a token, the file ``token`` has it; it is read each time, for tokens are renewed.
+    """
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, token: Path | None = None) -> None:
         self._root = url.rstrip("/")
         self._url = self._root + PATH
+        self._token = token
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=timeout_s), retries=False)
         self.trouble = ""
         """Why what was asked last had no answer; empty if it had one."""
@@ -56,7 +62,7 @@ class PinnedCandidates:
             "POST",
             self._url,
             body=json.dumps({"text": list(texts), "top_k": top}),
-            headers={"content-type": "application/json", VERSION_HEADER: version},
+            headers={"content-type": "application/json", VERSION_HEADER: version, **self._authorization()},
         )
         try:
             document = json.loads(answer.data) if answer.status == HTTP_OK else {}
@@ -64,8 +70,20 @@ class PinnedCandidates:
             document = {}
         found = _tokens(document, version, len(texts))
         who = f"with {answer.status}" if answer.status != HTTP_OK else f"without an answer of {version}"
-        self.trouble = f"{self._url} answers {who}" if None in found else ""
+        needs = (
+            ": if it wants a token, name one in the chart's mesh.jwt.ownToken"
+            if answer.status in TOKEN_WANTED
+            else ""
+        )
+        self.trouble = f"{self._url} answers {who}{needs}" if None in found else ""
         return found
+
+    def _authorization(self) -> dict[str, str]:
+        try:
+            token = self._token.read_text(encoding="ascii").strip() if self._token else ""
+        except (OSError, ValueError):
+            token = ""  # whoever wants one says so
+        return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def _words(error: urllib3.exceptions.HTTPError) -> str:

@@ -135,7 +135,9 @@ class Replica:
             shared.metrics,
             webhooks,
             Notifier(api, lambda words: LOG.warning("%s", words)),
-            lambda service, space: PinnedCandidates(self.settings.address_of(service, space)),
+            lambda service, space: PinnedCandidates(
+                self.settings.address_of(service, space), token=self.settings.token
+            ),
             self.telemetry,
             timing=self.settings.timing,
             gateway_namespaces=self.settings.gateway_namespaces,

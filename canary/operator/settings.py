@@ -4,6 +4,7 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from canary.operator.errors import BadSettings
@@ -27,7 +28,8 @@ class OperatorSettings:
     address ``metrics_bind``. ``domain`` is the cluster's.
 
     ``gateway`` is where requests with a version pin are answered, for golden sets: by default the Service
-    itself, which takes a sidecar at the operator's pod. ``gateway_namespaces`` are those in which the pods of
+    itself, which takes a sidecar at the operator's pod; the file ``token`` has what such requests are let in
+    by. ``gateway_namespaces`` are those in which the pods of
     Istio's gateways are looked for, so that they can be asked which split they hold; none is all.
 
     Raises:
@@ -41,6 +43,7 @@ class OperatorSettings:
     metrics_port: int = 9090
     metrics_bind: str = ANY
     gateway: str = "http://{service}.{namespace}.svc.{domain}"
+    token: Path | None = None
     gateway_namespaces: tuple[str, ...] = ()
     domain: str = DOMAIN
     context: str | None = None

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -163,10 +164,22 @@ def shown(api: KubeApi, **status: object) -> None:
 
 
 class Predictor(BaseHTTPRequestHandler):
-    """Answers predictions as version 1.0 does."""
+    """Answers predictions as version 1.0 does; every third one has to come again, and some need a token."""
+
+    asked = count(1)
+    token = ""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        if self.token and self.headers["Authorization"] != f"Bearer {self.token}":
+            self.send_error(403)
+            return
+        if next(self.asked) % 3 == 0:
+            self.send_response(429)
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         body = b'{"result": [{"token": "x", "score": 0.9}]}'
         self.send_response(200)
         self.send_header("x-model-version", "1.0")
@@ -195,6 +208,31 @@ def test_helm_test_passes_when_every_version_gets_its_share(api: KubeApi, url: s
     done = predicts(api, tmp_path, url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
+
+
+def test_helm_test_has_the_token_that_a_secret_holds(
+    api: KubeApi, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Predictor, "token", "ey.J.x")
+    shown(api, stable="1.0", phase="Pending")
+    without = predicts(api, tmp_path, url, BERTMESH_PATIENCE_S="0.2")
+    assert "the last status was 403: name a token in mesh.jwt.ownToken, if it wants one" in without.stderr
+    (tmp_path / "token").write_text("ey.J.x\n")
+    done = predicts(api, tmp_path, url, BERTMESH_TOKEN_FILE=str(tmp_path / "token"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_token_of_the_release_s_own_is_mounted_where_it_is_looked_for() -> None:
+    jwt = {"enabled": True, "issuer": "https://login.example.com", "jwks": "{}"}
+    found = render({"mesh": {"jwt": {**jwt, "ownToken": {"existingSecret": "mine", "key": "jwt"}}}})
+    pods = [found.one("Pod", "bert-test"), found.one("Deployment", "bert-controller")["spec"]["template"]]
+    for pod in pods:
+        [container] = pod["spec"]["containers"]
+        [volume] = [each for each in pod["spec"]["volumes"] if "secret" in each]
+        assert volume["secret"] == {"secretName": "mine", "items": [{"key": "jwt", "path": "token"}]}
+        [place] = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == volume["name"]]
+        assert place == "/run/bertmesh"
+    assert f"--token-file={place}/token" in container["args"]
 
 
 def test_helm_test_fails_when_the_canary_gets_nothing(api: KubeApi, url: str, tmp_path: Path) -> None:

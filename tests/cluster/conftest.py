@@ -125,6 +125,12 @@ def ingress(mesh: ControlPlane) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
+def istioctl(programs: Mapping[str, Path]) -> Path:
+    """Istio's own command, for its analyzers."""
+    return programs["istioctl"]
+
+
+@pytest.fixture(scope="session")
 def counters(ingress: Gateway) -> Iterator[Prometheus]:
     """A Prometheus that scrapes the gateway."""
     with prometheus(ingress) as server:

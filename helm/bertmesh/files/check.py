@@ -17,29 +17,39 @@ URL = os.environ["BERTMESH_URL"].rstrip("/")
 VERSIONS = os.environ["BERTMESH_VERSIONS"].split(",")
 REQUESTS = int(os.environ.get("BERTMESH_REQUESTS", "200"))
 ROLLOUT = os.environ.get("BERTMESH_ROLLOUT", "")
-TOKEN = os.environ.get("BERTMESH_TOKEN", "")
+TOKEN = Path(os.environ.get("BERTMESH_TOKEN_FILE", "/run/bertmesh/token"))
 ACCOUNT = Path(os.environ.get("BERTMESH_ACCOUNT_DIR", "/var/run/secrets/kubernetes.io/serviceaccount"))
 API = os.environ.get("BERTMESH_API_URL", "https://kubernetes.default.svc")
 PATIENCE_S = float(os.environ.get("BERTMESH_PATIENCE_S", "120"))
 QUIT = "http://127.0.0.1:15020/quitquitquit"
 SIGMAS = 4.0
-OK = 200
+OK, TOO_MANY = 200, 429
+DENIED = (401, 403)
 
 
 def predict(number: int) -> tuple[int, str, dict]:
     """Send one text, a new one each time, and return the status, the version that answered, and the body."""
     body = json.dumps({"text": f"第{number}个测试:中国的首都是[MASK]京。"}).encode()
     headers = {"Content-Type": "application/json"}
-    if TOKEN:
-        headers["Authorization"] = f"Bearer {TOKEN}"
+    if TOKEN.is_file():
+        headers["Authorization"] = f"Bearer {TOKEN.read_text().strip()}"
     request = urllib.request.Request(f"{URL}/fill-mask", data=body, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.headers.get("x-model-version", ""), json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, "", {}
+        return error.code, "", {"retry_after": error.headers.get("retry-after", "")}
     except (OSError, ValueError):
         return 0, "", {}
+
+
+def answer_to(number: int) -> tuple[int, str, dict]:
+    """Do as `predict`, and come again later where that is what the proxies say: they limit requests."""
+    end = time.monotonic() + PATIENCE_S
+    while (found := predict(number))[0] == TOO_MANY and time.monotonic() < end:
+        after = found[2]["retry_after"]
+        time.sleep(float(after) if after.isdigit() else 1.0)
+    return found
 
 
 def wait() -> None:
@@ -50,7 +60,10 @@ def wait() -> None:
         if status == OK:
             return
         if time.monotonic() > end:
-            sys.exit(f"no answer from {URL}/fill-mask within {PATIENCE_S:g} s, the last status was {status}")
+            token = ": name a token in mesh.jwt.ownToken, if it wants one" if status in DENIED else ""
+            sys.exit(
+                f"no answer from {URL}/fill-mask within {PATIENCE_S:g} s, the last status was {status}{token}"
+            )
         time.sleep(1)
 
 
@@ -92,7 +105,7 @@ def main() -> int:
     before = shares()
     statuses, seen = Counter(), Counter()
     for number in range(1, REQUESTS + 1):
-        status, version, body = predict(number)
+        status, version, body = answer_to(number)
         statuses[status] += 1
         if status == OK and body.get("result"):
             seen[version] += 1

@@ -269,3 +269,22 @@ securityContext:
   readOnly: true
 {{- end }}
 {{- end }}
+
+{{- /* The token of the release's own requests, for a pod that makes some. */}}
+{{- define "bertmesh.ownTokenMount" -}}
+{{- if .Values.mesh.jwt.ownToken.existingSecret }}
+- {name: own-token, mountPath: /run/bertmesh, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "bertmesh.ownTokenVolume" -}}
+{{- with .Values.mesh.jwt.ownToken }}
+{{- if .existingSecret }}
+- name: own-token
+  secret:
+    secretName: {{ .existingSecret }}
+    items:
+      - {key: {{ .key }}, path: token}
+{{- end }}
+{{- end }}
+{{- end }}

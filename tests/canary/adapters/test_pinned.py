@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ class Gateway(ThreadingHTTPServer):
 
     status = 200
     answers_as: str | None = None
+    token = ""
     batches: list[int]
 
 
@@ -29,7 +31,8 @@ class Handler(BaseHTTPRequestHandler):
         result = [[{"token": text[0], "score": 0.9}] * asked["top_k"] for text in asked["text"]]
         version = self.server.answers_as or self.headers["x-model-version"]
         body = json.dumps({"result": result, "model": {"name": "m", "version": version}}).encode()
-        self.send_response(self.server.status)
+        known = not self.server.token or self.headers["authorization"] == f"Bearer {self.server.token}"
+        self.send_response(self.server.status if known else 403)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -88,6 +91,22 @@ def test_why_there_was_no_answer_is_known_until_there_is_one(gateway: Gateway) -
     gateway.answers_as = "1.1"
     candidates.fill("1.1", ["一[MASK]"], 3)
     assert candidates.trouble == ""
+
+
+def test_a_token_is_read_each_time_and_who_has_none_is_told_where_to_name_one(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    url, file = f"http://127.0.0.1:{gateway.server_address[1]}", tmp_path / "token"
+    candidates = PinnedCandidates(url, token=file)
+    gateway.token = "first"  # noqa: S105 - a test's own
+    assert candidates.fill("1.1", ["一[MASK]"], 3) == [None]
+    assert candidates.trouble.endswith(
+        "with 403: if it wants a token, name one in the chart's mesh.jwt.ownToken"
+    )
+    for token in ("first", "second"):
+        gateway.token = token
+        file.write_text(f"{token}\n")
+        assert candidates.fill("1.1", ["一[MASK]"], 3) == [("一",) * 3]
 
 
 @pytest.mark.parametrize(
