@@ -154,6 +154,7 @@ BOUNDED = {
     ("pod", "batchTokens"): "BERTMESH_BATCH_TOKENS",
     ("pod", "cacheTtlSeconds"): "BERTMESH_CACHE_TTL_S",
     ("pod", "cacheLocalBytes"): "BERTMESH_CACHE_LOCAL_BYTES",
+    ("pod", "redisTimeoutMilliseconds"): "BERTMESH_REDIS_TIMEOUT_MS",
     ("modelDefaults", "threads"): "BERTMESH_THREADS",
     ("modelDefaults", "drain", "seconds"): "BERTMESH_DRAIN_S",
 }

@@ -1,21 +1,17 @@
 """Pods for tests that have no node: a small server answers in place of each, and its status says Ready.
 
-A Job's pod is what it is on a cluster, a script that runs once with its account's token; it runs here. The
-others are bound to a Node that exists in name only: without one the controller manager makes no endpoints.
+They are bound to a Node that exists in name only: without one the controller manager makes no endpoints.
 """
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Final
 
-from tests.chart.harness import CHART
 from tests.cluster.control_plane import ControlPlane, Document
 from tests.support.pods import FakePod
 
@@ -23,21 +19,15 @@ from tests.support.pods import FakePod
 ADDRESSES: Final = (str(address) for address in ip_network("10.244.240.0/20").hosts())
 PORT: Final = "http"
 NODE: Final = "stand-in"
-JOB_TIMEOUT_S: Final = 120
 
 
 @dataclass
 class StandIns:
-    """Stands in for the pods of ``namespace`` that have a port `http`, whenever `settle` is called.
-
-    The chart's Jobs are run to their end, once for each of their pods.
-    """
+    """Stands in for the pods of ``namespace`` that have a port `http`, whenever `settle` is called."""
 
     plane: ControlPlane
     namespace: str
     pods: dict[str, FakePod] = field(default_factory=dict)
-    jobs: dict[str, str] = field(default_factory=dict)
-    """What each Job's pod has printed."""
 
     def settle(self) -> None:
         """Start a server for each pod that is new; end those whose pods are gone."""
@@ -47,10 +37,7 @@ class StandIns:
             self.pods.pop(name).kill()
             self.delete(name)
         for name, pod in found.items():
-            if "batch.kubernetes.io/job-name" in pod["metadata"].get("labels", {}):
-                if name not in self.jobs:
-                    self._run(name, pod)
-            elif name not in self.pods and (port := _port(pod)):
+            if name not in self.pods and (port := _port(pod)):
                 self._start(name, pod, port)
 
     def _list(self) -> list[Document]:
@@ -66,26 +53,6 @@ class StandIns:
         version = pod["metadata"]["labels"].get("version", "")
         self.pods[name] = FakePod(version, name, (address, port))
         self._set_status(name, ready(address))
-
-    def _run(self, name: str, pod: Document) -> None:
-        [container] = pod["spec"]["containers"]
-        account = self.plane.folder / f"{self.namespace}.{name}"
-        account.mkdir()
-        (account / "token").write_text(self.plane.token(pod["spec"]["serviceAccountName"], self.namespace))
-        (account / "namespace").write_text(self.namespace)
-        (account / "ca.crt").write_bytes(self.plane.ca.read_bytes())
-        environment = {"BERTMESH_ACCOUNT_DIR": str(account), "BERTMESH_API_URL": self.plane.url}
-        script = CHART / "files" / Path(container["command"][-1]).name
-        done = subprocess.run(
-            [sys.executable, str(script), *container["args"]],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=JOB_TIMEOUT_S,
-        )
-        self.jobs[name] = done.stdout + done.stderr
-        self._set_status(name, {"phase": "Failed" if done.returncode else "Succeeded"})
 
     def _bind(self, name: str) -> None:
         target = {"apiVersion": "v1", "kind": "Node", "name": NODE}

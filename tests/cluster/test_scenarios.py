@@ -193,16 +193,9 @@ def test_a_scenario_lives(prepared: ControlPlane, istioctl: Path, scenario: Scen
         helm("upgrade", *chart, "--set", "pod.logLevel=WARNING")
         assert "Phase:          Succeeded" in helm("test", RELEASE)
         helm("uninstall", RELEASE, "--wait")
-        left = plane.kubectl(
-            "get",
-            "all,mr",
-            "--namespace",
-            namespace,
-            "--output",
-            "name",
-            f"--selector=app.kubernetes.io/instance={RELEASE}",
-        )
-        assert left.split() == ["pod/bert-test"]
+        kinds = "deployments,statefulsets,services,jobs,mr,virtualservices,destinationrules,httproutes"
+        left = plane.kubectl("get", kinds, "--namespace", namespace, "--output", "name")
+        assert left.split() == []
         helm("install", *chart)
         assert rejects(plane) == 0
         helm("uninstall", RELEASE, "--wait")

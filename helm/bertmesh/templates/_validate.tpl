@@ -48,7 +48,7 @@
 {{- fail (printf "%s: autoscaling.cpu %v is a percentage of resources.requests.cpu, which is not set: set it, or autoscaling.cpu to 0" $where $model.autoscaling.cpu) -}}
 {{- end -}}
 {{- range $model.extraEnv -}}
-{{- if and (hasPrefix "BERTMESH_" .name) (has .name (list "BERTMESH_BIND" "BERTMESH_ADMIN_BIND" "BERTMESH_METRICS_BIND" "BERTMESH_GRPC_BIND" "BERTMESH_MODEL" "BERTMESH_MODELS_DIR" "BERTMESH_CACHE_DIR" "BERTMESH_VERSION" "BERTMESH_POD" "BERTMESH_REDIS_URL" "BERTMESH_FAULT" "BERTMESH_HOME_KIND")) -}}
+{{- if and (hasPrefix "BERTMESH_" .name) (has .name (list "BERTMESH_BIND" "BERTMESH_ADMIN_BIND" "BERTMESH_METRICS_BIND" "BERTMESH_GRPC_BIND" "BERTMESH_MODEL" "BERTMESH_MODELS_DIR" "BERTMESH_CACHE_DIR" "BERTMESH_VERSION" "BERTMESH_POD" "BERTMESH_REDIS_URL" "BERTMESH_REDIS_TIMEOUT_MS" "BERTMESH_FAULT" "BERTMESH_HOME_KIND")) -}}
 {{- fail (printf "%s: extraEnv gives %s, which the chart sets (or which is for the local mesh): remove it" $where .name) -}}
 {{- end -}}
 {{- end -}}
