@@ -77,10 +77,11 @@ def main() -> int:
     ) as error:
         console.print(f"{error}", soft_wrap=True, style="red", markup=False)
         kept = False
-    if kept:
+    logs = folder / "logs"
+    if kept or not logs.exists():
         shutil.rmtree(folder)
     else:
-        console.print(f"all logs are in {folder / 'logs'}")
+        console.print(f"all logs are in {logs}")
     return 0 if kept else 1
 
 

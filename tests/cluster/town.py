@@ -27,7 +27,7 @@ from tests.cluster.control_plane import ControlPlane, Document
 from tests.cluster.gateway import Gateway
 from tests.cluster.release import pods_of, run_helm
 from tests.cluster.telemetry import scrape, scrape_pods, write_pods
-from tests.support.processes import prometheus_server, wait_until
+from tests.support.processes import Prometheus, prometheus_server, wait_until
 
 PORT: Final = 9090
 OK: Final = 200
@@ -47,6 +47,7 @@ class Town:
     plane: ControlPlane
     gateway: Gateway
     namespace: str
+    prometheus: Prometheus
 
     @property
     def host(self) -> str:
@@ -171,10 +172,10 @@ def town(plane: ControlPlane, gateway: Gateway) -> Iterator[Town]:
         plane.namespace() as namespace,
         prometheus_server(
             plane.folder / "town", {"scrape_configs": jobs}, port=PORT, host=plane.network.node
-        ),
+        ) as prometheus,
         _listed(plane, namespace, targets),
     ):
-        here = Town(plane, gateway, namespace)
+        here = Town(plane, gateway, namespace, prometheus)
         here.helm("install", "--wait")
         try:
             wait_until(here.answers, lambda: f"the gateway has the route: {here.status()}")
