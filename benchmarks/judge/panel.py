@@ -74,6 +74,7 @@ class Panel:
         self._opened = np.full(runs, -1)
         nothing = np.zeros((runs, pods))
         self._waiting, self._waiting_since = (nothing, nothing), np.zeros(runs)
+        self._waiting_incident = np.zeros(runs, dtype=bool)
         self._since = np.zeros(runs)
         self._ticks = 0
         self._fresh_at = 0.0
@@ -99,18 +100,21 @@ class Panel:
 
     def observe(self, at: float, tick: Counts) -> None:
         """Take in a fresh tick."""
-        heard, tick = tick.pods_n.sum(axis=1), self._joined(at, tick)
-        self._ticks += 1
         first = self.step > self._opened
+        heard, waited, tick = tick.pods_n.sum(axis=1), self._forget(first), self._joined(at, tick)
+        self._ticks += 1
         self._opened = np.maximum(self._opened, self.step)
         mass = 0.2 / (self._ticks * (self._ticks + 1)) + np.where(first, 0.8 * 0.5 ** (self.step + 1.0), 0.0)
         n_c, x_c = tick.pods_n.sum(axis=1), tick.pods_x.sum(axis=1)
         phi_s, phi_x = self.spread.stable, self.spread.split
-        incident = self.watch.observe(at, tick.stable_n, tick.stable_x)
+        was = self.watch.incident
+        calm = ~self.watch.observe(at, tick.stable_n, tick.stable_x)
+        incident = ~calm | waited
+        self._waiting_incident = (incident | was) & self._waiting[0].any(axis=1)
         phi = np.clip(np.maximum(phi_s, phi_x), None, self.profile.phi_max)
         self._accuse(tick, np.log(mass), phi, np.minimum(phi_s, self.profile.phi_max), incident)
         self._clear(tick, n_c, x_c, phi, first, incident)
-        self.spread.observe(tick.stable_n, tick.stable_x, n_c, x_c, ~incident)
+        self.spread.observe(tick.stable_n, tick.stable_x, n_c, x_c, calm)
         self._listen(at, tick.stable_n, heard)
         self._fresh_at = at
 
@@ -135,6 +139,12 @@ class Panel:
         self.step = np.where(which, self.step + 1, self.step)
         self.step = np.minimum(self.step, len(self._soaks) - 1)
         self._since = np.where(which, at, self._since)
+
+    def _forget(self, first: Bools) -> Bools:
+        """Let what waited at another weight go; return where what still waits was counted in an incident."""
+        n, x = (np.where(first[:, None], 0.0, each) for each in self._waiting)
+        self._waiting = n, x
+        return self._waiting_incident & ~first
 
     def _joined(self, at: float, tick: Counts) -> Counts:
         """Let the canary's counts wait for the stable's (see `canary.judge.evidence.Waiting`)."""

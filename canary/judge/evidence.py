@@ -66,11 +66,13 @@ class Waiting:
     """What was counted of the canary's pods, by their names, while nothing was counted of the stable.
 
     Proxies tell durations some seconds at once, and each pod is scraped at its own time: the two sides of a
-    comparison may never come in the same tick. ``since`` is in Unix seconds.
+    comparison may never come in the same tick. ``since`` is in Unix seconds. ``incident`` says that some
+    of it came while the stable itself was bad: then it proves no harm.
     """
 
     pods: Mapping[str, Counts] = field(default_factory=dict)
     since: float = 0.0
+    incident: bool = False
 
     def joined(self, metric: Metric, tick: Tick, limit_s: float) -> tuple[Tick, Self]:
         """Return the tick with what has waited, at most for ``limit_s`` seconds, and what waits from then on.
@@ -148,7 +150,11 @@ class MetricEvidence:
             tick, waiting = self.waiting.joined(metric, tick, context.profile.no_data_s)
         pair = _pair(metric, tick, context.stage)
         watched = self if context.stage.alone else self._watch(tick.at, pair, context.profile)
-        weighing = Weighing(metric, context, self, incident=watched.watch.incident)
+        incident = watched.watch.incident or self.waiting.incident
+        if waiting.pods:
+            # In this tick the stable said nothing: what it said last holds.
+            waiting = replace(waiting, incident=incident or self.watch.incident)
+        weighing = Weighing(metric, context, self, incident=incident)
         return replace(
             watched,
             whole=weighing.case(self.whole, pair, weighing.gains(pair)),
@@ -160,8 +166,8 @@ class MetricEvidence:
         )
 
     def at_new_step(self) -> Self:
-        """Return the evidence with SAFE begun again."""
-        return replace(self, safety=Safety(), step=Sample())
+        """Return the evidence with SAFE begun again; what was counted at another weight waits no more."""
+        return replace(self, safety=Safety(), step=Sample(), waiting=Waiting())
 
     def _watch(self, at: float, pair: Pair, profile: Profile) -> Self:
         watch = self.watch.observe(at, Counts(pair.stable_n, pair.stable_x), profile.incident_s)

@@ -9,7 +9,7 @@ from canary.judge.rules import Moment, judge
 from canary.judge.stage import Stage
 from canary.judge.verdict import Outcome
 from canary.measure.counts import Counts, PodCounts, Tick
-from tests.canary.worlds import FIRST, after_history, observed
+from tests.canary.worlds import FIRST, SECOND, after_history, observed
 
 PROFILE = replace(DEFAULT, metrics=(SLOW,))
 BEGIN = 600.0
@@ -79,3 +79,24 @@ def test_what_is_compared_with_points_alone_does_not_wait() -> None:
     ledger = observed(after_history(points), [slow(BEGIN, NOTHING, a=(5, 5))], points)
     assert ledger.metrics[0].rollout.canary == Counts(5, 5)
     assert not ledger.metrics[0].waiting.pods
+
+
+def test_what_came_in_an_incident_of_the_stable_proves_no_harm_later() -> None:
+    ledger = observed(
+        learned(), [slow(BEGIN, (95, 60), a=(5, 3)), slow(BEGIN + 1, NOTHING, a=(50, 40))], PROFILE
+    )
+    assert ledger.metrics[0].waiting.incident
+    before = ledger.metrics[0].whole
+    later = observed(ledger, [slow(BEGIN + 2, (9500, 95), a=(5, 0))], PROFILE).metrics[0]
+    assert not later.watch.incident
+    assert later.rollout.canary == Counts(60, 43)
+    # The prior of a tick is placed, and nothing is added to it.
+    assert max(after - old for after, old in zip(later.whole.harm, before.harm, strict=True)) < 0.5
+
+
+def test_what_waited_at_another_weight_is_not_counted_at_the_next() -> None:
+    ledger = observed(
+        learned(), [slow(BEGIN, (95, 1), a=(5, 0)), slow(BEGIN + 1, NOTHING, a=(50, 2))], PROFILE
+    )
+    later = observed(ledger, [slow(BEGIN + 2, (95, 1), a=(5, 0))], PROFILE, SECOND)
+    assert later.metrics[0].step.canary == Counts(5, 0)
