@@ -44,7 +44,7 @@ def _find(ref: str, root: Path) -> Path:
             return folder
     there = ", ".join(f"{path.parent.parent.name}:{path.parent.name}" for path in _manifests(root)) or "none"
     raise UnknownVersion(
-        seen=f"model {ref!r} that is neither a version in {root} nor a folder",
+        seen=f"there is no model {ref!r}: it is neither a version in {root} nor a folder",
         needed=f"name:version, a folder, or {hub.PREFIX}<hub id>",
         do=f"choose one; versions there are: {there}",
     )

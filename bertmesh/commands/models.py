@@ -19,7 +19,7 @@ from mesh.model import check_version_name
 from modelstore import list_versions, resolve
 from service.engine.select import conversions, full_card, recorded
 
-pod_option = click.option("--pod", help="A pod of the local mesh, as `bertmesh status` names it.")
+pod_option = click.option("--pod", help="A pod of the local mesh, like bert-1.0-0: version and number.")
 url_option = click.option(
     "--url", help="The address of a pod's admin port (BERTMESH_ADMIN_BIND), like http://127.0.0.1:8001."
 )

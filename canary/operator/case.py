@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from canary.cluster import annotation
-from canary.cluster.by_hand import OF_START, Overrides, given, overridden, standing
+from canary.cluster.by_hand import Overrides, after_start, given, overridden, standing
 from canary.cluster.deployments import Deployments
 from canary.cluster.store import Notes
 from canary.errors import CanaryError
@@ -46,10 +46,15 @@ class ByHand:
         """What holds if the order is accepted."""
         return self.stands if self.asked is None else self.asked
 
-    def learned(self, state: State) -> Overrides:
-        """Return what holds after ``state``; a suspension is lifted though there may be nothing to resume."""
+    def accepted(self, state: State, notes: Notes) -> bool:
+        """Whether what was asked holds; a suspension is lifted though there may be nothing to resume.
+
+        An answer is forgotten in time; what it was stands in the notes by then.
+        """
         answer = state.answer_to(self.id)
-        return self.tried if answer and (answer.ok or self.resumes) else self.stands
+        if answer is None:
+            return notes.by_hand == self.asked
+        return answer.ok or self.resumes
 
 
 def by_hand(document: Document, kept: tuple[State, Notes] | None) -> ByHand:
@@ -63,18 +68,19 @@ def by_hand(document: Document, kept: tuple[State, Notes] | None) -> ByHand:
     state = kept[0] if kept else None
     if note is None or not note.spec or (state and state.answer_to(note.id)):
         return ByHand(stands)
-    resumes = note.verb == "resume"
-    if not resumes and state and state.active:
+    if note.verb == "resume":
+        return ByHand(stands, {**stands, **given(spec, note.spec)}, note.id, resumes=True)
+    if state and state.active:
         return ByHand(stands)  # it will be refused
-    others = {name: each for name, each in stands.items() if resumes or name not in OF_START}
-    return ByHand(stands, {**others, **given(spec, note.spec)}, note.id, resumes)
+    return ByHand(stands, after_start(spec, note.spec, stands), note.id)
 
 
 @dataclass(frozen=True)
 class ResourceCase:
     """A good spec with its policy, as people ordered it.
 
-    ``problem`` says what is wrong with a newer spec, ``refusal`` what is wrong with an order.
+    ``problem`` says what is wrong with a newer spec, ``refusal`` what is wrong with an order. ``usual`` is
+    the spec without the order that is tried, where there is a good one.
     """
 
     spec: Spec
@@ -82,6 +88,7 @@ class ResourceCase:
     problem: Obstacle | None = None
     by_hand: ByHand = field(default_factory=ByHand)
     refusal: str = ""
+    usual: Spec | None = None
 
     def check(self) -> None:
         """Raise Refused if the order in the annotation cannot be taken."""
@@ -117,16 +124,32 @@ def take_up(document: Document, kept: tuple[State, Notes] | None) -> ResourceCas
         InvalidResource: it cannot be done, and there is no former spec.
     """
     orders = by_hand(document, kept)
+    if orders.asked is not None:
+        return _tried(document, kept, orders)
     try:
-        return replace(_with(document, orders.tried), by_hand=orders)
+        return replace(_with(document, orders.stands), by_hand=orders)
     except InvalidResource as error:
-        if orders.asked is not None:
-            usual = take_up({**document, "metadata": _without_order(document["metadata"])}, kept)
-            return replace(usual, refusal=str(error))
         if kept is None or kept[1].spec is None:
             raise
         former = read({"metadata": document["metadata"], "spec": kept[1].spec})
         return replace(former, problem=problem_of(error), by_hand=orders)
+
+
+def _tried(document: Document, kept: tuple[State, Notes] | None, orders: ByHand) -> ResourceCase:
+    """Return what the resource asks for together with an order that is not accepted yet."""
+    try:
+        usual: ResourceCase | None = take_up(
+            {**document, "metadata": _without_order(document["metadata"])}, kept
+        )
+    except InvalidResource:
+        usual = None
+    try:
+        tried = _with(document, orders.tried)
+    except InvalidResource as error:
+        if usual is None:
+            raise
+        return replace(usual, refusal=str(error))
+    return replace(tried, by_hand=orders, usual=usual.spec if usual and not usual.problem else None)
 
 
 def _with(document: Document, overrides: Overrides) -> ResourceCase:

@@ -63,7 +63,7 @@ class Engine:
         self._pods = tools.deployments(self.namespace, case.spec.service)
         self._routed = self._reachable()
         router = self._cluster_router()
-        first = (State(stable=_first_stable(router, case)), Notes(stable=case.spec.stable))
+        first = _first(router, case, self._routed[0])
         self.store = StatusStore(tools.api, document, first, self.describe, self._learn)
         self._revise(notes, tools.clock.now())
         self.router, self.controller = self._assembled(router)
@@ -214,8 +214,15 @@ class Engine:
             self.events.tell(POLICY_EDITED, changed.history[-1].sentence)
 
     def _learn(self, state: State, notes: Notes) -> Notes:
-        orders = self.case.by_hand.learned(state)
-        return notes if self.case.problem else intent.learned(self.case.spec, state, notes, orders)
+        """Learn of the spec, with an order only once that is accepted: a refused one leaves nothing."""
+        orders, spec = self.case.by_hand, self.case.spec
+        if self.case.problem:
+            return notes
+        if orders.asked is None:
+            return intent.learned(spec, state, notes, orders.stands)
+        if orders.accepted(state, notes):
+            return intent.learned(spec, state, notes, orders.asked)
+        return intent.learned(self.case.usual, state, notes, orders.stands) if self.case.usual else notes
 
     def _told(self, entry: Entry) -> None:
         self._tools.log(f"{self.namespace}/{self.name}: {entry.sentence}", warning=entry.alert)
@@ -250,11 +257,12 @@ def _former(state: State) -> Split | None:
     return Split(rollout.stable, rollout.canary, Weights(weight))
 
 
-def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:
-    """Return the stable version of a resource without a state.
+def _first(router: ClusterRouter, case: ResourceCase, versions: Sequence[str]) -> tuple[State, Notes]:
+    """Return the state, and the notes, of a resource without a state.
 
     A route of ours that is there (the status was lost, or the resource was made again after a promotion)
-    knows better which of the two takes the traffic.
+    knows better which of the ``versions`` that exist takes the traffic. One that the spec does not name is
+    stable all the same, and spec.stable is not obeyed.
 
     Raises:
         Unreachable: the API is away.
@@ -265,5 +273,8 @@ def _first_stable(router: ClusterRouter, case: ResourceCase) -> str:
     except ApiDown as error:
         raise Unreachable(str(error)) from error
     except MeshError:
-        return spec.stable
-    return stable if stable in {spec.stable, spec.canary} else spec.stable
+        stable = spec.stable
+    if stable not in versions:
+        stable = spec.stable
+    named = stable in {spec.stable, spec.canary}
+    return State(stable=stable), Notes(stable=spec.stable if named else stable)

@@ -158,5 +158,5 @@ def _slowest(known: Sequence[Need]) -> Needed:
     if last.requests is None:
         return Needed("No end in sight", f"at these rates no number of requests is enough{latest}")
     takes = None if last.seconds is None else formatting.duration(last.seconds)
-    when = f"{takes} at this rate" if takes else "no canary requests come"
+    when = f"{takes} at this rate" if takes else "none of the canary's are counted yet"
     return Needed(f"{formatting.count(last.requests)} request{'s' * (last.requests > 1)}", f"{when}{latest}")

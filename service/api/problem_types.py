@@ -44,6 +44,10 @@ Every failure is answered with a problem document (RFC 9457, `application/proble
       "request_id": "8f9a01c4-f326-4295-b535-3d0f3a2f5b7e"
     }
 
+What a gateway answers by itself (no such version, a path that is closed, no pod, a limit) is such a
+document, too, with the type `about:blank`: its status says it all, and it has neither `instance` nor
+`request_id`. A sidecar's own 401, 403 and 429 are plain text.
+
 Act on `type`: it stays the same for good. `detail` is for people and says what was seen, what was needed
 and what to do. `invalid-fields` lists the fields at fault under `errors`, by their whole path
 (`inputs[0].shape[1]`): the first 20, and `detail` says how many more there are. A sender's own words are

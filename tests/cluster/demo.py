@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 from rich.console import Console
 
+from bertmesh.commands.edge import KNOWN_ERRORS
 from bertmesh.demo.run import play_acts
-from bertmesh.errors import BertmeshError
 from tests.cluster.conftest import PROGRAMS
 from tests.cluster.control_plane import Network
 from tests.cluster.gateway import gateway
@@ -68,7 +68,7 @@ def main() -> int:
             )
             kept = play_acts(ClusterVenue(here), start_s=start_s, rate=None, seed=SEED, console=console)
     except (
-        BertmeshError,
+        *KNOWN_ERRORS,
         HelmMissing,
         NoNamespace,
         ProgramMissing,

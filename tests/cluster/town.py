@@ -176,13 +176,13 @@ def town(plane: ControlPlane, gateway: Gateway) -> Iterator[Town]:
         _listed(plane, namespace, targets),
     ):
         here = Town(plane, gateway, namespace, prometheus)
-        here.helm("install", "--wait")
         try:
+            here.helm("install", "--wait")
             wait_until(here.answers, lambda: f"the gateway has the route: {here.status()}")
             yield here
         finally:
-            run_helm(plane, namespace, "uninstall", RELEASE, "--wait")
-            plane.kubectl("delete", "crd", "modelrollouts.bertmesh.dev")
+            run_helm(plane, namespace, "uninstall", RELEASE, "--ignore-not-found", "--wait")
+            plane.kubectl("delete", "crd", "modelrollouts.bertmesh.dev", "--ignore-not-found")
 
 
 @contextmanager

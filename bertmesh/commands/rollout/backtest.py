@@ -46,7 +46,13 @@ class When(click.ParamType[float]):
     help="YAML: the spec.policy of a ModelRollout, or a whole one [default: the default profile].",
 )
 @click.option("--prometheus", required=True, help="The URL of a Prometheus that has the data.")
-@click.option("--from", "begin", type=When(), required=True, help="When the first weight would have begun.")
+@click.option(
+    "--from",
+    "begin",
+    type=When(),
+    required=True,
+    help="When the first weight would have begun; without a zone, local time.",
+)
 @click.option("--to", "end", type=When(), help="Until when data are read [default: now].")
 @click.option("--stable", required=True, help="The stable version at that time.")
 @click.option("--canary", required=True, help="The version beside it.")

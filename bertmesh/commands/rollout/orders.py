@@ -53,7 +53,10 @@ timeout_option = click.option(
 @wait_option
 @timeout_option
 def start(target: Target, output: str, name: str | None, **options: Any) -> None:  # noqa: ANN401 - as click gives them
-    """Begin a rollout of the version CANARY; on a cluster, by the ModelRollout NAME."""
+    """Begin a rollout of the version CANARY; on a cluster, of the ModelRollout NAME.
+
+    It is an order: the spec of a ModelRollout is not changed.
+    """
     options["steps"] = None if options["steps"] is None else _weights(options["steps"])
     options["within_s"] = None if options["wait"] else options["timeout"]
     if target.remote:

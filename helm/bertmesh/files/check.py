@@ -43,12 +43,11 @@ def predict(number: int) -> tuple[int, str, dict]:
         return 0, "", {}
 
 
-def answer_to(number: int) -> tuple[int, str, dict]:
-    """Do as `predict`, and come again later where that is what the proxies say: they limit requests."""
-    end = time.monotonic() + PATIENCE_S
-    while (found := predict(number))[0] == TOO_MANY and time.monotonic() < end:
+def answer_to(number: int, end: float) -> tuple[int, str, dict]:
+    """Do as `predict`, and come again until ``end`` where proxies say so, since they limit requests."""
+    while (found := predict(number))[0] == TOO_MANY and (left := end - time.monotonic()) > 0:
         after = found[2]["retry_after"]
-        time.sleep(float(after) if after.isdigit() else 1.0)
+        time.sleep(min(float(after) if after.isdigit() else 1.0, left))
     return found
 
 
@@ -103,9 +102,9 @@ def main() -> int:
     """Run the test and return the exit code."""
     wait()
     before = shares()
-    statuses, seen = Counter(), Counter()
+    statuses, seen, end = Counter(), Counter(), time.monotonic() + PATIENCE_S
     for number in range(1, REQUESTS + 1):
-        status, version, body = answer_to(number)
+        status, version, body = answer_to(number, end)
         statuses[status] += 1
         if status == OK and body.get("result"):
             seen[version] += 1

@@ -72,9 +72,12 @@ def ready(name: str) -> str:
     path = f"/apis/bertmesh.dev/v1alpha1/namespaces/{namespace()}/modelrollouts/{name}"
     end, seen = time.monotonic() + READY_WITHIN_S, "its controller has not said anything yet"
     while time.monotonic() < end:
-        status, answer = ask("GET", path)
+        try:
+            status, answer = ask("GET", path)
+        except (OSError, ValueError) as error:  # a connection that broke: the next may not
+            status, answer = GOOD, {"message": f"{type(error).__name__}: {error}"}
         if status >= GOOD:
-            seen = f"the API says {status}: {answer.get('message')}"
+            seen = f"the API does not answer ({answer.get('message')})"
         for condition in answer.get("status", {}).get("conditions", ()):
             if condition["type"] == "Ready":
                 if condition["status"] == "True":

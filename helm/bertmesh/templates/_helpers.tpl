@@ -282,9 +282,9 @@ securityContext:
 {{- if .existingSecret }}
 - name: own-token
   secret:
-    secretName: {{ .existingSecret }}
+    secretName: {{ .existingSecret | quote }}
     items:
-      - {key: {{ .key }}, path: token}
+      - {key: {{ .key | quote }}, path: token}
 {{- end }}
 {{- end }}
 {{- end }}
