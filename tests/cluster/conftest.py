@@ -22,6 +22,7 @@ from tests.cluster.namespaces import NoNamespace, own_network
 from tests.cluster.node import Node
 from tests.cluster.programs import ProgramMissing, Shelf
 from tests.cluster.stand_ins import StandIns, stand_ins
+from tests.cluster.town import Town, town
 from tests.cluster.two_versions import VERSIONS, service
 from tests.support.helm import HelmMissing, helm, kubectl
 from tests.support.processes import Prometheus, prometheus_binary, wait_until
@@ -122,6 +123,14 @@ def ingress(mesh: ControlPlane) -> Iterator[Gateway]:
     """A gateway that istiod configures."""
     with gateway(mesh) as here:
         yield here
+
+
+@pytest.fixture(scope="module")
+def here(mesh: ControlPlane, sidecars: Node, ingress: Gateway) -> Iterator[Town]:
+    """A release behind the gateway, with sidecars and Prometheus."""
+    assert sidecars.alive
+    with town(mesh, ingress) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

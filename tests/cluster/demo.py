@@ -24,11 +24,10 @@ from tests.cluster.kubernetes import kubernetes
 from tests.cluster.namespaces import NoNamespace, own_network
 from tests.cluster.node import Node
 from tests.cluster.programs import ProgramMissing, Shelf
-from tests.cluster.town import ClusterVenue, Town, town
+from tests.cluster.town import SEED, ClusterVenue, Town, town
 from tests.support.helm import HelmMissing, helm, kubectl
 from tests.support.processes import prometheus_binary
 
-SEED: Final = 7
 TERMINATED: Final = 128 + signal.SIGTERM
 FIXTURES: Final = ("control_plane", "mesh", "ingress", "sidecars")
 

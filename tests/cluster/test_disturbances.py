@@ -8,34 +8,20 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from random import Random
 from typing import Final
 
 import pytest
 
 from bertmesh.demo.acts import WEIGHTS
-from bertmesh.demo.capacity import measure_capacity
-from bertmesh.demo.sentences import review_sentences
-from bertmesh.demo.traffic import Traffic
 from tests.chart.harness import RELEASE
-from tests.cluster.control_plane import ControlPlane, Document
-from tests.cluster.gateway import Gateway
-from tests.cluster.node import Node
-from tests.cluster.town import BASE, ClusterVenue, Town, town
+from tests.cluster.control_plane import Document
+from tests.cluster.town import BASE, ClusterVenue, Town, flowing
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.scenarios
 
 AWAY_S: Final = 10.0
 CANARY: Final = "1.1-reviews"
-SEED: Final = 7
-
-
-@pytest.fixture(scope="module")
-def here(mesh: ControlPlane, sidecars: Node, ingress: Gateway) -> Iterator[Town]:
-    assert sidecars.alive
-    with town(mesh, ingress) as made:
-        yield made
 
 
 @contextmanager
@@ -66,10 +52,7 @@ def check_sentences(here: Town) -> None:
 
 
 def test_istiod_gateway_and_prometheus_go_at_each_weight_and_nothing_is_lost_or_untrue(here: Town) -> None:
-    venue, sentences = ClusterVenue(here), review_sentences()
-    rate = measure_capacity(venue.gateway, sentences, seed=SEED, headers=venue.headers).rate
-    traffic = Traffic(venue.gateway, sentences, rate=rate, random=Random(SEED), headers=venue.headers)
-    traffic.start()
+    venue = ClusterVenue(here)
     done: list[int] = []
 
     def away() -> Iterator[AbstractContextManager[None]]:
@@ -81,7 +64,7 @@ def test_istiod_gateway_and_prometheus_go_at_each_weight_and_nothing_is_lost_or_
         weight = int(here.status().get("weight") or 0)
         return weight if weight in WEIGHTS and weight not in done else None
 
-    try:
+    with flowing(venue) as traffic:
         venue.start(CANARY, 60.0)
         while here.status().get("phase") != "Promoted":
             check_sentences(here)
@@ -95,8 +78,6 @@ def test_istiod_gateway_and_prometheus_go_at_each_weight_and_nothing_is_lost_or_
             assert here.status().get("phase") not in {"RolledBack", "Failed"}, here.status()
         proof = ("True", "ProxiesAnswered")
         wait_until(lambda: here.proved() == proof, lambda: f"that is proved: {here.status()}")
-    finally:
-        traffic.stop()
     assert tuple(done) == WEIGHTS
     assert [each for each in traffic.answers() if each.failed] == []
     assert here.plane.get("mr", RELEASE, here.namespace)["status"]["stable"] == CANARY

@@ -5,45 +5,25 @@
 
 import io
 from collections.abc import Iterator
-from random import Random
 
 import pytest
 from rich.console import Console
 
 from bertmesh.demo.acts import ACTS, ActResult
-from bertmesh.demo.capacity import measure_capacity
 from bertmesh.demo.pace import Needs
 from bertmesh.demo.play import Stagehand
 from bertmesh.demo.screen import Screen
-from bertmesh.demo.sentences import review_sentences
 from bertmesh.demo.traffic import Traffic
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.gateway import Gateway
-from tests.cluster.node import Node
-from tests.cluster.town import ClusterVenue, Town, town
+from tests.cluster.town import ClusterVenue, Town, flowing
 from tests.support.processes import wait_until
 
-SEED = 7
 START_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def here(mesh: ControlPlane, sidecars: Node, ingress: Gateway) -> Iterator[Town]:
-    assert sidecars.alive
-    with town(mesh, ingress) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def traffic(here: Town) -> Iterator[Traffic]:
-    venue, sentences = ClusterVenue(here), review_sentences()
-    carried = measure_capacity(venue.gateway, sentences, seed=SEED, headers=venue.headers)
-    made = Traffic(venue.gateway, sentences, rate=carried.rate, random=Random(SEED), headers=venue.headers)
-    made.start()
-    try:
+    with flowing(ClusterVenue(here)) as made:
         yield made
-    finally:
-        made.stop()
 
 
 def play(venue: ClusterVenue, traffic: Traffic, number: int) -> ActResult:

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 from uuid import uuid4
 
 from bertmesh.demo.acts import PROFILE, TUNED
+from bertmesh.demo.capacity import measure_capacity
+from bertmesh.demo.sentences import review_sentences
+from bertmesh.demo.traffic import Traffic
 from bertmesh.demo.venue import Venue
 from bertmesh.errors import ControllerSilent
 from bertmesh.local.home import VersionSpec
@@ -31,6 +35,7 @@ from tests.support.processes import Prometheus, prometheus_server, wait_until
 
 PORT: Final = 9090
 OK: Final = 200
+SEED: Final = 7
 BASE: Final = "1.0"
 VERSIONS: Final = {
     BASE: "zh-small:1.0",
@@ -160,6 +165,19 @@ class ClusterVenue(Venue):
     def _on_trial(self) -> str:
         rollout = self.state().rollout
         return rollout.canary if rollout else ""
+
+
+@contextmanager
+def flowing(venue: Venue) -> Iterator[Traffic]:
+    """Send what half of the machine carries until the block ends."""
+    sentences = review_sentences()
+    carried = measure_capacity(venue.gateway, sentences, seed=SEED, headers=venue.headers)
+    traffic = Traffic(venue.gateway, sentences, rate=carried.rate, random=Random(SEED), headers=venue.headers)
+    traffic.start()
+    try:
+        yield traffic
+    finally:
+        traffic.stop()
 
 
 @contextmanager
