@@ -21,18 +21,15 @@ from typing import Final
 from rich.console import Console
 
 from mesh.cluster.api import MERGE, ClusterApi
-from mesh.cluster.router import ClusterRouter
-from mesh.model import Split
-from mesh.routing import Routing, Style
-from tests.cluster.conftest import PROGRAMS
+from mesh.model import Split, subset_name
+from tests.cluster.conftest import programs_of
 from tests.cluster.control_plane import ControlPlane, Document, Network
 from tests.cluster.gateway import Gateway, gateway
 from tests.cluster.istio import istio
 from tests.cluster.kubernetes import kubernetes
 from tests.cluster.namespaces import own_network
 from tests.cluster.programs import Shelf
-from tests.cluster.stand_ins import stand_ins
-from tests.cluster.two_versions import VERSIONS, service
+from tests.cluster.two_versions import VERSIONS, host_of, router_of, with_pods
 from tests.support.helm import kubectl
 from tests.support.processes import wait_until
 
@@ -51,8 +48,7 @@ def main() -> None:
     changes: int = parser.parse_args().changes
     console = Console(highlight=False)
     kubectl()
-    names = {name for fixture in FIXTURES for name in PROGRAMS[fixture]}
-    programs = Shelf.of_user(os.environ, console.print).get(names)
+    programs = Shelf.of_user(os.environ, console.print).get(programs_of(FIXTURES))
     with tempfile.TemporaryDirectory() as folder, own_network(Network()), ExitStack() as stack:
         plane = stack.enter_context(kubernetes(Path(folder), programs, Network()))
         plane = stack.enter_context(istio(plane))
@@ -78,26 +74,12 @@ def main() -> None:
 @contextmanager
 def _service(plane: ControlPlane) -> Iterator[str]:
     """Make a Service of two versions with a pod each; yield its namespace."""
-    with plane.namespace() as namespace:
-        plane.apply(*service(namespace, _host(namespace)))
-        with stand_ins(plane, namespace) as pods:
-
-            def settled() -> bool:
-                pods.settle()
-                return len(pods.pods) == len(VERSIONS)
-
-            wait_until(settled, "each version has a pod")
-            yield namespace
-
-
-def _host(namespace: str) -> str:
-    return f"{namespace}.example.org"
+    with plane.namespace() as namespace, with_pods(plane, namespace):
+        yield namespace
 
 
 def _ours(plane: ControlPlane, namespace: str) -> Write:
-    routing = Routing(style=Style.SUBSETS, gateways=("bert", "mesh"), hosts=(_host(namespace), "bert"))
-    api = ClusterApi(plane.client())
-    router = ClusterRouter(api, "bert", namespace, lambda: VERSIONS, routing=routing, holder="bert")
+    router = router_of(plane, namespace)
     return lambda version: router.apply(Split(version))
 
 
@@ -105,17 +87,17 @@ def _alone(plane: ControlPlane, namespace: str) -> Write:
     """Make a route of one rule; return what changes it."""
 
     def rules(version: str) -> Document:
-        target = {"host": "bert", "subset": f"v{version.replace('.', '-')}", "port": {"number": 80}}
+        target = {"host": "bert", "subset": subset_name(version), "port": {"number": 80}}
         return {"http": [{"route": [{"destination": target}]}]}
 
     head = {"apiVersion": "networking.istio.io/v1", "metadata": {"name": "bert", "namespace": namespace}}
-    subsets = [{"name": f"v{each.replace('.', '-')}", "labels": {"version": each}} for each in VERSIONS]
+    subsets = [{"name": subset_name(each), "labels": {"version": each}} for each in VERSIONS]
     plane.apply(
         {**head, "kind": "DestinationRule", "spec": {"host": "bert", "subsets": subsets}},
         {
             **head,
             "kind": "VirtualService",
-            "spec": {"hosts": [_host(namespace)], "gateways": ["bert"], **rules(VERSIONS[1])},
+            "spec": {"hosts": [host_of(namespace)], "gateways": ["bert"], **rules(VERSIONS[1])},
         },
     )
     api = ClusterApi(plane.client())
@@ -125,7 +107,7 @@ def _alone(plane: ControlPlane, namespace: str) -> Write:
 
 def _change(ingress: Gateway, namespace: str, write: Write, version: str) -> float:
     """Send all traffic to a version; return after how many seconds it answered."""
-    host = _host(namespace)
+    host = host_of(namespace)
     write(version)
     begin = time.perf_counter()
     while (spent := time.perf_counter() - begin) < LIMIT_S:

@@ -5,15 +5,13 @@ A test that uses a fixture of `PROGRAMS` has the mark `cluster`: it runs with `m
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from mesh.cluster.api import ClusterApi
 from mesh.cluster.router import ClusterRouter
-from mesh.routing import Routing, Style
 from tests.cluster.control_plane import ControlPlane, Network
 from tests.cluster.gateway import Gateway, gateway, prometheus
 from tests.cluster.istio import istio
@@ -21,11 +19,11 @@ from tests.cluster.kubernetes import kubernetes
 from tests.cluster.namespaces import NoNamespace, own_network
 from tests.cluster.node import Node
 from tests.cluster.programs import ProgramMissing, Shelf
-from tests.cluster.stand_ins import StandIns, stand_ins
+from tests.cluster.stand_ins import StandIns
 from tests.cluster.town import Town, town
-from tests.cluster.two_versions import VERSIONS, service
+from tests.cluster.two_versions import host_of, router_of, with_pods
 from tests.support.helm import HelmMissing, helm, kubectl
-from tests.support.processes import Prometheus, prometheus_binary, wait_until
+from tests.support.processes import Prometheus, prometheus_binary
 
 PROGRAMS: Final = {
     "control_plane": ("kube-apiserver", "kube-controller-manager", "etcd"),
@@ -39,6 +37,11 @@ TAIL_BYTES: Final = 3000
 FOLDER: Final = pytest.StashKey[Path]()
 READ: Final = pytest.StashKey[dict[Path, int]]()
 """How much of each log has been looked at."""
+
+
+def programs_of(fixtures: Collection[str]) -> list[str]:
+    """Return what these fixtures run."""
+    return [name for fixture, needed in PROGRAMS.items() if fixture in fixtures for name in needed]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -68,7 +71,7 @@ def pytest_runtest_makereport(
 def programs(request: pytest.FixtureRequest) -> Mapping[str, Path]:
     """The programs that this run needs; what is missing is built, which is told on the terminal."""
     used = set().union(*(_uses(item) for item in request.session.items))
-    names = [name for fixture, needed in PROGRAMS.items() if fixture in used for name in needed]
+    names = programs_of(used & PROGRAMS.keys())
     terminal = request.config.pluginmanager.getplugin("capturemanager")
 
     def say(line: str) -> None:
@@ -156,28 +159,19 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
 @pytest.fixture
 def host(namespace: str) -> str:
     """The name by which a gateway lets requests in."""
-    return f"{namespace}.example.org"
+    return host_of(namespace)
 
 
 @pytest.fixture
-def router(mesh: ControlPlane, namespace: str, host: str) -> ClusterRouter:
+def router(mesh: ControlPlane, namespace: str) -> ClusterRouter:
     """Writes the route of the Service `bert`."""
-    routing = Routing(style=Style.SUBSETS, gateways=("bert", "mesh"), hosts=(host, "bert"))
-    api = ClusterApi(mesh.client())
-    return ClusterRouter(api, "bert", namespace, lambda: VERSIONS, routing=routing, holder="bert")
+    return router_of(mesh, namespace)
 
 
 @pytest.fixture
-def pods(mesh: ControlPlane, namespace: str, host: str) -> Iterator[StandIns]:
+def pods(mesh: ControlPlane, namespace: str) -> Iterator[StandIns]:
     """Pods of its two versions."""
-    mesh.apply(*service(namespace, host))
-    with stand_ins(mesh, namespace) as made:
-
-        def settled() -> bool:
-            made.settle()
-            return len(made.pods) == len(VERSIONS)
-
-        wait_until(settled, "each version has a pod")
+    with with_pods(mesh, namespace) as made:
         yield made
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bertmesh.commands.edge import KNOWN_ERRORS
 from bertmesh.demo.run import play_acts
-from tests.cluster.conftest import PROGRAMS
+from tests.cluster.conftest import programs_of
 from tests.cluster.control_plane import Network
 from tests.cluster.gateway import gateway
 from tests.cluster.istio import istio
@@ -38,8 +38,9 @@ def _town(folder: Path, console: Console) -> Iterator[Town]:
     # Once in a namespace of its own, the process can fetch nothing.
     for fetched in (helm, kubectl, prometheus_binary):
         fetched()
-    names = {name for fixture in FIXTURES for name in PROGRAMS[fixture]}
-    programs = Shelf.of_user(os.environ, lambda line: console.print(line, soft_wrap=True)).get(names)
+    programs = Shelf.of_user(os.environ, lambda line: console.print(line, soft_wrap=True)).get(
+        programs_of(FIXTURES)
+    )
     network = Network()
     with own_network(network):
         console.print(f"starting API server, istiod, gateway and a node; logs in {folder / 'logs'} ...")

@@ -26,6 +26,7 @@ from canary.rollout.commands import OrderResult, Start
 from canary.rollout.state import State
 from mesh.cluster.api import ClusterApi
 from mesh.cluster.router import ClusterRouter
+from mesh.model import subset_name
 from tests.chart.harness import CHART, RELEASE
 from tests.cluster.control_plane import ControlPlane, Document
 from tests.cluster.gateway import Gateway
@@ -125,7 +126,7 @@ class ClusterVenue(Venue):
         if spec.fault:
             # The chart refuses a fault, and a pod takes it only on what it thinks a developer's machine.
             fault = (f"BERTMESH_FAULT={spec.fault}", "BERTMESH_HOME_KIND=local")
-            deployment = f"deployment/{RELEASE}-v{name.replace('.', '-')}"
+            deployment = f"deployment/{RELEASE}-{subset_name(name)}"
             self.town.plane.kubectl("set", "env", deployment, *fault, "--namespace", self.town.namespace)
 
     def start(self, canary: str, within_s: float) -> OrderResult:
